@@ -1,0 +1,229 @@
+"""Lemma and part-of-speech accuracy on Universal Dependencies: hypertok beside pymorphy3, simplemma, natasha.
+
+    python benchmarks/lemma.py [--lexicon-corpus FOLDER]
+
+Gold texts are the dev sets of UD GSD and Taiga; nothing is trained or tuned on them. Two figures each:
+*strict* folds case and ё only; *mapped* applies every rule of `ud_conventions.tsv` to the gold answer and
+to every system's answer alike, and leaves out the tokens that its `exclude` rules name.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from hypertok.corpus.words import WORD, fold_yo
+
+HERE = Path(__file__).resolve().parent
+SHARED = Path(os.environ.get("HYPERTOK_SHARED", HERE.parent.parent / "shared"))
+TREEBANKS = {"GSD": "ud_gsd/ru_gsd-ud-dev.conllu", "Taiga": "ud_taiga/ru_taiga-ud-dev.conllu"}
+
+Pair = tuple[str, str]  # lemma, part of speech
+System = Callable[[list[list["Token"]]], list[list[Pair]]]
+
+#: Universal part of speech of an OpenCorpora one: the plain correspondence, no lexical rules.
+UPOS = {
+    "NOUN": "NOUN", "ADJF": "ADJ", "ADJS": "ADJ", "COMP": "ADV", "VERB": "VERB", "INFN": "VERB", "PRTF": "VERB",
+    "PRTS": "VERB", "GRND": "VERB", "NUMR": "NUM", "ADVB": "ADV", "NPRO": "PRON", "PRED": "ADV", "PREP": "ADP",
+    "CONJ": "CCONJ", "PRCL": "PART", "INTJ": "INTJ",
+}  # fmt: skip
+NAMES = {"Name", "Surn", "Patr", "Geox", "Orgn", "Trad"}
+
+
+@lru_cache(maxsize=None)
+def upos(tag: str) -> str:
+    grammemes = tag.replace(" ", ",").split(",")
+    if "Apro" in grammemes:
+        return "DET"
+    if NAMES & set(grammemes):
+        return "PROPN"
+    return UPOS.get(grammemes[0], "X")
+
+
+@dataclass(frozen=True)
+class Token:
+    text: str
+    lemma: str
+    pos: str
+    feats: str
+
+    @property
+    def word(self) -> str:
+        """The word without the # of a hashtag."""
+        return self.text.lstrip("#")
+
+    @property
+    def counted(self) -> bool:
+        """Whether the token is one Cyrillic word with a gold lemma."""
+        return self.lemma != "_" and WORD.fullmatch(self.word) is not None
+
+
+@dataclass(frozen=True)
+class Rule:
+    action: str
+    token: re.Pattern[str] | None
+    gold_pos: re.Pattern[str] | None
+    feats: str
+    lemma: re.Pattern[str] | None
+    pos: re.Pattern[str] | None
+    to_lemma: str
+    to_pos: str
+
+    def applies(self, token: Token, pair: Pair) -> bool:
+        return (
+            _fits(self.token, fold_yo(token.word.lower()))
+            and _fits(self.gold_pos, token.pos)
+            and (not self.feats or self.feats in token.feats.split("|"))
+            and _fits(self.lemma, pair[0])
+            and _fits(self.pos, pair[1])
+        )
+
+    def rewrite(self, pair: Pair) -> Pair:
+        lemma = pair[0]
+        if self.to_lemma:
+            lemma = self.lemma.sub(self.to_lemma, lemma) if self.lemma else self.to_lemma
+        return lemma, self.to_pos or pair[1]
+
+
+def _fits(pattern: re.Pattern[str] | None, value: str) -> bool:
+    return pattern is None or pattern.fullmatch(value) is not None
+
+
+def read_rules(path: Path = HERE / "ud_conventions.tsv") -> list[Rule]:
+    def compiled(text: str) -> re.Pattern[str] | None:
+        return re.compile(f"(?:{fold_yo(text)})$") if text else None
+
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    for number, row in enumerate(rows, 2):
+        if row["action"] not in ("exclude", "map") or not row["reason"]:
+            raise ValueError(f"{path.name}:{number}: expected action exclude or map and a reason, got {row}")
+    return [
+        Rule(r["action"], compiled(r["token"]), compiled(r["gold_pos"]), r["feats"], compiled(r["lemma"]),
+             compiled(r["pos"]), r["to_lemma"], r["to_pos"])
+        for r in rows
+    ]  # fmt: skip
+
+
+class Conventions:
+    def __init__(self, rules: list[Rule]) -> None:
+        self.exclusions = [r for r in rules if r.action == "exclude"]
+        self.mappings = [r for r in rules if r.action == "map"]
+
+    @lru_cache(maxsize=None)  # noqa: B019 - one instance per run
+    def excluded(self, token: Token) -> bool:
+        pair = (fold_lemma(token.lemma), token.pos)
+        return any(rule.applies(token, pair) for rule in self.exclusions)
+
+    @lru_cache(maxsize=None)  # noqa: B019
+    def canonical(self, token: Token, pair: Pair) -> Pair:
+        for rule in self.mappings:
+            if rule.applies(token, pair):
+                pair = rule.rewrite(pair)
+        return pair
+
+
+def fold_lemma(lemma: str) -> str:
+    return fold_yo(lemma.lower()).lstrip("#")
+
+
+def read_treebank(path: Path) -> list[list[Token]]:
+    sentences: list[list[Token]] = [[]]
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line:
+            sentences.append([])
+        elif not line.startswith("#"):
+            number, text, lemma, pos, _, feats = line.split("\t")[:6]
+            if number.isdigit():
+                sentences[-1].append(Token(text, lemma, pos, feats))
+    return [s for s in sentences if s]
+
+
+def pymorphy_first() -> System:
+    import pymorphy3
+
+    parse = lru_cache(maxsize=None)(pymorphy3.MorphAnalyzer().parse)
+
+    def run(sentences: list[list[Token]]) -> list[list[Pair]]:
+        return [[(p.normal_form, upos(str(p.tag))) for t in s for p in parse(t.word.lower())[:1]] for s in sentences]
+
+    return run
+
+
+def pymorphy_oracle(conventions: Conventions) -> System:
+    """The best that any choice among pymorphy3's analyses can reach."""
+    import pymorphy3
+
+    parse = lru_cache(maxsize=None)(pymorphy3.MorphAnalyzer().parse)
+
+    def best(token: Token) -> Pair:
+        gold = conventions.canonical(token, (fold_lemma(token.lemma), token.pos))
+        pairs = [(fold_lemma(p.normal_form), upos(str(p.tag))) for p in parse(token.word.lower())]
+
+        def agreement(pair: Pair) -> int:
+            lemma, pos = conventions.canonical(token, pair)
+            return 2 * (lemma == gold[0]) + (pos == gold[1])
+
+        return max(pairs, key=agreement)
+
+    return lambda sentences: [[best(t) for t in s] for s in sentences]
+
+
+def simplemma_lemmas() -> System:
+    import simplemma
+
+    return lambda sentences: [[(simplemma.lemmatize(t.word, lang="ru"), "") for t in s] for s in sentences]
+
+
+def natasha_pipeline() -> System:
+    from natasha import MorphVocab, NewsEmbedding, NewsMorphTagger
+
+    tagger, vocabulary = NewsMorphTagger(NewsEmbedding()), MorphVocab()
+
+    def run(sentences: list[list[Token]]) -> list[list[Pair]]:
+        marked = tagger.map([t.word or t.text for t in s] for s in sentences)
+        return [[(vocabulary.lemmatize(t.text, t.pos, t.feats), t.pos) for t in m.tokens] for m in marked]
+
+    return run
+
+
+@dataclass(frozen=True)
+class Score:
+    """Shares of correct answers; `lemma` and `pos` strict, the others mapped."""
+
+    lemma: float
+    pos: float
+    mapped_lemma: float
+    mapped_pos: float
+    mapped_both: float
+    half_width: float
+
+
+def score(sentences: list[list[Token]], answers: list[list[Pair]], conventions: Conventions) -> Score:
+    strict, mapped, per_sentence = [], [], []
+    for sentence, given in zip(sentences, answers, strict=True):
+        right = []
+        for token, pair in zip(sentence, given, strict=True):
+            if not token.counted:
+                continue
+            gold = (fold_lemma(token.lemma), token.pos)
+            answer = (fold_lemma(pair[0]), pair[1])
+            strict.append((gold[0] == answer[0], gold[1] == answer[1]))
+            if not conventions.excluded(token):
+                gold, answer = conventions.canonical(token, gold), conventions.canonical(token, answer)
+                right.append((gold[0] == answer[0], gold[1] == answer[1], gold == answer))
+        mapped += right
+        per_sentence.append((sum(r[0] for r in right), len(right)))
+    hits, sizes = np.array(per_sentence).T
+    draws = np.random.default_rng(0).integers(0, len(hits), (1000, len(hits)))
+    boot = hits[draws].sum(1) / sizes[draws].sum(1)
+    low, high = np.quantile(boot, [0.025, 0.975])
+    means = np.mean(mapped, axis=0)
+    return Score(*np.mean(strict, axis=0), *means, half_width=(high - low) / 2)

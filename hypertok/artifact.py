@@ -1,0 +1,158 @@
+"""A folder with a manifest: how every artefact of hypertok lies on disk.
+
+`manifest.json` names the kind and schema of the artefact, the sha256 of each of its files, and the artefacts
+and recipe it came from. A folder is written beside its target and renamed, so it is there whole or not at
+all, and it is read only when every file is what the manifest says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hypertok.errors import ArtifactError
+
+MANIFEST = "manifest.json"
+
+
+class Manifest(BaseModel):
+    """What `manifest.json` holds.
+
+    Attributes:
+        kind: what the artefact is ("lexicon").
+        schema_version: layout of its files; a reader refuses a newer one.
+        files: sha256 of every file, by name.
+        parents: sha256 of the manifests or inputs it was made from, by role ("corpus", "base").
+        recipe: the parameters it was made with.
+        versions: the programs that made it, for tracing; they are not checked.
+        facts: figures about the content (counts, shares), for people.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    schema_version: int
+    files: dict[str, str]
+    parents: dict[str, str] = {}
+    recipe: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    facts: dict[str, Any] = {}
+
+    def to_json(self) -> str:
+        """The manifest's bytes on disk: sorted keys, so that the same content is the same file."""
+        return json.dumps(self.model_dump(), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+    @property
+    def sha256(self) -> str:
+        """The artefact's identity: it covers every file through the hashes in `files`."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[Path]:
+    """A new folder to fill; on leaving without an error it replaces `target` in one rename.
+
+    An artefact that stood there before is kept until the new one is whole.
+
+    Raises:
+        ArtifactError: `target` is there and is not an artefact, so it may be something the user needs.
+    """
+    if target.exists() and not (target / MANIFEST).is_file():
+        raise ArtifactError(
+            f"{target}: exists and is not a hypertok artefact; name another output or move it away"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.unfinished")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    try:
+        yield beside
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    previous = target.with_name(f".{target.name}.previous")
+    shutil.rmtree(previous, ignore_errors=True)
+    if target.exists():
+        target.rename(previous)
+    beside.rename(target)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def seal(folder: Path, **fields: Any) -> Manifest:
+    """Write the manifest over all files in `folder`; `fields` are those of `Manifest` except `files`."""
+    files = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
+    manifest = Manifest(files=files, **fields)
+    (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    return manifest
+
+
+def open_checked(folder: Path, *, kind: str, schema_version: int, command: str) -> Manifest:
+    """Read the manifest and check every file against it.
+
+    Args:
+        command: the command that makes such an artefact, named in the remedy.
+
+    Raises:
+        ArtifactError: missing, of another kind, newer than this program, damaged or incomplete.
+    """
+    manifest = read_manifest(folder, kind=kind, command=command)
+    if manifest.schema_version > schema_version:
+        raise ArtifactError(
+            f"{folder}: written by a newer hypertok (schema {manifest.schema_version}; this one reads up to "
+            f"{schema_version}); upgrade with: pip install -U hypertok-concepts"
+        )
+    if manifest.schema_version < schema_version:
+        raise ArtifactError(
+            f"{folder}: written by an older hypertok (schema {manifest.schema_version}, now "
+            f"{schema_version}); build it again with: {command}"
+        )
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if name != os.path.basename(name) or not path.is_file():
+            raise ArtifactError(
+                f"{path}: named in the manifest and not there; build it again with: {command}"
+            )
+        if sha256_of(path) != expected:
+            raise ArtifactError(
+                f"{path}: damaged (its sha256 is not the manifest's {expected[:12]}…); restore it from a copy "
+                f"or build it again with: {command}"
+            )
+    return manifest
+
+
+def read_manifest(folder: Path, *, kind: str, command: str) -> Manifest:
+    """Read and validate `manifest.json` without checking the files.
+
+    Raises:
+        ArtifactError: there is no such artefact or its manifest is unreadable or of another kind.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        previous = folder.with_name(f".{folder.name}.previous")
+        remedy = f"rename {previous} to {folder.name}" if previous.exists() else f"make one with: {command}"
+        raise ArtifactError(f"{folder}: no {kind} here; {remedy}") from None
+    except (OSError, ValidationError) as error:
+        raise ArtifactError(
+            f"{path}: unreadable manifest ({error}); build it again with: {command}"
+        ) from error
+    if manifest.kind != kind:
+        raise ArtifactError(
+            f"{folder}: this is a {manifest.kind}, a {kind} is needed; make one with: {command}"
+        )
+    return manifest
+
+
+def sha256_of(path: Path) -> str:
+    """sha256 of a file's bytes, as lower-case hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,75 @@
+"""Reader for tables as text (.csv, .tsv): the text column if there is one, else the cells that are no numbers.
+
+Cells of a .csv may be quoted and then contain line ends; in a .tsv a quotation mark is just a character,
+so that a stray one cannot swallow the rest of the file. Such files are never cut into parts.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from hypertok.corpus.encodings import codec_of
+from hypertok.corpus.fields import join_records, text_field
+from hypertok.corpus.records import EXAMPLES, Part, Tally
+from hypertok.corpus.text_source import judge, sha256_range
+
+_HEAD = 1 << 20
+#: Characters of the longest cell that is read.
+CELL_LIMIT = 8 << 20
+_NUMBER = re.compile(r"[\s\d.,:+%eE-]*")
+
+
+def read_csv(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]:
+    """Text and prose of documents made of the rows of a table."""
+    tally.sha256 = sha256_range(path, part)
+    with open(path, "rb") as file:
+        head = file.read(_HEAD)
+        if not judge(head, tally):
+            return
+        file.seek(0)
+        codec = codec_of(tally.encoding)
+        text = io.TextIOWrapper(file, codec, errors="replace", newline="")
+        yield from join_records(_rows(text, _delimiter(path, head.decode(codec, "replace")), tally), tally)
+
+
+def _delimiter(path: Path, head: str) -> str:
+    """The separator that the first line has most of; a tab in a .tsv."""
+    if path.suffix.lower() == ".tsv":
+        return "\t"
+    first = head.partition("\n")[0]
+    return max(",;\t|", key=first.count)
+
+
+def _rows(file: io.TextIOWrapper, delimiter: str, tally: Tally) -> Iterator[str]:
+    csv.field_size_limit(CELL_LIMIT)
+    plain = delimiter == "\t"
+    reader = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL)
+    column: int | None = None
+    first = True
+    failures = 0
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            failures += 1
+            if failures <= EXAMPLES:
+                tally.note(f"line {reader.line_num}: {error}; the row is passed over")
+            continue
+        if first:
+            first = False
+            field = text_field(name.strip() for name in row)
+            if field is not None:
+                column = [name.strip() for name in row].index(field)
+                continue
+        if column is None:
+            yield "\n".join(cell for cell in row if not _NUMBER.fullmatch(cell))
+        elif column < len(row):
+            yield row[column]
+    if failures > EXAMPLES:
+        tally.note(f"{failures - EXAMPLES} more such rows")

@@ -1,0 +1,126 @@
+"""Hugging Face datasets: folders written by `save_to_disk`, and hub datasets named by the user.
+
+Both are read through the package `datasets`, an extra. Nothing is ever fetched unless the corpus is named
+`hf://owner/name[/configuration][:split]`; code that comes with a dataset is never run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hypertok.corpus.fields import join_records, text_field, text_of
+from hypertok.corpus.parquet_source import row_range
+from hypertok.corpus.records import Part, Tally
+from hypertok.errors import InputError
+
+# One slash is enough: pathlib swallows the second.
+_HUB = re.compile(r"hf:/{1,2}(?P<name>[\w.-]+/[\w.-]+)(?:/(?P<config>[\w.-]+))?(?::(?P<split>[\w.-]+))?")
+_INFO, _STATE, _DICT = "dataset_info.json", "state.json", "dataset_dict.json"
+_BATCH = 256
+_MISSING = "needs the package datasets: pip install 'hypertok-concepts[datasets]'"
+
+
+def hub_name(root: Path | str) -> str:
+    """The canonical `hf://owner/name[/configuration]:split` when `root` names a hub dataset, else ''.
+
+    Raises InputError when it begins like one but is not.
+
+    >>> hub_name("hf://owner/name")
+    'hf://owner/name:train'
+    """
+    text = str(root).replace("\\", "/")
+    if not text.startswith("hf:/"):
+        return ""
+    match = _HUB.fullmatch(text)
+    if match is None:
+        raise InputError(f"{text}: expected hf://owner/name, hf://owner/name:split or hf://owner/name/config:split")
+    config = f"/{match['config']}" if match["config"] else ""
+    return f"hf://{match['name']}{config}:{match['split'] or 'train'}"
+
+
+def is_saved_dataset(names: Iterable[str]) -> bool:
+    """Whether a folder with files of these names was written by `Dataset.save_to_disk`."""
+    return {_INFO, _STATE} <= set(names)
+
+
+def is_bookkeeping(name: str, names: Iterable[str]) -> bool:
+    """Whether a file only lists the splits of a `DatasetDict`, whose splits are folders of their own."""
+    return name == _DICT and name in names
+
+
+def bytes_of(folder: Path) -> int:
+    """Bytes of the Arrow files of a saved dataset."""
+    return sum(file.stat().st_size for file in folder.glob("*.arrow"))
+
+
+def read_dataset(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]:
+    """Text and prose of documents made of the part's share of a saved dataset's rows."""
+    try:
+        import datasets
+    except ImportError:
+        tally.skip(_MISSING)
+        return
+    try:
+        dataset = datasets.load_from_disk(str(path), keep_in_memory=False)
+    except Exception as error:  # damaged JSON, Arrow and feature types each raise their own kind
+        tally.skip(f"not a dataset that can be read: {_first_line(error)}")
+        return
+    column = text_field(dataset.column_names)
+    if column is not None:
+        dataset = dataset.select_columns([column])
+    start, stop = row_range(len(dataset), part)
+    batches = (dataset[first : min(first + _BATCH, stop)] for first in range(start, stop, _BATCH))
+    yield from _documents((record for batch in batches for record in _records(batch)), tally)
+
+
+def read_hub(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]:
+    """Text and prose of documents made of a hub dataset, streamed."""
+    try:
+        import datasets
+    except ImportError:
+        tally.skip(_MISSING)
+        return
+    match = _HUB.fullmatch(hub_name(part.path))
+    if match is None:
+        raise InputError(f"{part.path}: not the name of a hub dataset")
+    try:
+        rows = datasets.load_dataset(match["name"], match["config"], split=match["split"], streaming=True)
+        yield from _documents(rows, tally)
+    except Exception as error:  # the network, the hub and every file format behind it raise their own kinds
+        reason = f"hub dataset: {_first_line(error)}"
+        if tally.documents:
+            tally.note(f"{reason}; read up to there")
+        else:
+            tally.skip(reason)
+
+
+def _documents(rows: Iterable[Mapping[str, Any]], tally: Tally) -> Iterator[tuple[str, str]]:
+    tally.encoding = "utf-8"
+    digest = hashlib.sha256()
+    size = 0
+
+    def texts() -> Iterator[str]:
+        nonlocal size
+        for row in rows:
+            text = text_of(row)
+            data = text.encode("utf-8", "replace")
+            size += len(data)
+            digest.update(data)
+            yield text
+
+    yield from join_records(texts(), tally)
+    tally.sha256 = digest.hexdigest()
+    tally.bytes = tally.bytes or size
+
+
+def _records(batch: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    for values in zip(*batch.values(), strict=True):
+        yield dict(zip(batch, values, strict=True))
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0]

@@ -1,0 +1,60 @@
+"""Reading a shard: every document of its parts, and after each part the report on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from hypertok.corpus import encodings
+from hypertok.corpus.csv_source import read_csv
+from hypertok.corpus.datasets_source import hub_name, read_dataset, read_hub
+from hypertok.corpus.formats import format_of
+from hypertok.corpus.jsonl_source import read_jsonl
+from hypertok.corpus.markup_source import read_markup
+from hypertok.corpus.parquet_source import read_parquet
+from hypertok.corpus.prose import clean
+from hypertok.corpus.records import Document, Part, Shard, SourceReport, Tally
+from hypertok.corpus.sources import locate, printable
+from hypertok.corpus.text_source import read_text
+from hypertok.corpus.words import is_lookalike
+
+#: A reader gives the text and the prose of one document after the other, and notes the rest in the tally.
+Reader = Callable[[Path, Part, Tally], Iterator[tuple[str, str]]]
+_READERS: dict[str, Reader] = {
+    "text": read_text,
+    "markdown": read_text,
+    "jsonl": read_jsonl,
+    "csv": read_csv,
+    "parquet": read_parquet,
+    "html": read_markup,
+    "fb2": read_markup,
+    "datasets": read_dataset,
+    "hub": read_hub,
+}
+
+
+def read_shard(root: Path, shard: Shard) -> Iterator[Document | SourceReport]:
+    """The documents of a shard in order; those of a part come before the report on it.
+
+    Nothing about a single source is fatal: what cannot be read is a report that says so.
+    """
+    for part in shard.parts:
+        yield from _read_part(root, part)
+
+
+def _read_part(root: Path, part: Part) -> Iterator[Document | SourceReport]:
+    path = printable(part.path)
+    location = locate(root, part.path)
+    kind = "hub" if hub_name(part.path) else "datasets" if location.is_dir() else format_of(part.path)
+    tally = Tally(kind, bytes=part.stop - part.start)
+    try:
+        for text, prose in _READERS[kind](location, part, tally):
+            prose, mixed = clean(prose)
+            if mixed:
+                tally.add_lookalikes(run for run in mixed if is_lookalike(run))
+            yield Document(path, part.start + tally.documents, text, prose)
+            tally.documents += 1
+            tally.characters += len(text)
+    except OSError as error:
+        tally.skip(encodings.explain(error))
+    yield tally.report(path)

@@ -1,0 +1,102 @@
+"""Text as a stream of numbers: the compact form in which a corpus is counted, disambiguated and searched.
+
+A token is a `uint32`: `id << 2 | case`. Ids below `FIRST_FORM` are classes of everything that is not a
+Russian word; id `FIRST_FORM + n` is the n-th form of a vocabulary. White space leaves no token, so two
+neighbouring words in a stream stood side by side with nothing but white space between them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from hypertok.corpus.words import LETTERS, WORD_PATTERN, form_of, is_russian
+
+Tokens = npt.NDArray[np.uint32]
+
+BREAK, SENTENCE_END, COMMA, DASH, COLON, PUNCTUATION, NUMBER, LATIN, UNKNOWN = range(9)
+FIRST_FORM = 16
+LOWER, TITLE, UPPER, OTHER_CASE = range(4)
+
+_CLASSES = {
+    **dict.fromkeys(".!?…", SENTENCE_END),
+    **dict.fromkeys(",", COMMA),
+    **dict.fromkeys("—–-−", DASH),
+    **dict.fromkeys(":;", COLON),
+}
+# A paragraph ends at an empty line; a single line end does not end a sentence (verse, hard-wrapped text).
+_TOKEN = re.compile(rf"{WORD_PATTERN}|[A-Za-z]+|[0-9]+|\n[^\S\n]*\n\s*|[^\w\s]|[^\W{LETTERS}A-Za-z0-9]+")
+
+
+def case_of(surface: str) -> int:
+    """Case pattern of a surface word: LOWER, TITLE (first letter only), UPPER (two letters or more), OTHER_CASE."""
+    if surface.islower():
+        return LOWER
+    head, tail = surface[0], surface[1:]
+    if head.isupper() and (not tail or tail.islower()):
+        return TITLE
+    return UPPER if surface.isupper() else OTHER_CASE
+
+
+class Vocabulary(dict[str, int]):
+    """Numbers surfaces on first sight; `forms` are the word forms in order of first appearance."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[str] = []
+        self._ids: dict[str, int] = {}
+
+    def __missing__(self, surface: str) -> int:
+        self[surface] = token = self._token(surface)
+        return token
+
+    def _token(self, surface: str) -> int:
+        head = surface[0]
+        if head in _CLASSES:
+            return _CLASSES[head] << 2
+        if head == "\n":
+            return BREAK << 2
+        if head.isdigit():
+            return NUMBER << 2
+        if not head.isalpha():
+            return PUNCTUATION << 2
+        form = form_of(surface)
+        if not is_russian(form):
+            return (LATIN if head.isascii() else UNKNOWN) << 2
+        number = self._ids.get(form)
+        if number is None:
+            number = self._ids[form] = len(self.forms)
+            self.forms.append(form)
+        return (FIRST_FORM + number) << 2 | case_of(surface)
+
+
+def tokenize(prose: str, vocabulary: Vocabulary) -> Tokens:
+    """The stream of one document, ending in a BREAK; new forms are added to `vocabulary`. Shape (T,)."""
+    found = _TOKEN.findall(prose)
+    found.append("\n\n")
+    return np.fromiter(map(vocabulary.__getitem__, found), dtype=np.uint32, count=len(found))
+
+
+def renumber(tokens: Tokens, global_ids: npt.NDArray[np.uint32]) -> Tokens:
+    """The stream with local form numbers replaced: local form n becomes id `global_ids[n]`. Shape (T,)."""
+    ids = tokens >> 2
+    table = np.concatenate([np.arange(FIRST_FORM, dtype=np.uint32), global_ids])
+    return (table[ids] << 2) | (tokens & 3)
+
+
+def count_forms(tokens: Tokens, size: int) -> npt.NDArray[np.int64]:
+    """How often each of `size` forms occurs in each case pattern. Shape (size, 4)."""
+    words = tokens[tokens >= FIRST_FORM << 2] - np.uint32(FIRST_FORM << 2)
+    return np.bincount(words, minlength=size * 4).reshape(size, 4).astype(np.int64)
+
+
+def spell(tokens: Tokens, forms: Sequence[str]) -> list[str]:
+    """The stream as readable strings, for tests and explanations: forms, and class names in angle brackets."""
+    names = ("break", "end", "comma", "dash", "colon", "punctuation", "number", "latin", "unknown")
+    return [
+        forms[(t >> 2) - FIRST_FORM] if t >> 2 >= FIRST_FORM else f"<{names[t >> 2]}>"
+        for t in tokens.tolist()
+    ]

@@ -1,0 +1,90 @@
+"""Reader for plain text and Markdown, and for every other file that proves to be text."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from hypertok.corpus import encodings
+from hypertok.corpus.chunks import cut_pieces
+from hypertok.corpus.markdown import MarkdownMask, looks_like_markdown
+from hypertok.corpus.mojibake import repair_mojibake
+from hypertok.corpus.prose import blank_addresses
+from hypertok.corpus.records import Part, Tally
+
+#: A part up to this size is judged (encoding, damage) as a whole; a longer one, which can only be an
+#: enormous line or a file that may not be cut, by its beginning.
+WHOLE = 16 << 20
+#: Bytes decoded at a time.
+BLOCK = 1 << 20
+
+
+def read_text(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]:
+    """Text and prose of each piece of a text file."""
+    mask: Callable[[str], str] | None = MarkdownMask() if tally.format == "markdown" else None
+    with open(path, "rb") as file:
+        for text in decoded_pieces(file, part, tally):
+            if mask is None and looks_like_markdown(text):
+                mask = MarkdownMask()
+            yield text, mask(text) if mask else blank_addresses(text)
+
+
+def judge(head: bytes, tally: Tally) -> bool:
+    """Whether a file that begins with `head` is text; notes its encoding, or why it is not."""
+    reason = encodings.binary_reason(head[: encodings.HEAD])
+    tally.encoding = "" if reason else encodings.detect_encoding(head)
+    if not tally.encoding:
+        tally.skip(reason or "binary: in no encoding known here")
+    return bool(tally.encoding)
+
+
+def sha256_range(path: Path, part: Part) -> str:
+    """The sha256, in hexadecimal, of the bytes of a part."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        file.seek(part.start)
+        position = part.start
+        while position < part.stop and (block := file.read(min(BLOCK, part.stop - position))):
+            digest.update(block)
+            position += len(block)
+    return digest.hexdigest()
+
+
+def decoded_pieces(file: BinaryIO, part: Part, tally: Tally) -> Iterator[str]:
+    """The text of a part in pieces, decoded, mojibake repaired; notes encoding, sha256 and damage in `tally`.
+
+    Gives nothing, and says why, when the part is no text.
+    """
+    digest = hashlib.sha256()
+    file.seek(part.start)
+    head = file.read(min(WHOLE, part.stop - part.start))
+    digest.update(head)
+    tally.sha256 = digest.hexdigest()
+    if not judge(head, tally):
+        return
+
+    def blocks(first: bytes) -> Iterator[bytes]:
+        for start in range(0, len(first), BLOCK):
+            yield first[start : start + BLOCK]
+        position = part.start + len(first)
+        del first
+        while position < part.stop and (block := file.read(min(BLOCK, part.stop - position))):
+            digest.update(block)
+            position += len(block)
+            yield block
+        if position < part.stop:
+            tally.note("shorter than it was: changed while it was read")
+
+    source = blocks(head)
+    del head  # the generator holds it, and lets go of it when it has been decoded
+    damage = 0
+    for piece in cut_pieces(encodings.decode_blocks(source, tally.encoding), tally):
+        damage += piece.count("\ufffd")
+        text, repaired = repair_mojibake(piece)
+        tally.repaired.update(dict.fromkeys(repaired))
+        yield text
+    tally.sha256 = digest.hexdigest()
+    if damage:
+        tally.note(f"{damage} characters lost (undecodable bytes or U+FFFD)")

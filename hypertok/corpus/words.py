@@ -1,0 +1,78 @@
+"""The one definition of a Russian word; everything that counts, encodes or measures words uses it.
+
+A word is a run of Cyrillic letters, joined inside by single hyphens or apostrophes, with optional
+stress marks (U+0301) after a letter: «печень», «кое-кто», «д’Артаньян», «за́мок».
+
+A word as written is a *surface*; its *form* is what the lexicon is keyed by: NFC, lower case, stress
+marks removed, typographic hyphens and apostrophes made plain. The letter ё is kept; only `fold_yo`
+replaces it, for lookup.
+
+>>> find_words("Кое-кто видел За́мок д’Иф в 1844-м.")
+['Кое-кто', 'видел', 'За́мок', 'д’Иф', 'в', 'м']
+>>> [form_of(w) for w in find_words("Кое-кто видел За́мок д’Иф")]
+['кое-кто', 'видел', 'замок', "д'иф"]
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+STRESS = "\u0301"
+#: Cyrillic letters: modern Russian, its neighbours and the letters dropped in 1918 (ѣ, і, ѳ, ѵ).
+LETTERS = "\u0400-\u0481\u048a-\u052f"
+JOINERS = "-'\u2019\u2010\u2011"
+WORD_PATTERN = rf"[{LETTERS}]+(?:(?:{STRESS}[{JOINERS}]?|[{JOINERS}])[{LETTERS}]+)*{STRESS}?"
+WORD = re.compile(WORD_PATTERN)
+_RUSSIAN = re.compile(r"[а-яё]+(?:[-'][а-яё]+)*")
+_MIXED = re.compile(rf"[A-Za-z{LETTERS}]*(?:[A-Za-z][{LETTERS}]|[{LETTERS}][A-Za-z])[A-Za-z{LETTERS}]*")
+_TO_FORM = {ord(STRESS): None, 0x2019: "'", 0x2010: "-", 0x2011: "-"}
+_YO = str.maketrans("ёЁ", "еЕ")
+#: Latin letters drawn like a Russian one, with that letter.
+LOOKALIKES = dict(zip("ABCEHKMOPTXYaceopxyu", "АВСЕНКМОРТХУасеорхуи", strict=True))
+_LOOKALIKE_LATIN = frozenset(LOOKALIKES)
+_TO_CYRILLIC = str.maketrans(LOOKALIKES)
+
+
+def find_words(text: str) -> list[str]:
+    """All words of `text` as written, in order."""
+    return WORD.findall(text)
+
+
+def form_of(surface: str) -> str:
+    """The form of a surface word: NFC, lower case, no stress marks, plain hyphens and apostrophes."""
+    return unicodedata.normalize("NFC", surface).lower().translate(_TO_FORM)
+
+
+def is_russian(form: str) -> bool:
+    """Whether a form is written in the modern Russian alphabet only (hyphens and apostrophes allowed)."""
+    return _RUSSIAN.fullmatch(form) is not None
+
+
+def fold_yo(form: str) -> str:
+    """The form with every ё written as е: the key for finding «елка» under «ёлка»."""
+    return form.translate(_YO)
+
+
+def find_mixed(text: str) -> list[str]:
+    """Runs in which a Latin letter touches a Cyrillic one, as in «cлoвo» typed with a Latin c and o.
+
+    Two scripts joined by a hyphen («HTML-код») are not mixed.
+    """
+    return _MIXED.findall(text)
+
+
+def blank_mixed(text: str) -> str:
+    """`text` with every mixed run replaced by spaces of the same length, so that no half of it counts."""
+    return _MIXED.sub(lambda m: " " * len(m[0]), text)
+
+
+def is_lookalike(run: str) -> bool:
+    """Whether every Latin letter of a mixed run has a Russian double, so that it is probably a typing slip."""
+    latin = {c for c in run if c.isascii() and c.isalpha()}
+    return bool(latin) and latin <= _LOOKALIKE_LATIN
+
+
+def to_cyrillic(run: str) -> str:
+    """The run with Latin look-alikes replaced by the Russian letters they are drawn like."""
+    return run.translate(_TO_CYRILLIC)

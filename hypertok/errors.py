@@ -1,0 +1,19 @@
+"""The errors hypertok raises on purpose; each message names what, where and what to do about it."""
+
+from __future__ import annotations
+
+
+class HypertokError(Exception):
+    """Base of every error that hypertok raises for a reason the user can act on."""
+
+
+class InputError(HypertokError):
+    """The input (a file, a value, an option) cannot be used as it is."""
+
+
+class ArtifactError(HypertokError):
+    """An artefact on disk is missing, damaged, foreign or written by a newer hypertok."""
+
+
+class CodecError(HypertokError):
+    """Text cannot be encoded, or symbol text cannot be decoded."""

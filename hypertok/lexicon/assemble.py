@@ -1,0 +1,235 @@
+"""From a counted corpus to the lexicon's tables; `build` writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from hypertok.codec import marks
+from hypertok.corpus.counting import CountedCorpus
+from hypertok.errors import InputError
+from hypertok.lexicon.concepts import CASES, KEY, read_concepts
+from hypertok.lexicon.context import ContextModel
+from hypertok.lexicon.forms import COLUMNS, form_table, number_variants
+from hypertok.lexicon.inflections import Inflections, shipped_inflections
+from hypertok.lexicon.lexicon import Lexicon
+from hypertok.lexicon.morphology import Analyses, analyse
+from hypertok.lexicon.overrides import Overrides
+from hypertok.lexicon.phrases import Phrases, find_phrases
+from hypertok.lexicon.symbols import assign_symbols
+
+if TYPE_CHECKING:
+    from hypertok.lexicon.build import Recipe
+
+Progress = Callable[[Literal["count", "analyse", "context", "phrases", "write"], int, int], None]
+PHRASE_KEY = {"pos": "NOUN", "kind": "phrase"}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The lexicon's tables, ready to be written (columns: docs/lexicon-format.md)."""
+
+    concepts: pl.DataFrame
+    forms: pl.DataFrame
+    inflections: pl.DataFrame
+
+    def named(self) -> Iterator[tuple[str, pl.DataFrame]]:
+        """Table names with their tables."""
+        yield "concepts", self.concepts
+        yield "forms", self.forms
+        yield "inflections", self.inflections
+
+
+def assemble(
+    counted: CountedCorpus,
+    recipe: Recipe,
+    overrides: Overrides,
+    old: Lexicon | None,
+    *,
+    workers: int | None,
+    progress: Progress,
+) -> Tables:
+    """Analyse, weigh, group, complete and number everything; `old` lends its symbols and concepts."""
+    inflections = shipped_inflections()
+    vocabulary = _with_added(counted.vocabulary, overrides)
+    forms = vocabulary["form"].to_list()
+    analyses = analyse(forms, workers=workers, progress=lambda d, t: progress("analyse", d, t))
+    weights = _weights(counted, vocabulary, analyses, recipe, progress)
+    readings = read_concepts(
+        vocabulary, analyses, weights, inflections, overrides=overrides, min_count=recipe.min_count
+    )
+    phrases = _phrases(counted, analyses, weights, recipe, overrides, progress)
+    singles = readings.concepts.select(*KEY, "count", cases=pl.col("case").cast(pl.String))
+    concepts = _number_concepts(pl.concat([singles, _phrase_concepts(phrases)]), old, overrides, recipe)
+    table = pl.concat(
+        [
+            form_table(readings, analyses, concepts, inflections),
+            _phrase_forms(phrases, concepts, inflections),
+        ],
+        how="vertical_relaxed",
+    )
+    if old:
+        table = pl.concat([table, _forms_of_old(old, table)], how="vertical_relaxed")
+    table = number_variants(table)
+    by_form = table.with_row_index("row").sort("form", "row")["row"]
+    table = table.with_columns(by_form=by_form)
+    return Tables(_with_base(concepts, table), table, _inflection_table(inflections))
+
+
+def _with_added(vocabulary: pl.DataFrame, overrides: Overrides) -> pl.DataFrame:
+    """The vocabulary with added words that the corpus lacks behind it, uncounted."""
+    have = set(vocabulary["form"])
+    words = sorted({lemma for lemma, _ in overrides.add if " " not in lemma} - have)
+    zero = {case: [0] * len(words) for case in CASES}
+    return pl.concat([vocabulary, pl.DataFrame({"form": words, **zero}, schema=vocabulary.schema)])
+
+
+def _weights(
+    counted: CountedCorpus, vocabulary: pl.DataFrame, analyses: Analyses, recipe: Recipe, progress: Progress
+) -> npt.NDArray[np.float64]:
+    """Expected corpus count of every analysis. Shape (A,)."""
+    if recipe.context:
+        progress("context", 0, 1)
+        weights = ContextModel.load().estimate(counted.streams, analyses)
+        progress("context", 1, 1)
+        return weights
+    counts = vocabulary.select(pl.sum_horizontal(CASES)).to_series().to_numpy()
+    return analyses.prior.astype(np.float64) * np.repeat(counts, np.diff(analyses.offsets))
+
+
+def _phrases(
+    counted: CountedCorpus,
+    analyses: Analyses,
+    weights: npt.NDArray[np.float64],
+    recipe: Recipe,
+    overrides: Overrides,
+    progress: Progress,
+) -> Phrases:
+    progress("phrases", 0, 1)
+    options: dict[str, Any] = {"min_count": recipe.min_phrase_count} if recipe.min_phrase_count else {}
+    if not recipe.phrases:
+        options["max_phrases"] = 0
+    phrases = find_phrases(counted.streams, analyses, weights, overrides=overrides, **options)
+    progress("phrases", 1, 1)
+    return phrases
+
+
+def _phrase_concepts(phrases: Phrases) -> pl.DataFrame:
+    return phrases.phrases.select(
+        "lemma",
+        pos=pl.lit(PHRASE_KEY["pos"]),
+        kind=pl.lit(PHRASE_KEY["kind"]),
+        count=pl.col("count").cast(pl.Int64),
+        cases=pl.col("cases").cast(pl.List(pl.String)).list.join(""),
+    )
+
+
+def _phrase_forms(phrases: Phrases, concepts: pl.DataFrame, inflections: Inflections) -> pl.DataFrame:
+    ids = concepts.with_row_index("concept").filter(pl.col("kind") == "phrase").select("concept", "lemma")
+    numbered = phrases.phrases.select("lemma").with_row_index("phrase").join(ids, on="lemma")
+    keys = pl.DataFrame({"inflection": inflections.keys, "id": range(1, len(inflections.keys) + 1)})
+    rows = (
+        phrases.forms.cast({"phrase": pl.UInt32})
+        .join(numbered, on="phrase")
+        .join(keys, on="inflection", how="left")
+    )
+    rows = rows.with_columns(id=pl.col("id").fill_null(inflections.id_of("")))
+    # Two phrases may share a form («печени больного»); the commoner concept owns it.
+    first = pl.struct("concept", "id").sort_by("concept", "id").first().over("form")
+    weight = pl.col("count").sum().over("form")
+    return rows.select(
+        "form", "concept", inflection="id",
+        main=pl.struct("concept", "id") == first,
+        attested="attested",
+        count="count",
+        probability=pl.when(weight > 0).then(pl.col("count") / weight).otherwise(1 / pl.len().over("form")),
+    )  # fmt: skip
+
+
+def _number_concepts(
+    found: pl.DataFrame, old: Lexicon | None, overrides: Overrides, recipe: Recipe
+) -> pl.DataFrame:
+    """All concepts in id order with their symbols: those of the base as they were, then new ones by count."""
+    found = found.sort("count", *KEY, descending=[True, False, False, False])
+    kept: dict[tuple[str, ...], str] = {}
+    if old:
+        had = old.concepts.select(*KEY, "symbol", old_cases="cases")
+        kept = {
+            key: symbol for *parts, symbol in had.select(*KEY, "symbol").iter_rows() for key in [tuple(parts)]
+        }
+        base = had.join(found, on=KEY, how="left", maintain_order="left").select(
+            *KEY, pl.col("count").fill_null(0), pl.coalesce("cases", "old_cases").alias("cases")
+        )
+        new = found.join(had, on=KEY, how="anti", maintain_order="left")
+        found = pl.concat([base, new.head(max(0, recipe.max_concepts - base.height))])
+    else:
+        found = found.head(recipe.max_concepts)
+    for (lemma, pos), symbol in overrides.add.items():
+        if not symbol:
+            continue
+        for kind in ("phrase",) if " " in lemma else ("word", "name", "abbreviation", "unknown"):
+            if not found.filter(lemma=lemma, pos=pos, kind=kind).is_empty():
+                _give(kept, (lemma, pos, kind), symbol)
+                break
+    return found.with_columns(assign_symbols(found, kept))
+
+
+def _give(kept: dict[tuple[str, ...], str], key: tuple[str, str, str], symbol: str) -> None:
+    """Give an override's symbol to its concept unless that breaks the promise that symbols never change."""
+    owner = next((k for k, s in kept.items() if s == symbol), key)
+    if owner != key or kept.get(key, symbol) != symbol:
+        raise InputError(
+            f"overrides: the symbol {symbol!r} for {key[0]!r} clashes with the base lexicon "
+            f"({owner[0]!r} has {kept[owner]!r}); symbols never change, so choose another or build without --base"
+        )
+    kept[key] = symbol
+
+
+def _forms_of_old(old: Lexicon, table: pl.DataFrame) -> pl.DataFrame:
+    """Forms of base concepts that the new corpus does not bring along, so that old symbol text stays readable."""
+    had = old.forms.select(*(name for name in COLUMNS if name != "variant")).with_columns(
+        attested=pl.lit(False), count=pl.lit(0.0)
+    )
+    missing = had.join(table.select("form", "concept").unique(), on=["form", "concept"], how="anti")
+    taken = table.filter(pl.col("main")).select("form").with_columns(taken=True)
+    return (
+        missing.join(taken, on="form", how="left", maintain_order="left")
+        .with_columns(main=pl.col("main") & pl.col("taken").is_null())
+        .select(table.columns)
+    )
+
+
+def _with_base(concepts: pl.DataFrame, forms: pl.DataFrame) -> pl.DataFrame:
+    """Adds `base`: the inflection that is written without a mark, that of the lemma as a form."""
+    lemmas = concepts.with_row_index("concept").select("concept", "lemma")
+    folded = pl.col("form", "lemma").str.replace_all("ё", "е", literal=True)
+    base = (
+        forms.filter("main")
+        .join(lemmas, on="concept")
+        .with_columns(folded)
+        .filter(pl.col("form") == pl.col("lemma"))
+        .group_by("concept")
+        .agg(base=pl.col("inflection").min())
+    )
+    numbered = concepts.with_row_index("concept").join(base, on="concept", how="left", maintain_order="left")
+    return numbered.with_columns(pl.col("base").fill_null(0)).select(
+        "symbol", *KEY, "count", "cases", pl.col("base").cast(pl.UInt16)
+    )
+
+
+def _inflection_table(inflections: Inflections) -> pl.DataFrame:
+    """All marks of symbol text: mark, role, id, key."""
+    rows = [(marks.ESCAPE, "escape", 0, "")]
+    cases = ("lower", "Title", "UPPER", "Title-In-Every-Part")
+    rows += [
+        (mark, "case", n, name) for n, (mark, name) in enumerate(zip(marks.CASE_MARKS, cases, strict=True))
+    ]
+    rows += [(mark, "variant", n, "") for n, mark in enumerate(marks.VARIANTS, 1)]
+    rows += [(marks.inflection_mark(n), "inflection", n, key) for n, key in enumerate(inflections.keys, 1)]
+    schema = {"mark": pl.String, "role": pl.String, "id": pl.UInt16, "key": pl.String}
+    return pl.DataFrame(rows, schema=schema, orient="row")

@@ -1,0 +1,134 @@
+"""The lexicon's tables as the codec asks them: form -> code and code -> form, straight from columns.
+
+A million forms as Python strings in a dictionary would take 200 MB and most of the load time. Here they stay
+in one byte string with offsets, found by bisection (about 6 µs, once per distinct word: the codec caches).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from hypertok.codec.codec import Code
+
+
+class StringColumn:
+    """Strings of a column as one byte string with offsets."""
+
+    def __init__(self, column: pl.Series) -> None:
+        """`column` must hold no nulls."""
+        lengths = column.str.len_bytes().to_numpy()
+        self._ends = np.cumsum(lengths, dtype=np.int64)
+        self._bytes = (column.str.join("").item() if len(column) else "").encode()
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def bytes_at(self, row: int) -> bytes:
+        """UTF-8 bytes of one string."""
+        return self._bytes[self._ends[row - 1] if row else 0 : self._ends[row]]
+
+    def __getitem__(self, row: int) -> str:
+        return self.bytes_at(row).decode()
+
+
+class Book:
+    """A `CodeBook` over the tables concepts and forms (columns: see docs/lexicon-format.md)."""
+
+    def __init__(self, concepts: pl.DataFrame, forms: pl.DataFrame) -> None:
+        """`forms` must be sorted as `forms.number_variants` leaves it and have the column by_form."""
+        self._concepts = concepts
+        self._table = forms
+        self.forms = StringColumn(forms["form"])
+        self._order = forms["by_form"].to_numpy()
+        self._concept = forms["concept"].to_numpy()
+        self._inflection = forms["inflection"].to_numpy()
+        self._variant = forms["variant"].to_numpy()
+        self._main = forms["main"].to_numpy()
+        self._base = concepts["base"].to_numpy()
+        self._starts = np.searchsorted(self._concept, np.arange(concepts.height + 1))
+        self._symbols: list[str] = concepts["symbol"].to_list()
+        self._cases: list[str] = concepts["cases"].to_list()
+        self._concept_of = {symbol: number for number, symbol in enumerate(self._symbols)}
+
+    @cached_property
+    def symbols(self) -> frozenset[str]:
+        """All symbols in use."""
+        return frozenset(self._symbols)
+
+    def rows_of(self, form: str) -> list[int]:
+        """Rows of the table forms with exactly this form."""
+        key = form.encode("utf-8", "surrogatepass")
+        order, at = self._order, self.forms.bytes_at
+        place = bisect_left(order, key, key=lambda row: at(row))
+        rows = []
+        while place < len(order) and at(order[place]) == key:
+            rows.append(int(order[place]))
+            place += 1
+        return rows
+
+    def rows_of_concept(self, concept: int) -> range:
+        """Rows of the table forms that belong to a concept."""
+        return range(int(self._starts[concept]), int(self._starts[concept + 1]))
+
+    def main_row(self, form: str) -> int | None:
+        """The row by which the codec writes a form."""
+        return next((row for row in self.rows_of(form) if self._main[row]), None)
+
+    def concept_at(self, row: int) -> int:
+        """The concept of a row of forms."""
+        return int(self._concept[row])
+
+    def concept_of_symbol(self, symbol: str) -> int | None:
+        """The concept behind a symbol."""
+        return self._concept_of.get(symbol)
+
+    def code_of(self, form: str) -> Code | None:
+        """The code of a form, None for an unknown one."""
+        row = self.main_row(form)
+        if row is None:
+            return None
+        concept = self.concept_at(row)
+        inflection = int(self._inflection[row])
+        if inflection == self._base[concept]:
+            inflection = 0
+        return Code(self._symbols[concept], inflection, int(self._variant[row]), self.cases_of(concept))
+
+    def form_at(self, symbol: str, inflection: int, variant: int) -> tuple[str, tuple[int, ...]] | None:
+        """The (form, usual case of each word) behind a code, None for an unknown one."""
+        concept = self._concept_of[symbol]
+        wanted = inflection or int(self._base[concept])
+        for row in self.rows_of_concept(concept):
+            if self._inflection[row] == wanted and self._variant[row] == variant and self._main[row]:
+                return self.forms[row], self.cases_of(concept)
+        return None
+
+    def cases_of(self, concept: int) -> tuple[int, ...]:
+        """The usual case of each word of a concept."""
+        return _parse_cases(self._cases[concept])
+
+    @cached_property
+    def _first_words(self) -> dict[str, int]:
+        phrases = self._concepts.with_row_index("concept").filter(pl.col("kind") == "phrase")["concept"]
+        first = (
+            self._table.filter(pl.col("main") & pl.col("concept").is_in(phrases.implode()))
+            .select(words=pl.col("form").str.split(" "))
+            .select(first=pl.col("words").list.first(), words=pl.col("words").list.len())
+            .group_by("first")
+            .agg(pl.col("words").max())
+        )
+        return dict(first.iter_rows())
+
+    def longest_phrase(self, first_word: str) -> int:
+        """Number of words of the longest phrase that starts with this word; 0 if there is none."""
+        return self._first_words.get(first_word, 0)
+
+
+def _parse_cases(cases: str) -> tuple[int, ...]:
+    return _SINGLE.get(cases) or tuple(map(int, cases))
+
+
+_SINGLE: dict[str, tuple[int, ...]] = {str(case): (case,) for case in range(4)}

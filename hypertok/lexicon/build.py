@@ -1,0 +1,177 @@
+"""`build_lexicon`: from a folder of text to a lexicon, one step after the other."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+import hypertok
+from hypertok.artifact import Manifest, seal, sha256_of, writing
+from hypertok.corpus.counting import CountedCorpus, count_corpus
+from hypertok.corpus.records import SourceReport
+from hypertok.data import data_file
+from hypertok.lexicon.assemble import Tables, assemble
+from hypertok.lexicon.lexicon import KIND, SCHEMA_VERSION, Lexicon
+from hypertok.lexicon.overrides import read_overrides
+
+Step = Literal["count", "analyse", "context", "phrases", "write"]
+Progress = Callable[[Step, int, int], None]
+
+
+class Recipe(BaseModel):
+    """Everything besides the corpus that decides what the lexicon holds.
+
+    Attributes:
+        min_count: rarest concept kept, in uses; predicted words need at least 3.
+        max_concepts: most concepts kept, the most frequent first.
+        phrases: whether multiword concepts are looked for.
+        min_phrase_count: rarest multiword concept kept; None chooses by corpus size.
+        context: whether the readings of ambiguous forms are weighed by their contexts in the corpus.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_count: int = Field(1, ge=1)
+    max_concepts: int = Field(250_000, ge=1)
+    phrases: bool = True
+    min_phrase_count: int | None = Field(None, ge=2)
+    context: bool = True
+
+
+class BuildResult(BaseModel):
+    """What a build did: the manifest, and whether the lexicon was already up to date."""
+
+    model_config = ConfigDict(frozen=True)
+
+    manifest: Manifest
+    fresh: bool
+
+
+def build_lexicon(
+    corpus: Path | str,
+    output: Path,
+    recipe: Recipe | None = None,
+    *,
+    overrides: Path | None = None,
+    base: Path | None = None,
+    engine: Literal["local", "ray"] = "local",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> BuildResult:
+    """Build a lexicon from every text below `corpus` and write it to the folder `output`.
+
+    A lexicon that stands at `output` already serves as `base` unless another is named: every concept keeps
+    its symbol. Counting is resumable: finished work is kept beside the output until the lexicon is written.
+
+    Raises:
+        InputError: no Russian words, or a faulty overrides file.
+        ArtifactError: `output` is something else, or `base` is damaged.
+    """
+    recipe = recipe or Recipe()
+    own = read_overrides(data_file("overrides.tsv"))
+    theirs = read_overrides(overrides) if overrides else None
+    old = _base(output, base)
+    work = output.with_name(f"{output.name}.work")
+    tell = progress or (lambda step, done, total: None)
+    counted = count_corpus(
+        corpus, work, engine=engine, workers=workers, progress=lambda d, t: tell("count", d, t)
+    )
+    parents = {"corpus": counted.fingerprint, "shipped_data": _shipped_data()}
+    if overrides:
+        parents["overrides"] = sha256_of(overrides)
+    if old and old.folder == output and _same(old.manifest, parents, recipe):
+        shutil.rmtree(work)
+        return BuildResult(manifest=old.manifest, fresh=False)
+    if old:
+        parents["base"] = old.sha256
+    tables = assemble(counted, recipe, own | theirs if theirs else own, old, workers=workers, progress=tell)
+    tell("write", 0, 1)
+    with writing(output) as folder:
+        _write(folder, tables, counted)
+        manifest = seal(
+            folder,
+            kind=KIND,
+            schema_version=SCHEMA_VERSION,
+            parents=parents,
+            recipe=recipe.model_dump(),
+            versions=_versions(),
+            facts=_facts(tables, counted),
+        )
+    shutil.rmtree(work)
+    tell("write", 1, 1)
+    return BuildResult(manifest=manifest, fresh=True)
+
+
+def _base(output: Path, base: Path | None) -> Lexicon | None:
+    if base:
+        return Lexicon.load(base)
+    return Lexicon.load(output) if output.exists() else None
+
+
+def _same(old: Manifest, parents: dict[str, str], recipe: Recipe) -> bool:
+    inputs = {role: sha for role, sha in old.parents.items() if role != "base"}
+    return inputs == parents and old.recipe == recipe.model_dump() and old.versions == _versions()
+
+
+def _write(folder: Path, tables: Tables, counted: CountedCorpus) -> None:
+    for name, table in tables.named():
+        table.write_parquet(folder / f"{name}.parquet", compression="zstd", statistics=False)
+    sources = pl.DataFrame([asdict(report) for report in counted.reports], schema=_SOURCES)
+    sources.sort("path").write_parquet(folder / "sources.parquet", compression="zstd", statistics=False)
+
+
+def _facts(tables: Tables, counted: CountedCorpus) -> dict[str, object]:
+    words = int(counted.vocabulary.select(pl.sum_horizontal("lower", "title", "upper", "other").sum()).item())
+    in_lexicon = tables.forms.filter(pl.col("main") & pl.col("attested"))["form"]
+    covered = counted.vocabulary.filter(pl.col("form").is_in(in_lexicon.implode()))
+    covered_words = int(covered.select(pl.sum_horizontal("lower", "title", "upper", "other").sum()).item())
+    kinds = tables.concepts.group_by("kind").len().sort("kind")
+    statuses = [report.status for report in counted.reports]
+    return {
+        "words": words,
+        "distinct_forms": counted.vocabulary.height,
+        "words_in_lexicon": covered_words,
+        "concepts": tables.concepts.height,
+        "concepts_by_kind": dict(kinds.iter_rows()),
+        "forms": tables.forms.filter(pl.col("main")).height,
+        "forms_attested": len(in_lexicon),
+        "sources": {status: statuses.count(status) for status in ("read", "repaired", "skipped")},
+        "lookalike_words": sum(report.lookalikes for report in counted.reports),
+        "forms_pruned": counted.pruned,
+    }
+
+
+def _shipped_data() -> str:
+    names = (
+        "hypersymbols.tsv",
+        "inflections.tsv",
+        "overrides.tsv",
+        "phrase_stopwords.tsv",
+        "symbol_ranges.tsv",
+    )
+    return " ".join(sha256_of(data_file(name))[:16] for name in names)
+
+
+def _versions() -> dict[str, str]:
+    packages = ("pymorphy3", "pymorphy3-dicts-ru", "polars", "numpy")
+    return {
+        "hypertok": hypertok.__version__,
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+    }
+
+
+_SOURCES = {
+    "path": pl.String, "format": pl.String, "encoding": pl.String, "bytes": pl.Int64, "characters": pl.Int64,
+    "documents": pl.Int64, "status": pl.String, "reason": pl.String, "repaired": pl.String,
+    "lookalikes": pl.Int64, "lookalike_examples": pl.List(pl.String), "sha256": pl.String,
+}  # fmt: skip
+__all__ = ["BuildResult", "Recipe", "SourceReport", "build_lexicon"]

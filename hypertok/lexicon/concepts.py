@@ -1,0 +1,173 @@
+"""From analyses with corpus weights to concepts: which there are, how frequent, and which one a form means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from hypertok.codec.marks import EACH
+from hypertok.lexicon.grammemes import OTHER_POS, concept_pos, inflection_of, kind_of
+from hypertok.lexicon.inflections import Inflections
+from hypertok.lexicon.morphology import Analyses
+from hypertok.lexicon.overrides import Overrides
+
+CASES = ("lower", "title", "upper", "other")
+KEY = ["lemma", "pos", "kind"]
+#: A word that is no dictionary word must be seen this often to be a concept; below lie mostly misprints.
+MIN_UNKNOWN = 3
+#: A concept that is no form's commonest reading is kept if some form means it at least this often.
+MIN_SHARE = 0.1
+#: Share of capitalised uses from which a dictionary word counts as usually capitalised. Words that often
+#: begin a sentence reach 0.6 («однако»).
+USUALLY_TITLE = 0.9
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What every form may mean.
+
+    Attributes:
+        rows: one row per (form, concept, inflection): form, lemma, pos, kind, inflection (id), weight
+            (expected count), count (of the form), lexeme.
+        concepts: one row per concept: lemma, pos, kind, count, case (usual case pattern).
+        main: form and the key of the concept it means most often.
+    """
+
+    rows: pl.DataFrame
+    concepts: pl.DataFrame
+    main: pl.DataFrame
+
+
+def read_concepts(
+    vocabulary: pl.DataFrame,
+    analyses: Analyses,
+    weights: npt.NDArray[np.float64],
+    inflections: Inflections,
+    *,
+    overrides: Overrides,
+    min_count: int = 1,
+) -> Readings:
+    """Group weighted analyses into concepts and choose the dominant concept of every form.
+
+    Args:
+        vocabulary: columns form, lower, title, upper, other, in the order of `analyses.forms`.
+        weights: (A,) expected count of each analysis in the corpus.
+        overrides: added concepts are kept whatever their count; forbidden and merged ones are gone.
+        min_count: concepts with a smaller expected count are left out.
+    """
+    rows = _rows(vocabulary, analyses, weights, inflections, overrides)
+    choice = _dominant(rows)
+    concepts = _kept(rows, choice, overrides, min_count)
+    rows = rows.join(concepts, on=KEY, how="semi", maintain_order="left")
+    main = _dominant(rows)
+    return Readings(rows, _with_case(concepts, main, vocabulary), main.select("form", *KEY))
+
+
+def _rows(
+    vocabulary: pl.DataFrame,
+    analyses: Analyses,
+    weights: npt.NDArray[np.float64],
+    inflections: Inflections,
+    overrides: Overrides,
+) -> pl.DataFrame:
+    """One row per form, concept and inflection."""
+    tags = pl.DataFrame(
+        [
+            (number, known, concept_pos(tag), kind_of(tag, known), inflections.id_of(inflection_of(tag)))
+            for number, tag in enumerate(analyses.tags)
+            for known in (False, True)
+        ],
+        schema={
+            "tag": pl.Int32,
+            "known": pl.Boolean,
+            "pos": pl.String,
+            "kind": pl.String,
+            "inflection": pl.UInt16,
+        },
+        orient="row",
+    )
+    forms = vocabulary.select(
+        "form",
+        count=pl.sum_horizontal(CASES),
+        # A word the dictionary does not know, written in capitals, is an abbreviation: «АТФ».
+        capitals=pl.col("upper") * 2 > pl.sum_horizontal(CASES),
+    )
+    rows = pl.DataFrame(
+        {
+            "number": analyses.form_index(),
+            "lemma": pl.Series(analyses.lemmas, dtype=pl.String)[analyses.lemma],
+            "tag": analyses.tag,
+            "known": analyses.known,
+            "weight": weights,
+            "prior": analyses.prior,
+            "lexeme": analyses.lexeme,
+        }
+    ).join(tags, on=["tag", "known"], how="left", maintain_order="left")
+    numbered = forms.with_row_index("number").cast({"number": pl.Int64})
+    rows = rows.join(numbered, on="number", how="left", maintain_order="left")
+    abbreviation = (pl.col("kind") == "unknown") & pl.col("capitals")
+    rows = rows.with_columns(
+        kind=pl.when(abbreviation).then(pl.lit("abbreviation")).otherwise("kind"),
+        lemma=pl.when(abbreviation & (pl.col("pos") == OTHER_POS)).then("form").otherwise("lemma"),
+    )
+    return (
+        overrides.apply(rows)
+        .group_by("form", *KEY, "inflection", maintain_order=True)
+        .agg(pl.col("weight", "prior").sum(), pl.col("count").first(), pl.col("lexeme").max())
+    )
+
+
+def _dominant(rows: pl.DataFrame) -> pl.DataFrame:
+    """For every form the concept with the largest weight: form, key, share of the form's uses."""
+    concepts = rows.group_by("form", *KEY).agg(pl.col("weight", "prior").sum(), pl.col("count").first())
+    order = ["form", "weight", "prior", *KEY]
+    return (
+        concepts.sort(order, descending=[False, True, True, False, False, False])
+        .unique("form", keep="first", maintain_order=True)
+        .select("form", *KEY, "count")
+    )
+
+
+def _kept(rows: pl.DataFrame, choice: pl.DataFrame, overrides: Overrides, min_count: int) -> pl.DataFrame:
+    """Concepts frequent enough that some form means mainly, or at least now and then."""
+    share = pl.col("weight") / pl.col("count").clip(1)
+    concepts = (
+        rows.group_by("form", *KEY)
+        .agg(pl.col("weight").sum(), pl.col("count").first())
+        .group_by(KEY)
+        .agg(pl.col("weight").sum(), share=share.max())
+        .join(choice.select(KEY).unique().with_columns(chosen=True), on=KEY, how="left")
+    )
+    enough = pl.when(pl.col("kind") == "unknown").then(max(MIN_UNKNOWN, min_count)).otherwise(min_count)
+    meant = pl.col("chosen").fill_null(False) | (pl.col("share") >= MIN_SHARE)
+    # Half a use is the least a chosen concept can have; rounding keeps it at min_count 1.
+    added = pl.DataFrame(sorted(overrides.add), schema={"lemma": pl.String, "pos": pl.String}, orient="row")
+    concepts = concepts.join(added.with_columns(added=True), on=["lemma", "pos"], how="left")
+    kept = pl.col("added").fill_null(False) | ((pl.col("weight").round() >= enough) & meant)
+    return concepts.filter(kept).select(*KEY, count=pl.col("weight").round().cast(pl.Int64))
+
+
+def _with_case(concepts: pl.DataFrame, main: pl.DataFrame, vocabulary: pl.DataFrame) -> pl.DataFrame:
+    """Adds `case`: how the concept's own forms are usually written (0 lower, 1 Title, 2 UPPER, 3 Title-In-Every-Part)."""
+    counts = main.join(vocabulary, on="form", how="left").group_by(KEY).agg(pl.col(CASES).sum())
+    total = pl.sum_horizontal(CASES).clip(1)
+    # «Санкт-Петербург» is neither lower, Title nor UPPER: Title in every part.
+    each = pl.col("lemma").str.contains("-", literal=True) & (pl.col("other") / total > 0.5)
+    threshold = pl.when(pl.col("kind") == "word").then(USUALLY_TITLE).otherwise(0.5)
+    return (
+        concepts.join(counts, on=KEY, how="left")
+        .with_columns(
+            case=pl.when(each)
+            .then(EACH)
+            .when(pl.col("upper") / total > 0.5)
+            .then(2)
+            .when(pl.col("title") / total > threshold)
+            .then(1)
+            .otherwise(0)
+            .cast(pl.UInt8)
+        )
+        .select(*KEY, "count", "case")
+    )

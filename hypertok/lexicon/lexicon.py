@@ -1,0 +1,185 @@
+"""The lexicon artefact: load it, look words up, encode and decode text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from hypertok.artifact import Manifest, open_checked, read_manifest
+from hypertok.codec.codec import Codec
+from hypertok.codec.marks import apply_case
+from hypertok.corpus.words import form_of
+from hypertok.errors import ArtifactError, InputError
+from hypertok.lexicon.book import Book
+from hypertok.lexicon.inflections import shipped_inflections
+
+KIND = "lexicon"
+SCHEMA_VERSION = 1
+COMMAND = "hypertok build-lexicon corpus/ -o notes.lexicon"
+TABLES = ("concepts", "forms", "inflections", "sources")
+
+
+@dataclass(frozen=True)
+class Concept:
+    """One concept; `count` is how often the corpus meant it, over all forms."""
+
+    id: int
+    lemma: str
+    pos: str
+    kind: str
+    symbol: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One reading of a form: which concept in which inflection, and how probable (0 to 1) in the corpus."""
+
+    concept: Concept
+    inflection: str
+    probability: float
+    main: bool
+
+
+@dataclass(frozen=True)
+class Form:
+    """One form of a concept; `attested` is False when only the paradigm, not the corpus, has it."""
+
+    form: str
+    inflection: str
+    count: float
+    attested: bool
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Everything the lexicon knows about a word: its readings, and all forms of the concept it mainly means."""
+
+    form: str
+    code: str
+    readings: tuple[Reading, ...]
+    forms: tuple[Form, ...]
+
+
+class Lexicon:
+    """A lexicon built by `hypertok build-lexicon`.
+
+    >>> lex = Lexicon.load("notes.lexicon")                     # doctest: +SKIP
+    >>> lex.decode(lex.encode("Цикл Кребса")) == "Цикл Кребса"  # doctest: +SKIP
+    True
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        """Use `Lexicon.load`, which checks the files first."""
+        self.folder = folder
+        self.manifest = manifest
+        self.concepts = pl.read_parquet(folder / "concepts.parquet")
+        self._forms = pl.read_parquet(folder / "forms.parquet")
+        self.book = Book(self.concepts, self._forms)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Lexicon:
+        """Load a lexicon folder.
+
+        Raises:
+            ArtifactError: missing, damaged, truncated, or written by a newer hypertok.
+        """
+        folder = Path(folder)
+        manifest = open_checked(folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)
+        missing = [name for name in TABLES if f"{name}.parquet" not in manifest.files]
+        if missing:
+            raise ArtifactError(
+                f"{folder}: the manifest names no {missing[0]}.parquet; build it again: {COMMAND}"
+            )
+        return cls(folder, manifest)
+
+    @property
+    def sha256(self) -> str:
+        """Identity of this lexicon: it covers every byte of its tables."""
+        return self.manifest.sha256
+
+    @property
+    def forms(self) -> pl.DataFrame:
+        """The table of forms (columns: see docs/lexicon-format.md)."""
+        return self._forms
+
+    @cached_property
+    def sources(self) -> pl.DataFrame:
+        """One row per source file: how it was read, what was repaired, why it was skipped."""
+        return pl.read_parquet(self.folder / "sources.parquet")
+
+    @cached_property
+    def codec(self) -> Codec:
+        """The lossless codec over this lexicon."""
+        return Codec(self.book)
+
+    @cached_property
+    def _concepts_only(self) -> Codec:
+        return Codec(self.book, concepts_only=True)
+
+    def encode(self, text: str, *, concepts_only: bool = False) -> str:
+        """Symbol text; lossless unless `concepts_only`, which drops inflection and case."""
+        return (self._concepts_only if concepts_only else self.codec).encode(text)
+
+    def decode(self, symbols: str) -> str:
+        """The text behind symbol text.
+
+        Raises:
+            CodecError: not symbol text of this lexicon.
+        """
+        return self.codec.decode(symbols)
+
+    def concept(self, number: int) -> Concept:
+        """The concept with this id."""
+        row = self.concepts.row(number, named=True)
+        lemma = apply_case(row["lemma"], self.book.cases_of(number))
+        return Concept(number, lemma, row["pos"], row["kind"], row["symbol"], row["count"])
+
+    def explain(self, word: str) -> Explanation:
+        """Readings, code and paradigm of a word or phrase, in any case; «елка» finds «ёлка», a symbol its concept.
+
+        Raises:
+            InputError: the lexicon does not know the word.
+        """
+        form, rows = self._find(word.strip())
+        table = self._forms[rows].sort("probability", "main", descending=True)
+        readings = tuple(
+            Reading(
+                self.concept(row["concept"]),
+                self._inflection(row["inflection"]),
+                row["probability"],
+                row["main"],
+            )
+            for row in table.iter_rows(named=True)
+        )
+        main = next((r for r in readings if r.main), readings[0])
+        own = self.book.rows_of_concept(main.concept.id)
+        forms = tuple(
+            Form(row["form"], self._inflection(row["inflection"]), row["count"], row["attested"])
+            for row in self._forms[own.start : own.stop].iter_rows(named=True)
+        )
+        return Explanation(form, self.encode(form), readings, forms)
+
+    def _find(self, word: str) -> tuple[str, list[int]]:
+        concept = self.book.concept_of_symbol(word)
+        form = " ".join(map(form_of, word.split())) if concept is None else self.concepts["lemma"][concept]
+        spellings = [form, *(form[:i] + "ё" + form[i + 1 :] for i, c in enumerate(form) if c == "е")]
+        for spelling in spellings:
+            rows = self.book.rows_of(spelling)
+            if rows:
+                return spelling, rows
+        raise InputError(
+            f"{word!r} is not in {self.folder}: the corpus does not have it, or too rarely; see "
+            f"`hypertok lexicon info {self.folder}`, or add it in an overrides file"
+        )
+
+    def _inflection(self, number: int) -> str:
+        return shipped_inflections().key_of(number)
+
+
+def lexicon_manifest(folder: str | Path) -> Manifest:
+    """The manifest alone, files unchecked: for figures that need no tables."""
+    return read_manifest(Path(folder), kind=KIND, command=COMMAND)

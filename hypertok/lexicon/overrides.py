@@ -1,0 +1,102 @@
+"""A person's own say in what is a concept: add, forbid or merge, one per line of a tab-separated file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from hypertok.corpus.words import WORD
+from hypertok.data import read_rows
+from hypertok.errors import InputError
+from hypertok.lexicon.grammemes import OTHER_POS, POS
+
+COLUMNS = ("action", "lemma", "pos", "target", "note")
+_ALL_POS = {*POS.values(), OTHER_POS}
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What to change, keyed by (lemma, part of speech).
+
+    Attributes:
+        add: concepts that must exist, with their symbol ('' to have one assigned).
+        forbid: concepts that must not.
+        merge: concepts whose forms go to another lemma of the same part of speech.
+    """
+
+    add: dict[tuple[str, str], str] = field(default_factory=dict)
+    forbid: frozenset[tuple[str, str]] = frozenset()
+    merge: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def __or__(self, other: Overrides) -> Overrides:
+        """Both; `other` wins where they speak of the same concept."""
+        add = {key: symbol for key, symbol in self.add.items() if key not in other.forbid}
+        forbid = self.forbid - other.add.keys()
+        return Overrides(add | other.add, forbid | other.forbid, self.merge | other.merge)
+
+    def apply(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """`rows` (columns lemma, pos) with forbidden concepts removed and merged lemmas renamed."""
+        key = {"lemma": pl.String, "pos": pl.String}
+        forbidden = pl.DataFrame(sorted(self.forbid), schema=key, orient="row")
+        merges = [(*old, new) for old, new in self.merge.items()]
+        merged = pl.DataFrame(merges, schema={**key, "target": pl.String}, orient="row")
+        return (
+            rows.join(forbidden, on=["lemma", "pos"], how="anti", maintain_order="left")
+            .join(merged, on=["lemma", "pos"], how="left", maintain_order="left")
+            .with_columns(lemma=pl.coalesce("target", "lemma"))
+            .drop("target")
+        )
+
+
+def read_overrides(path: Path) -> Overrides:
+    """Read an overrides file.
+
+    Columns: action (add, forbid, merge), lemma, pos, target (for merge: the lemma to merge into; for add: a
+    symbol, or empty), note (free). Lines starting with # are comments.
+
+    Raises:
+        InputError: names the file, the line and what is wrong.
+    """
+    add: dict[tuple[str, str], str] = {}
+    forbid: set[tuple[str, str]] = set()
+    merge: dict[tuple[str, str], str] = {}
+    lines: dict[tuple[str, str], int] = {}
+    for number, row in read_rows(path, COLUMNS):
+        key = row["lemma"], row["pos"]
+        problem = _problem(row) or (f"the same concept as line {lines[key]}" if key in lines else "")
+        if problem:
+            raise InputError(f"{path}:{number}: {problem}")
+        lines[key] = number
+        if row["action"] == "add":
+            if row["target"] and row["target"] in add.values():
+                raise InputError(f"{path}:{number}: the symbol {row['target']!r} is given to two concepts")
+            add[key] = row["target"]
+        elif row["action"] == "forbid":
+            forbid.add(key)
+        else:
+            merge[key] = row["target"]
+    for (lemma, pos), target in merge.items():
+        if (target, pos) in merge:
+            raise InputError(
+                f"{path}:{lines[lemma, pos]}: {lemma!r} is merged into {target!r}, which is itself merged "
+                f"elsewhere on line {lines[target, pos]}; name the final lemma"
+            )
+    return Overrides(add, frozenset(forbid), merge)
+
+
+def _problem(row: dict[str, str]) -> str:
+    """What is wrong with a row, '' if nothing."""
+    lemma, target = row["lemma"], row["target"]
+    if row["action"] not in ("add", "forbid", "merge"):
+        return f"unknown action {row['action']!r}; expected add, forbid or merge"
+    if lemma != lemma.lower() or not lemma or not all(WORD.fullmatch(word) for word in lemma.split(" ")):
+        return f"the lemma {lemma!r} must be Russian words in lower case, joined by single spaces"
+    if row["pos"] not in _ALL_POS:
+        return f"unknown part of speech {row['pos']!r}; expected one of {', '.join(sorted(_ALL_POS))}"
+    if row["action"] == "merge" and (not WORD.fullmatch(target) or " " in lemma):
+        return f"merge needs single words; got {lemma!r} into {target!r}"
+    if row["action"] == "add" and target and len(target) != 1:
+        return f"the symbol {target!r} must be exactly one character"
+    return ""
