@@ -13,11 +13,13 @@ from typing import NamedTuple, Protocol
 
 from hypertok.codec import marks
 from hypertok.codec.marks import ESCAPE
-from hypertok.corpus.words import LETTERS, WORD_PATTERN
+from hypertok.corpus.words import JOINERS, LETTERS, STRESS, WORD_PATTERN
 from hypertok.errors import CodecError
 
 #: Cached pieces per direction; a piece takes about 200 bytes, and 500,000 cover 107 MB of mixed Russian text.
 CACHE_LIMIT = 500_000
+#: Longer pieces (a page of English is one) hardly ever come twice and are not cached.
+CACHED_LENGTH = 100
 
 
 class Code(NamedTuple):
@@ -51,8 +53,12 @@ class Codec:
 
     def __init__(self, book: CodeBook, *, concepts_only: bool = False) -> None:
         """`concepts_only` drops case, inflection and variant marks: what remains is lossy and says what
-        the text is about, not how it is worded."""
-        self._book = book
+        the text is about, not how it is worded.
+
+        Raises:
+            CodecError: the book has a symbol that is part of words, ASCII or one of the marks.
+        """
+        _check_symbols(book.symbols)
         self._decoder = _DecodeCache(book)
         self._encoder = _EncodeCache(book, self._decoder, concepts_only)
         self._phrases = _PhraseCache(self._encoder)
@@ -75,6 +81,7 @@ class Codec:
         if not starts.isdisjoint(found):
             self._join_phrases(found, codes)
         self._encoder.trim()
+        self._decoder.trim()  # encoding fills it too, by checking every code
         return codes
 
     def decode(self, symbols: str) -> str:
@@ -117,6 +124,17 @@ class Codec:
         return CodecError(str(error))
 
 
+def _check_symbols(symbols: frozenset[str]) -> None:
+    """A raw word is written without escapes, so nothing that can stand in a word may be a symbol."""
+    wrong = [symbol for symbol in symbols if len(symbol) != 1] or _NOT_SYMBOL.findall("".join(symbols))
+    if wrong:
+        raise CodecError(
+            f"{min(wrong)!r} cannot be a concept symbol: symbols are single characters outside ASCII, "
+            "Cyrillic, hyphens, apostrophes and the marks; build the lexicon again"
+        )
+
+
+_NOT_SYMBOL = re.compile(f"[{JOINERS}{STRESS}\0-\x7f{LETTERS}{chr(marks.BLOCK_FIRST)}-{chr(marks.BLOCK_LAST)}]")
 _PIECE = re.compile(rf"{WORD_PATTERN} ?|[^{LETTERS}]+")
 _CASE = f"[{marks.CASE_MARKS[0]}-{marks.CASE_MARKS[-1]}]"
 _VARIANT = f"[{marks.VARIANTS[0]}-{marks.VARIANTS[-1]}]"
@@ -128,6 +146,11 @@ class _BadCode(Exception):
 
 
 class _Cache(dict[str, str]):
+    def keep(self, piece: str, result: str) -> str:
+        if len(piece) <= CACHED_LENGTH:
+            self[piece] = result
+        return result
+
     def trim(self) -> None:
         if len(self) > CACHE_LIMIT:
             self.clear()
@@ -149,8 +172,7 @@ class _DecodeCache(_Cache):
         )
 
     def __missing__(self, piece: str) -> str:
-        text = self[piece] = self._decode(piece)
-        return text
+        return self.keep(piece, self._decode(piece))
 
     def _decode(self, piece: str) -> str:
         if piece[0] == ESCAPE:
@@ -171,7 +193,10 @@ class _DecodeCache(_Cache):
         if found is None:
             raise _BadCode(f"the concept {symbol!r} has no such form in this lexicon.")
         form, cases = found
-        return marks.apply_case(form, marks.cases_of(case, cases)) + space
+        try:
+            return marks.apply_case(form, marks.cases_of(case, cases)) + space
+        except ValueError:
+            raise _BadCode(f"{form!r} does not have the {len(cases)} words of its concept {symbol!r}.") from None
 
 
 class _EncodeCache(_Cache):
@@ -192,8 +217,7 @@ class _EncodeCache(_Cache):
             self.longest.clear()
 
     def __missing__(self, piece: str) -> str:
-        code = self[piece] = self._encode(piece)
-        return code
+        return self.keep(piece, self._encode(piece))
 
     def _encode(self, piece: str) -> str:
         if piece.isascii():
@@ -212,17 +236,17 @@ class _EncodeCache(_Cache):
         """Code of a word or phrase as written, None if it has no code that decodes to exactly this."""
         form = surface.lower()
         code = self.book.code_of(form)
-        if code is None:
+        if code is None or code.symbol not in self.decoder.symbols:
             return None
-        case = marks.case_mark(surface, form, code.cases)
-        if case is None:
-            return None
-        inflection, variant = marks.inflection_mark(code.inflection), marks.variant_mark(code.variant)
-        written = f"{case}{code.symbol}{inflection}{variant}"
         try:
+            case = marks.case_mark(surface, form, code.cases)
+            if case is None:
+                return None
+            inflection, variant = marks.inflection_mark(code.inflection), marks.variant_mark(code.variant)
+            written = f"{case}{code.symbol}{inflection}{variant}"
             if self.decoder[written] != surface:
                 return None
-        except _BadCode:
+        except (_BadCode, ValueError):  # no such form, no such mark: the book contradicts itself
             return None
         return code.symbol if self.concepts_only else written
 
@@ -253,8 +277,10 @@ class _PhraseCache(dict[str, str | None]):
     def __missing__(self, joined: str) -> str | None:
         phrase = joined[:-1] if joined[-1] == " " else joined
         code = self.encoder.word_code(phrase)
-        code = self[joined] = None if code is None else code + joined[len(phrase) :]
-        return code
+        result = None if code is None else code + joined[len(phrase) :]
+        if len(joined) <= CACHED_LENGTH:
+            self[joined] = result
+        return result
 
 
 _WORD_START = re.compile(f"[{LETTERS}]")

@@ -29,7 +29,13 @@ _CASE_OF = {mark: case for case, mark in _MARK_OF.items()}
 
 
 def inflection_mark(inflection: int) -> str:
-    """The mark of an inflection id; the base form, id 0, has none."""
+    """The mark of an inflection id; the base form, id 0, has none.
+
+    Raises:
+        ValueError: the block has no mark for this number.
+    """
+    if not 0 <= inflection <= INFLECTION_LAST - INFLECTION_FIRST + 1:
+        raise ValueError(f"no mark for inflection {inflection}")
     return chr(INFLECTION_FIRST + inflection - 1) if inflection else ""
 
 
@@ -39,7 +45,13 @@ def inflection_id(mark: str) -> int:
 
 
 def variant_mark(variant: int) -> str:
-    """The mark of the n-th form with the same inflection; the first has none."""
+    """The mark of the n-th form with the same inflection; the first has none.
+
+    Raises:
+        ValueError: the block has no mark for this number.
+    """
+    if not 0 <= variant <= len(VARIANTS):
+        raise ValueError(f"no mark for variant {variant}")
     return VARIANTS[variant - 1] if variant else ""
 
 
@@ -51,16 +63,22 @@ def variant_id(mark: str) -> int:
 def apply_case(words: str, cases: tuple[int, ...]) -> str:
     """Lower-case `words` (one, or several joined by single spaces) in the given case, one per word.
 
+    Raises:
+        ValueError: several cases, and not one per word.
+
     >>> apply_case("цикл кребса", (0, 1))
     'цикл Кребса'
     """
     if len(cases) == 1:
         return _apply(words, cases[0])
-    return " ".join(map(_apply, words.split(" "), cases, strict=True))
+    return " ".join(_apply(word, case) for word, case in zip(words.split(" "), cases, strict=True))
 
 
 def case_mark(surface: str, form: str, default: tuple[int, ...]) -> str | None:
     """The mark that turns `form`, whose usual case is `default`, into `surface`; None if no mark does.
+
+    Raises:
+        ValueError: `default` does not fit the number of words.
 
     >>> case_mark("цикл Кребса", "цикл кребса", (0, 1))
     ''

@@ -57,7 +57,9 @@ CLASSES = 70
 _USUAL = frozenset("«»—–…№„“”’‘•§°\u00a0\u00ad")
 #: Letters of the neighbours and of the old spelling: neither likely nor a sign of a wrong reading.
 _KINDRED = frozenset("іїєґўђѓјљњћќѕџѣѳѵ")
-_KIN_BITS = 6.0
+_KIN_BITS = 9.0
+#: Bits for two marks or a mark and a space: about what two letters cost, or readings with many marks win.
+_BETWEEN = 4.0
 #: Bits for a capital after a small letter («пЕЧЕНЬ»): rare in text, the rule in koi8-r read as cp1251.
 _CASE_SLIP = 6.0
 #: Bits for a Latin letter beside a Cyrillic one, and for a sign that Russian text does not use.
@@ -86,7 +88,7 @@ def _cost(a: int, b: int) -> float:
     if _FOREIGN in (a, b):
         return _ODD
     if a == b == _SPACE:
-        return 0.0
+        return _BETWEEN
     if _LATIN in (a, b):
         # A word that starts or ends with Latin letters is cut off there by whoever samples.
         return 0.0 if {a, b} <= {_LATIN, _SPACE} else _ODD

@@ -1,8 +1,9 @@
-"""Counting a corpus: every shard becomes a token stream and a form table on disk, then one vocabulary.
+"""Counting a corpus: every shard becomes token streams and form tables on disk, then one vocabulary.
 
 Shards are cut by the corpus alone, finished shards are kept in a work folder, and results are merged in
 shard order: the outcome is the same bytes for every number of workers, and a killed run goes on where it
-stopped.
+stopped. A shard is counted in segments of bounded size, so that even a file that cannot be cut, or a hub
+dataset, which is one shard, takes no more memory than any other.
 """
 
 from __future__ import annotations
@@ -10,27 +11,34 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from hypertok.corpus import engines
 from hypertok.corpus.documents import read_shard
 from hypertok.corpus.records import Document, Plan, Shard, SourceReport, merge_reports
-from hypertok.corpus.sources import plan_shards
+from hypertok.corpus.sources import locate, plan_shards
 from hypertok.corpus.stream import FIRST_FORM, UNKNOWN, Tokens, Vocabulary, count_forms, renumber, tokenize
 from hypertok.errors import InputError
 
 #: Version of what a shard folder holds; a change makes older work folders useless, so they are redone.
-SHARD_VERSION = 1
-#: Distinct forms held in memory at once. 4 million take about 350 MB; the shared 107 MB corpus has 0.32 million.
-MAX_FORMS = 4_000_000
-#: Shard tables merged at a time: fewer, larger merges are faster, and 16 shards of 8 MiB hold < 2 M rows.
-_MERGE_BATCH = 16
+SHARD_VERSION = 2
+#: Distinct forms held in memory at once. MEASURED
+MAX_FORMS = 2_000_000
+#: A segment of a shard ends with the first document past either bound. Measured on 8 MiB of prose:
+#: 0.9 million tokens, 0.1 million surfaces; a surface costs about 0.4 kB while its segment is counted.
+_SEGMENT_TOKENS = 2_000_000
+_SEGMENT_SURFACES = 400_000
+#: Rows of form tables merged at a time: fewer, larger merges are faster and take more memory.
+_MERGE_ROWS = 1_000_000
 _CASES = ("lower", "title", "upper", "other")
 _NO_FORMS = {"form": pl.String, **dict.fromkeys(_CASES, pl.Int64)}
 
@@ -55,17 +63,16 @@ class CountedCorpus:
     shard_folders: tuple[Path, ...]
 
     def streams(self) -> Iterator[Tokens]:
-        """The token stream of each shard in order, numbered by `vocabulary`. Each (T,), at most a few million."""
-        numbers = self.vocabulary.select("form").with_row_index("number", offset=FIRST_FORM)
+        """Token streams of all shards in order, numbered by `vocabulary`. Each (T,), T under 3 million."""
         for folder in self.shard_folders:
-            forms = pl.read_parquet(folder / "forms.parquet", columns=["form"])
-            ids = forms.join(numbers, on="form", how="left", maintain_order="left")["number"]
-            table = ids.fill_null(UNKNOWN).to_numpy().astype(np.uint32)
-            yield renumber(np.load(folder / "tokens.npy", allow_pickle=False), table)
+            for forms in _form_tables(folder):
+                tokens = np.load(forms.with_name(f"{forms.stem}.npy"), allow_pickle=False)
+                local = pl.read_parquet(forms, columns=["form"])["form"]
+                yield renumber(tokens, _global_ids(local, self.vocabulary["form"]))
 
 
 def count_corpus(
-    root: Path,
+    root: Path | str,
     work: Path,
     *,
     engine: engines.EngineName = "local",
@@ -80,46 +87,54 @@ def count_corpus(
         InputError: nothing below `root` could be read as text with Russian words.
     """
     plan = plan_shards(root)
+    work = work.absolute()  # workers may have another current folder
     work.mkdir(parents=True, exist_ok=True)
+    for left_behind in work.glob(".*.unfinished"):
+        shutil.rmtree(left_behind, ignore_errors=True)
     folders = []
     done, total = 0, sum(shard.bytes for shard in plan.shards)
-    task = partial(_count_shard, plan.root, work)
-    for shard, name in zip(
-        plan.shards, engines.run(task, plan.shards, engine=engine, workers=workers), strict=True
-    ):
-        folders.append(work / name)
-        done += shard.bytes
-        if progress:
-            progress(done, total)
+    task = partial(_count_shard, plan.root.absolute() if plan.root.exists() else plan.root, work)
+    with closing(engines.run(task, plan.shards, engine=engine, workers=workers)) as names:
+        for shard, name in zip(plan.shards, names, strict=True):
+            folders.append(work / name)
+            done += shard.bytes
+            if progress:
+                progress(done, total)
     reports = _collect_reports(plan, folders)
-    vocabulary, pruned = merge_vocabularies(folder / "forms.parquet" for folder in folders)
+    vocabulary, pruned = merge_vocabularies(path for folder in folders for path in _form_tables(folder))
     if vocabulary.is_empty():
         raise InputError(_nothing_to_count(root, reports))
     return CountedCorpus(vocabulary, reports, fingerprint(reports), pruned, tuple(folders))
 
 
-def merge_vocabularies(tables: Iterator[Path], max_forms: int = MAX_FORMS) -> tuple[pl.DataFrame, int]:
-    """Sum shard vocabularies in order; returns (table sorted by form, number of forms pruned).
+def merge_vocabularies(tables: Iterable[Path], max_forms: int = MAX_FORMS) -> tuple[pl.DataFrame, int]:
+    """Sum form tables in order; returns (table sorted by form, number of forms pruned).
 
     Whenever more than `max_forms` are held, the rarest are dropped (lossy counting, Manku and Motwani
-    2002): a dropped form was rarer than one occurrence per several million words so far.
+    2002): a dropped form was rarer than one occurrence per several million words so far. One that is met
+    and dropped again counts again as pruned.
     """
     total, pruned = pl.DataFrame(schema=_NO_FORMS), 0
-    batch: list[pl.DataFrame] = []
-    paths = list(tables)
-    for number, path in enumerate(paths, 1):
-        batch.append(pl.read_parquet(path))
-        if len(batch) < _MERGE_BATCH and number < len(paths):
-            continue
+    for batch in _batches(tables):
         total = pl.concat([total, *batch]).group_by("form").agg(pl.col(_CASES).sum())
-        batch.clear()
-        floor = 1
+        del batch
+        merged, floor = total.height, 1
         while total.height > max_forms:
-            before = total.height
             total = total.filter(pl.sum_horizontal(_CASES) > floor)
-            pruned += before - total.height
             floor += 1
+        pruned += merged - total.height
     return total.sort("form"), pruned
+
+
+def _batches(tables: Iterable[Path]) -> Iterator[list[pl.DataFrame]]:
+    batch: list[pl.DataFrame] = []
+    for path in tables:
+        batch.append(pl.read_parquet(path))
+        if sum(table.height for table in batch) >= _MERGE_ROWS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def fingerprint(reports: Sequence[SourceReport]) -> str:
@@ -136,39 +151,79 @@ def _count_shard(root: Path, work: Path, shard: Shard) -> str:
     target = work / name
     if target.is_dir():
         return name
-    vocabulary = Vocabulary()
-    streams: list[Tokens] = []
-    reports: list[SourceReport] = []
-    for item in read_shard(root, shard):
-        if isinstance(item, Document):
-            streams.append(tokenize(item.prose, vocabulary))
-        else:
-            reports.append(item)
-    tokens = np.concatenate(streams) if streams else np.empty(0, np.uint32)
-    counts = count_forms(tokens, len(vocabulary.forms))
-    table = pl.DataFrame({"form": vocabulary.forms}, schema={"form": pl.String}).with_columns(
-        pl.Series(case, counts[:, k]) for k, case in enumerate(_CASES)
-    )
-    beside = work / f".{name}.unfinished"
-    shutil.rmtree(beside, ignore_errors=True)
+    # A name of its own: a cluster that lost sight of a worker may have another one count the same shard.
+    beside = work / f".{name}.{uuid.uuid4().hex}.unfinished"
     beside.mkdir(parents=True)
-    np.save(beside / "tokens.npy", tokens, allow_pickle=False)
-    table.write_parquet(beside / "forms.parquet", compression="lz4")
+    reports: list[SourceReport] = []
+    segment, written = _Segment(), 0
+    for item in read_shard(root, shard):
+        if not isinstance(item, Document):
+            reports.append(item)
+            continue
+        segment.add(item.prose)
+        if segment.is_full:
+            segment.write(beside, written)
+            segment, written = _Segment(), written + 1
+    segment.write(beside, written)
     (beside / "reports.json").write_text(json.dumps([asdict(r) for r in reports]), encoding="utf-8")
-    beside.rename(target)
+    try:
+        beside.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+        shutil.rmtree(beside)  # the other worker was first, with the same bytes
     return name
+
+
+class _Segment:
+    """A part of a shard while it is counted: documents in a row."""
+
+    def __init__(self) -> None:
+        self._vocabulary = Vocabulary()
+        self._streams = [np.empty(0, np.uint32)]
+        self._length = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self._length >= _SEGMENT_TOKENS or len(self._vocabulary) >= _SEGMENT_SURFACES
+
+    def add(self, prose: str) -> None:
+        self._streams.append(tokenize(prose, self._vocabulary))
+        self._length += len(self._streams[-1])
+
+    def write(self, folder: Path, number: int) -> None:
+        tokens = np.concatenate(self._streams)
+        counts = count_forms(tokens, len(self._vocabulary.forms))
+        table = pl.DataFrame({"form": self._vocabulary.forms}, schema={"form": pl.String}).with_columns(
+            pl.Series(case, counts[:, k]) for k, case in enumerate(_CASES)
+        )
+        np.save(folder / f"{number:06d}.npy", tokens, allow_pickle=False)
+        table.write_parquet(folder / f"{number:06d}.parquet", compression="lz4")
+
+
+def _form_tables(folder: Path) -> list[Path]:
+    """The form tables of a shard in order; the token stream of each lies beside it."""
+    return sorted(folder.glob("*.parquet"))
+
+
+def _global_ids(local: pl.Series, vocabulary: pl.Series) -> npt.NDArray[np.uint32]:
+    """The id of each form in the sorted `vocabulary`, `UNKNOWN` if it was pruned. Shape (len(local),)."""
+    # Binary search: a join would hash the whole vocabulary for every segment (2 s for 4 million forms).
+    places = vocabulary.search_sorted(local).clip(0, len(vocabulary) - 1)
+    known = (vocabulary.gather(places) == local).to_numpy()
+    return np.where(known, places.to_numpy() + FIRST_FORM, UNKNOWN).astype(np.uint32)
 
 
 def _shard_name(root: Path, shard: Shard) -> str:
     """Folder name that changes when a file of the shard or the way of counting changes."""
     digest = hashlib.sha256(f"{SHARD_VERSION}\0{root}".encode("utf-8", "surrogateescape"))
     for part in shard.parts:
-        path = root / part.path if root.is_dir() else root
         try:
-            modified = path.stat().st_mtime_ns
+            status = locate(root, part.path).stat()
+            changed = f"{status.st_mtime_ns} {status.st_ctime_ns}"  # ctime: made readable since
         except OSError:  # vanished or a hub data set: read_shard reports it
-            modified = 0
-        digest.update(f"{part}\0{modified}\n".encode("utf-8", "surrogateescape"))
+            changed = ""
+        digest.update(f"{part}\0{changed}\n".encode("utf-8", "surrogateescape"))
     return f"{shard.index:06d}-{digest.hexdigest()[:16]}"
 
 
@@ -181,7 +236,7 @@ def _collect_reports(plan: Plan, folders: Sequence[Path]) -> list[SourceReport]:
     return list(merge_reports(reports))
 
 
-def _nothing_to_count(root: Path, reports: Sequence[SourceReport]) -> str:
+def _nothing_to_count(root: Path | str, reports: Sequence[SourceReport]) -> str:
     skipped = [r for r in reports if r.status == "skipped"]
     detail = f"; first of {len(skipped)} skipped: {skipped[0].path}: {skipped[0].reason}" if skipped else ""
     return (

@@ -1,4 +1,4 @@
-"""Reader for tables as text (.csv, .tsv): the text column if there is one, else the cells that are no numbers.
+"""Reader for .csv and .tsv: the text column if there is one, else every cell that is not a number.
 
 Cells of a .csv may be quoted and then contain line ends; in a .tsv a quotation mark is just a character,
 so that a stray one cannot swallow the rest of the file. Such files are never cut into parts.

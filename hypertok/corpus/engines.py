@@ -1,17 +1,24 @@
 """Where shard work runs: in this process, in local worker processes, or on a Ray cluster.
 
 Every engine yields the results in the order of the items, whatever order they finish in, so nothing
-downstream can depend on the number of workers.
+downstream can depend on the number of workers. A bounded number of items is under way at any time, so a
+million of them cost no more memory than a hundred.
 """
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+import signal
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Literal, TypeVar
+from contextlib import closing
+from itertools import islice
+from typing import Any, Generic, Literal, TypeVar
 
 from hypertok.errors import HypertokError, InputError
 
@@ -19,7 +26,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 EngineName = Literal["local", "ray"]
 
-#: Times a Ray task is started anew after its worker died; a machine that fails this often is broken.
+#: Items under way per worker: enough that no worker waits for the next one.
+_AHEAD = 4
+#: Items under way on Ray at least, so that a cluster that grows on demand sees the demand.
+_RAY_AHEAD = 64
+#: Times Ray starts a task anew after its worker or machine died (errors of the task itself are not retried).
 RAY_RETRIES = 5
 
 
@@ -34,48 +45,191 @@ def run(
     *,
     engine: EngineName = "local",
     workers: int | None = None,
-) -> Iterator[Result]:
-    """Apply a module-level `function` to every item and yield the results in item order.
+) -> Generator[Result, None, None]:
+    """Apply `function`, one that other processes can import, to every item; yield the results in item order.
+
+    `workers` bounds how many items are worked on at once; None takes every processor of the machine or
+    cluster. The Ray engine uses the Ray this program is connected to, else the cluster that the environment
+    variable RAY_ADDRESS names, else it starts one on this machine and shuts that one down at the end.
+    Closing the generator early drops the items under way.
 
     Raises:
-        InputError: Ray is asked for and not installed.
-        HypertokError: a local worker was killed (out of memory, a signal); finished shards are kept.
+        InputError: Ray is asked for and not installed, or its cluster cannot be reached.
+        HypertokError: a local worker was killed (out of memory, a signal), or Ray lost a task too often.
     """
     if engine == "ray":
-        return _run_ray(function, items)
+        return _run_in(lambda: _RayTasks(function, workers), items)
     workers = min(workers or default_workers(), len(items))
-    return map(function, items) if workers <= 1 else _run_processes(function, items, workers)
+    if workers <= 1:
+        return (function(item) for item in items)
+    return _run_in(lambda: _Processes(function, workers), items)
 
 
-def _run_processes(
-    function: Callable[[Item], Result], items: Sequence[Item], workers: int
-) -> Iterator[Result]:
-    # spawn: forking a process that runs polars threads can deadlock.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context)
-    try:
-        pending: list[Future[Result]] = [pool.submit(function, item) for item in items]
-        for future in pending:
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise HypertokError(
-            "a worker process was killed, most likely for lack of memory; finished work is kept: run the "
-            "same command again, with --workers 1 if it happens twice"
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+class _Pool(ABC, Generic[Item, Result]):
+    """What runs items elsewhere; a handle stands for an item under way. `limit`: most items under way."""
+
+    limit: int
+
+    @abstractmethod
+    def submit(self, item: Item) -> Any:
+        """Start an item; returns its handle."""
+
+    @abstractmethod
+    def wait_for_any(self, handles: list[Any]) -> list[Any]:
+        """Those that have finished; at least one."""
+
+    @abstractmethod
+    def result(self, handle: Any) -> Result:
+        """The result of a finished item, or its error."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Drop what is under way and free the workers."""
 
 
-def _run_ray(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+def _run_in(
+    open_pool: Callable[[], _Pool[Item, Result]], items: Sequence[Item]
+) -> Generator[Result, None, None]:
+    """Keep up to `limit` items under way, yield results in item order; what finishes early waits."""
+    if not items:
+        return
+    with closing(open_pool()) as pool:
+        waiting = enumerate(items)
+        under_way: dict[Any, int] = {}
+        finished: dict[int, Any] = {}
+        for number in range(len(items)):
+            while number not in finished:
+                for index, item in islice(waiting, pool.limit - len(under_way)):
+                    under_way[pool.submit(item)] = index
+                for handle in pool.wait_for_any(list(under_way)):
+                    finished[under_way.pop(handle)] = handle
+            yield pool.result(finished.pop(number))
+
+
+class _Processes(_Pool[Item, Result]):
+    """Worker processes of this machine."""
+
+    def __init__(self, function: Callable[[Item], Result], workers: int) -> None:
+        self.limit = _AHEAD * workers
+        self._function = function
+        # spawn: forking a process that runs polars threads can deadlock.
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
+
+    def submit(self, item: Item) -> Future[Result]:
+        try:
+            return self._pool.submit(self._function, item)
+        except BrokenProcessPool as error:
+            raise _killed() from error
+
+    def wait_for_any(self, handles: list[Future[Result]]) -> list[Future[Result]]:
+        return list(wait(handles, return_when=FIRST_COMPLETED).done)
+
+    def result(self, handle: Future[Result]) -> Result:
+        try:
+            return handle.result()
+        except BrokenProcessPool as error:
+            raise _killed() from error
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _prepare_worker() -> None:
+    """Leave Ctrl-C to the parent, and do not wait for work for ever when the parent was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)
+
+
+def _killed() -> HypertokError:
+    return HypertokError(
+        "a worker process was killed, most likely for lack of memory; finished work is kept: run the same "
+        "command again, with --workers 1 if it happens twice (in a script of your own, the call must stand "
+        'below `if __name__ == "__main__":`)'
+    )
+
+
+class _RayTasks(_Pool[Item, Result]):
+    """Tasks on a Ray cluster."""
+
+    def __init__(self, function: Callable[[Item], Result], workers: int | None) -> None:
+        self._ray = ray = _import_ray()
+        self._started = not ray.is_initialized()
+        if self._started:
+            _connect(ray, workers)
+        self.limit = workers or max(_RAY_AHEAD, _AHEAD * int(ray.cluster_resources().get("CPU", 1)))
+        self._function = ray.put(function)
+        self._task = ray.remote(_apply).options(num_cpus=1, max_retries=RAY_RETRIES, retry_exceptions=False)
+        self._open: set[Any] = set()
+
+    def submit(self, item: Item) -> Any:
+        handle = self._task.remote(self._function, item)
+        self._open.add(handle)
+        return handle
+
+    def wait_for_any(self, handles: list[Any]) -> list[Any]:
+        done: list[Any] = self._ray.wait(handles, num_returns=1)[0]
+        self._open.difference_update(done)
+        return done
+
+    def result(self, handle: Any) -> Result:
+        errors = self._ray.exceptions
+        try:
+            value: Result = self._ray.get(handle)
+            return value
+        except errors.RayTaskError as error:  # raised by the task itself
+            if isinstance(error.cause, HypertokError):
+                raise error.cause from None
+            raise
+        except errors.RayError as error:
+            raise HypertokError(
+                f"Ray lost a task {RAY_RETRIES + 1} times ({type(error).__name__}), most likely for lack "
+                "of memory; finished work is kept: run the same command again, with fewer --workers"
+            ) from error
+
+    def close(self) -> None:
+        for handle in self._open:
+            self._ray.cancel(handle)
+        if self._started:
+            self._ray.shutdown()
+
+
+def _apply(function: Callable[[Item], Result], item: Item) -> Result:
+    return function(item)
+
+
+def _import_ray() -> Any:
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read on import: nothing is ever sent anywhere
     try:
         import ray
     except ImportError as error:
         raise InputError(
             "--engine ray needs Ray: pip install 'hypertok-concepts[ray]', or leave the option out"
         ) from error
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False)
-    task = ray.remote(function).options(max_retries=RAY_RETRIES)
-    pending = [task.remote(item) for item in items]
-    for reference in pending:
-        yield ray.get(reference)
+    return ray
+
+
+def _connect(ray: Any, workers: int | None) -> None:
+    address = os.environ.get("RAY_ADDRESS")
+    try:
+        if address:
+            ray.init(address=address, log_to_driver=False)
+        else:  # on the loopback address: nobody else can reach it
+            ray.init(
+                address="local",
+                num_cpus=workers or default_workers(),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _node_ip_address="127.0.0.1",
+            )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        place = f"the Ray cluster at RAY_ADDRESS={address}" if address else "Ray on this machine"
+        raise InputError(f"{place} cannot be used: {error}; start it, or leave out --engine ray") from error

@@ -1,71 +1,67 @@
 """Reader for HTML and FB2: the text between the tags, a line per block, parsed as it streams in.
 
-libxml2 parses with recovery and without entities, network or the lifting of its size limits; no tree is
-built, so a file of any size takes little memory. The encoding is told from the bytes, not from what the
-file declares: declarations are wrong too often.
+libxml2's HTML parser reads both: no tree is built, so a file of any size takes little memory; nothing is
+fetched and no entity defined by the file is expanded; and it recovers where its XML parser drops the rest
+of a book after one stray "<". The encoding is told from the bytes: declarations are wrong too often.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from lxml import etree
 
+from hypertok.corpus.chunks import PIECE
 from hypertok.corpus.prose import blank_addresses
 from hypertok.corpus.records import Part, Tally
 from hypertok.corpus.text_source import decoded_pieces
 
 #: Elements that do not interrupt a line of text.
 _INLINE = frozenset(
-    ("a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "emphasis")
-    + ("font", "i", "ins", "kbd", "label", "mark", "q", "s", "samp", "small", "span", "strike", "strikethrough")
-    + ("strong", "style", "sub", "sup", "time", "tt", "u", "var", "wbr")
+    """a abbr acronym b bdi bdo big cite code data del dfn em emphasis font html i ins kbd label mark q s samp
+    small span strike strikethrough strong sub sup time tt u var wbr""".split()  # noqa: SIM905
 )
 #: Elements without any text for a reader.
 _DROPPED = {
-    "html": frozenset(("script", "style", "template", "noscript", "svg", "math", "object", "iframe", "canvas")),
-    "fb2": frozenset(("binary", "stylesheet", "document-info", "publish-info", "custom-info")),
+    "html": frozenset({"script", "style", "template", "noscript", "svg", "math", "object", "iframe"}),
+    "fb2": frozenset({"binary", "stylesheet", "document-info", "publish-info", "custom-info"}),
 }
 #: Elements whose text stays in the document but is not prose.
 _CODE = frozenset(("code", "pre", "kbd", "samp", "tt"))
 
 
+#: Two elements of FB2 bear names whose content HTML takes as it is, tags and all.
+_FB2_NAMES = re.compile(r"<(/?)(title|style)\b")
+_FB2_TO_HTML = {"title": "div", "style": "span"}
+_CDATA = re.compile(r"<!\[CDATA\[|\]\]>")
+_NO_CONTROLS = dict.fromkeys([*range(9), 11, 12, *range(14, 32)], " ")
+#: Characters fed to the parser at a time; it keeps several copies of them.
+_FEED = 1 << 16
+
+
 def read_markup(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]:
     """Text and prose of an HTML or FB2 file, in pieces where it is large."""
     collector = _Collector(tally.format)
-    parser = _parser(tally.format, collector)
+    parser = etree.HTMLParser(target=collector, encoding="utf-8", no_network=True, huge_tree=False)
     with open(path, "rb") as file:
-        for piece in decoded_pieces(file, part, tally):
-            # XML forbids control characters, and recovery would end the text there.
-            parser.feed(piece.translate(_NO_CONTROLS).encode("utf-8", "replace"))
-            if text := collector.take():
-                yield text
+        for piece in decoded_pieces(file, part, tally, tell_cuts=False):
+            piece = piece.translate(_NO_CONTROLS)
+            if tally.format == "fb2":
+                piece = _CDATA.sub(" ", _FB2_NAMES.sub(lambda m: f"<{m[1]}{_FB2_TO_HTML[m[2]]}", piece))
+            for start in range(0, len(piece), _FEED):
+                parser.feed(piece[start : start + _FEED].encode("utf-8", "replace"))
+            if collector.size >= PIECE // 2 and (taken := collector.take()):
+                yield taken
     if tally.skipped:
         return
     try:
         parser.close()
     except etree.LxmlError as error:
         tally.note(f"markup is broken: {error}")
-    if text := collector.take():
-        yield text
-
-
-_NO_CONTROLS = dict.fromkeys([*range(9), 11, 12, *range(14, 32)], " ")
-
-
-def _parser(kind: str, collector: _Collector) -> etree.XMLParser | etree.HTMLParser:
-    if kind == "html":
-        return etree.HTMLParser(target=collector, encoding="utf-8", no_network=True, huge_tree=False)
-    return etree.XMLParser(
-        target=collector,
-        encoding="utf-8",
-        recover=True,
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-    )
+    if taken := collector.take():
+        yield taken
 
 
 class _Collector:
@@ -77,6 +73,7 @@ class _Collector:
         self._inside_code = 0
         self._text: list[str] = []
         self._prose: list[str] = []
+        self.size = 0  # characters gathered since the last `take`
 
     def start(self, tag: str, _attributes: object) -> None:
         name = _local(tag)
@@ -94,6 +91,7 @@ class _Collector:
         if not self._inside_dropped:
             self._text.append(data)
             self._prose.append(" " if self._inside_code else data)
+            self.size += len(data)
 
     def comment(self, _text: str) -> None:
         """Comments are not read."""
@@ -106,11 +104,11 @@ class _Collector:
         text, prose = "".join(self._text), "".join(self._prose)
         if not text or text.isspace():
             return None
-        self._text, self._prose = [], []
+        self._text, self._prose, self.size = [], [], 0
         return text, blank_addresses(prose)
 
     def _break(self, name: str) -> None:
-        if name not in _INLINE and not self._inside_dropped:
+        if name not in _INLINE and not self._inside_dropped and self._text and self._text[-1] != "\n":
             self._text.append("\n")
             self._prose.append("\n")
 

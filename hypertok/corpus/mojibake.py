@@ -5,9 +5,8 @@ becomes a pair whose first half is one of two signs: «РџСЂРёРІРµС‚
 latin-1), «–ü—Ä–∏–≤–µ—Ç» (Mac Roman), «╨Я╤А╨╕╨▓╨╡╤В» (cp866), «п÷я─п╦п╡п╣я┌» (koi8-r). Text that merely
 has capital Р and С, or dashes, has no such runs of pairs, and a text without one is returned untouched.
 
-ftfy undoes most of this too, and gives the codecs used here; but it weighs each line by general rules
-(30 times slower on the lines concerned), and its verdicts may change between releases: ours are the same
-on every machine.
+ftfy gives the codecs used here. Its own repair is not used: it leaves Mac Roman, cp866 and koi8-r, and all
+but the first word of a line that is only partly broken, as they are.
 """
 
 from __future__ import annotations
@@ -20,8 +19,6 @@ import ftfy.bad_codecs  # noqa: F401  registers sloppy-windows-*, which map ever
 
 #: What a repaired run may consist of; anything else means that it was no mojibake.
 _PLAUSIBLE = re.compile("[А-яЁё«»—–…„“”’‘•№°§©\u00a0\u00ad\u0301\u2011\u2212]+")
-#: Texts misread twice exist; three times has not been seen.
-_ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +41,11 @@ def repair_mojibake(text: str) -> tuple[str, tuple[str, ...]]:
     >>> repair_mojibake("РСФСР и СССР — Россия")
     ('РСФСР и СССР — Россия', ())
     """
-    names: dict[str, None] = {}
-    for _ in range(_ROUNDS):
-        found = [m for m in misreadings() if _may_hold(text, m) and _is_evidence(text, m)]
-        if not found:
-            break
-        for misreading in found:
+    names = []
+    for misreading in misreadings():
+        if _may_hold(text, misreading) and _is_evidence(text, misreading):
             text = _repair(text, misreading)
-            names[misreading.name] = None
+            names.append(misreading.name)
     return text, tuple(names)
 
 

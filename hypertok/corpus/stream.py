@@ -32,11 +32,11 @@ _TOKEN = re.compile(rf"{WORD_PATTERN}|[A-Za-z]+|[0-9]+|\n[^\S\n]*\n\s*|[^\w\s]|[
 
 
 def case_of(surface: str) -> int:
-    """Case pattern of a surface word: LOWER, TITLE (first letter only), UPPER (two letters or more), OTHER_CASE."""
+    """Case pattern of a surface: LOWER, TITLE (first letter only), UPPER (two letters or more), OTHER_CASE."""
     if surface.islower():
         return LOWER
     head, tail = surface[0], surface[1:]
-    if head.isupper() and (not tail or tail.islower()):
+    if head.isupper() and tail == tail.lower():  # the tail may be nothing, or only a stress mark
         return TITLE
     return UPPER if surface.isupper() else OTHER_CASE
 
@@ -81,10 +81,14 @@ def tokenize(prose: str, vocabulary: Vocabulary) -> Tokens:
 
 
 def renumber(tokens: Tokens, global_ids: npt.NDArray[np.uint32]) -> Tokens:
-    """The stream with local form numbers replaced: local form n becomes id `global_ids[n]`. Shape (T,)."""
-    ids = tokens >> 2
-    table = np.concatenate([np.arange(FIRST_FORM, dtype=np.uint32), global_ids])
-    return (table[ids] << 2) | (tokens & 3)
+    """The stream with local form numbers replaced: local form n becomes id `global_ids[n]`. Shape (T,).
+
+    A form whose global id is a class (`UNKNOWN`) becomes that class; classes have no case.
+    """
+    cases = np.arange(4, dtype=np.uint32)
+    classes = np.arange(FIRST_FORM << 2, dtype=np.uint32)
+    words = (global_ids[:, None] << 2) | np.where(global_ids[:, None] < FIRST_FORM, np.uint32(0), cases)
+    return np.concatenate([classes, words.reshape(-1)])[tokens]
 
 
 def count_forms(tokens: Tokens, size: int) -> npt.NDArray[np.int64]:
@@ -94,7 +98,7 @@ def count_forms(tokens: Tokens, size: int) -> npt.NDArray[np.int64]:
 
 
 def spell(tokens: Tokens, forms: Sequence[str]) -> list[str]:
-    """The stream as readable strings, for tests and explanations: forms, and class names in angle brackets."""
+    """The stream as readable strings, for tests and explanations: forms, class names in angle brackets."""
     names = ("break", "end", "comma", "dash", "colon", "punctuation", "number", "latin", "unknown")
     return [
         forms[(t >> 2) - FIRST_FORM] if t >> 2 >= FIRST_FORM else f"<{names[t >> 2]}>"

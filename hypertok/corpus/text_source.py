@@ -16,7 +16,7 @@ from hypertok.corpus.records import Part, Tally
 
 #: A part up to this size is judged (encoding, damage) as a whole; a longer one, which can only be an
 #: enormous line or a file that may not be cut, by its beginning.
-WHOLE = 16 << 20
+WHOLE = 10 << 20
 #: Bytes decoded at a time.
 BLOCK = 1 << 20
 
@@ -52,10 +52,11 @@ def sha256_range(path: Path, part: Part) -> str:
     return digest.hexdigest()
 
 
-def decoded_pieces(file: BinaryIO, part: Part, tally: Tally) -> Iterator[str]:
+def decoded_pieces(file: BinaryIO, part: Part, tally: Tally, tell_cuts: bool = True) -> Iterator[str]:
     """The text of a part in pieces, decoded, mojibake repaired; notes encoding, sha256 and damage in `tally`.
 
-    Gives nothing, and says why, when the part is no text.
+    Gives nothing, and says why, when the part is no text. Where a cut inside a line does no harm (to markup
+    that a parser puts together again), `tell_cuts` is False.
     """
     digest = hashlib.sha256()
     file.seek(part.start)
@@ -80,7 +81,8 @@ def decoded_pieces(file: BinaryIO, part: Part, tally: Tally) -> Iterator[str]:
     source = blocks(head)
     del head  # the generator holds it, and lets go of it when it has been decoded
     damage = 0
-    for piece in cut_pieces(encodings.decode_blocks(source, tally.encoding), tally):
+    told = tally if tell_cuts else Tally(tally.format)
+    for piece in cut_pieces(encodings.decode_blocks(source, tally.encoding), told):
         damage += piece.count("\ufffd")
         text, repaired = repair_mojibake(piece)
         tally.repaired.update(dict.fromkeys(repaired))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import polars as pl
 from hypertok.codec import marks
 from hypertok.corpus.counting import CountedCorpus
 from hypertok.errors import InputError
+from hypertok.lexicon.added_phrases import with_overrides
 from hypertok.lexicon.concepts import CASES, KEY, read_concepts
 from hypertok.lexicon.context import ContextModel
 from hypertok.lexicon.forms import COLUMNS, form_table, number_variants
@@ -20,7 +21,7 @@ from hypertok.lexicon.inflections import Inflections, shipped_inflections
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.lexicon.morphology import Analyses, analyse
 from hypertok.lexicon.overrides import Overrides
-from hypertok.lexicon.phrases import Phrases, find_phrases
+from hypertok.lexicon.phrases import MAX_PHRASES, Phrases, find_phrases
 from hypertok.lexicon.symbols import assign_symbols
 
 if TYPE_CHECKING:
@@ -110,13 +111,15 @@ def _phrases(
     overrides: Overrides,
     progress: Progress,
 ) -> Phrases:
-    progress("phrases", 0, 1)
-    options: dict[str, Any] = {"min_count": recipe.min_phrase_count} if recipe.min_phrase_count else {}
-    if not recipe.phrases:
-        options["max_phrases"] = 0
-    phrases = find_phrases(counted.streams, analyses, weights, overrides=overrides, **options)
-    progress("phrases", 1, 1)
-    return phrases
+    phrases = find_phrases(
+        counted.streams,
+        analyses,
+        weights,
+        min_count=recipe.min_phrase_count,
+        max_phrases=MAX_PHRASES if recipe.phrases else 0,
+        progress=lambda d, t: progress("phrases", d, t),
+    )
+    return with_overrides(phrases, overrides)
 
 
 def _phrase_concepts(phrases: Phrases) -> pl.DataFrame:

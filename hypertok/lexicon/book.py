@@ -21,7 +21,7 @@ class StringColumn:
     def __init__(self, column: pl.Series) -> None:
         """`column` must hold no nulls."""
         lengths = column.str.len_bytes().to_numpy()
-        self._ends = np.cumsum(lengths, dtype=np.int64)
+        self._ends = memoryview(np.cumsum(lengths, dtype=np.int64))
         self._bytes = (column.str.join("").item() if len(column) else "").encode()
 
     def __len__(self) -> int:
@@ -43,13 +43,13 @@ class Book:
         self._concepts = concepts
         self._table = forms
         self.forms = StringColumn(forms["form"])
-        self._order = forms["by_form"].to_numpy()
-        self._concept = forms["concept"].to_numpy()
-        self._inflection = forms["inflection"].to_numpy()
-        self._variant = forms["variant"].to_numpy()
-        self._main = forms["main"].to_numpy()
-        self._base = concepts["base"].to_numpy()
-        self._starts = np.searchsorted(self._concept, np.arange(concepts.height + 1))
+        self._order = _numbers(forms["by_form"])
+        self._concept = _numbers(forms["concept"])
+        self._inflection = _numbers(forms["inflection"])
+        self._variant = _numbers(forms["variant"])
+        self._main = _numbers(forms["main"])
+        self._base = _numbers(concepts["base"])
+        self._starts = memoryview(np.searchsorted(forms["concept"], np.arange(concepts.height + 1)))
         self._symbols: list[str] = concepts["symbol"].to_list()
         self._cases: list[str] = concepts["cases"].to_list()
         self._concept_of = {symbol: number for number, symbol in enumerate(self._symbols)}
@@ -63,16 +63,16 @@ class Book:
         """Rows of the table forms with exactly this form."""
         key = form.encode("utf-8", "surrogatepass")
         order, at = self._order, self.forms.bytes_at
-        place = bisect_left(order, key, key=lambda row: at(row))
+        place = bisect_left(order, key, key=at)
         rows = []
         while place < len(order) and at(order[place]) == key:
-            rows.append(int(order[place]))
+            rows.append(order[place])
             place += 1
         return rows
 
     def rows_of_concept(self, concept: int) -> range:
         """Rows of the table forms that belong to a concept."""
-        return range(int(self._starts[concept]), int(self._starts[concept + 1]))
+        return range(self._starts[concept], self._starts[concept + 1])
 
     def main_row(self, form: str) -> int | None:
         """The row by which the codec writes a form."""
@@ -80,7 +80,7 @@ class Book:
 
     def concept_at(self, row: int) -> int:
         """The concept of a row of forms."""
-        return int(self._concept[row])
+        return self._concept[row]
 
     def concept_of_symbol(self, symbol: str) -> int | None:
         """The concept behind a symbol."""
@@ -92,18 +92,25 @@ class Book:
         if row is None:
             return None
         concept = self.concept_at(row)
-        inflection = int(self._inflection[row])
+        inflection = self._inflection[row]
         if inflection == self._base[concept]:
             inflection = 0
-        return Code(self._symbols[concept], inflection, int(self._variant[row]), self.cases_of(concept))
+        return Code(self._symbols[concept], inflection, self._variant[row], self.cases_of(concept))
 
     def form_at(self, symbol: str, inflection: int, variant: int) -> tuple[str, tuple[int, ...]] | None:
-        """The (form, usual case of each word) behind a code, None for an unknown one."""
+        """The (form, usual case of each word) behind a code, None for an unknown one.
+
+        A bare symbol always says its lemma, also where that spelling is written as another concept («мочь»
+        the verb, beside the noun).
+        """
         concept = self._concept_of[symbol]
-        wanted = inflection or int(self._base[concept])
-        for row in self.rows_of_concept(concept):
-            if self._inflection[row] == wanted and self._variant[row] == variant and self._main[row]:
-                return self.forms[row], self.cases_of(concept)
+        wanted, rows = inflection or self._base[concept], self.rows_of_concept(concept)
+        # The forms of one inflection lie together in the order of their variants.
+        row = bisect_left(self._inflection, wanted, rows.start, rows.stop) + variant
+        if row < rows.stop and self._inflection[row] == wanted and self._main[row]:
+            return self.forms[row], self.cases_of(concept)
+        if inflection == variant == 0:
+            return self._concepts["lemma"][concept], self.cases_of(concept)
         return None
 
     def cases_of(self, concept: int) -> tuple[int, ...]:
@@ -125,6 +132,11 @@ class Book:
     def longest_phrase(self, first_word: str) -> int:
         """Number of words of the longest phrase that starts with this word; 0 if there is none."""
         return self._first_words.get(first_word, 0)
+
+
+def _numbers(column: pl.Series) -> memoryview[int]:
+    """A column to be read one value at a time: a memory view is three times faster at that than numpy."""
+    return memoryview(column.to_numpy())  # type: ignore[arg-type]
 
 
 def _parse_cases(cases: str) -> tuple[int, ...]:

@@ -14,6 +14,9 @@ from hypertok.lexicon.inflections import Inflections
 from hypertok.lexicon.morphology import Analyses
 from hypertok.lexicon.overrides import Overrides
 
+#: «я-то», «скажи-ка», «да-с»: a word and a particle, which the codec writes as two concepts. Words in which
+#: they have grown together («кто-то») are in the dictionary.
+_WITH_PARTICLE = r"-(?:то|ка|с|де|таки|тко)$"
 CASES = ("lower", "title", "upper", "other")
 KEY = ["lemma", "pos", "kind"]
 #: A word that is no dictionary word must be seen this often to be a concept; below lie mostly misprints.
@@ -108,6 +111,7 @@ def _rows(
     ).join(tags, on=["tag", "known"], how="left", maintain_order="left")
     numbered = forms.with_row_index("number").cast({"number": pl.Int64})
     rows = rows.join(numbered, on="number", how="left", maintain_order="left")
+    rows = rows.filter((pl.col("kind") != "unknown") | ~pl.col("form").str.contains(_WITH_PARTICLE))
     abbreviation = (pl.col("kind") == "unknown") & pl.col("capitals")
     rows = rows.with_columns(
         kind=pl.when(abbreviation).then(pl.lit("abbreviation")).otherwise("kind"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -56,10 +59,14 @@ class Form:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Everything the lexicon knows about a word: its readings, and all forms of the concept it mainly means."""
+    """Everything the lexicon knows about a word: its readings, and all forms of the concept it mainly means.
+
+    `code` is what the codec writes for the form; `spelled` is the same with its marks in words, «肝⟨sing,gent⟩».
+    """
 
     form: str
     code: str
+    spelled: str
     readings: tuple[Reading, ...]
     forms: tuple[Form, ...]
 
@@ -161,7 +168,42 @@ class Lexicon:
             Form(row["form"], self._inflection(row["inflection"]), row["count"], row["attested"])
             for row in self._forms[own.start : own.stop].iter_rows(named=True)
         )
-        return Explanation(form, self.encode(form), readings, forms)
+        code = self.encode(apply_case(form, self.book.cases_of(main.concept.id)))
+        return Explanation(form, code, self._spell(code), readings, forms)
+
+    def to_json(self) -> str:
+        """All concepts as one JSON object {lemma: symbol}, the most frequent first.
+
+        A lemma that is several concepts has the commonest under its own name, the others as «печь (VERB)», and
+        where that is taken too «роман (NOUN, name)».
+        """
+        mapping: dict[str, str] = {}
+        for lemma, row in self._by_count():
+            names = (lemma, f"{lemma} ({row['pos']})", f"{lemma} ({row['pos']}, {row['kind']})")
+            mapping[next(name for name in names if name not in mapping)] = row["symbol"]
+        return json.dumps(mapping, ensure_ascii=False, indent=0) + "\n"
+
+    def to_tsv(self) -> str:
+        """All concepts as tab-separated text with a header: symbol, lemma, pos, kind, count."""
+        lines = ["symbol\tlemma\tpos\tkind\tcount"]
+        for lemma, row in self._by_count():
+            lines.append(f"{row['symbol']}\t{lemma}\t{row['pos']}\t{row['kind']}\t{row['count']}")
+        return "\n".join(lines) + "\n"
+
+    def _by_count(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Concepts with their lemma in its usual case, the most frequent first."""
+        table = self.concepts.with_row_index("id").sort("count", "id", descending=[True, False])
+        for row in table.iter_rows(named=True):
+            yield apply_case(row["lemma"], self.book.cases_of(row["id"])), row
+
+    def _spell(self, code: str) -> str:
+        names = {mark: key for mark, key in self._marks.iter_rows()}
+        return "".join(f"⟨{names[char]}⟩" if char in names else char for char in code)
+
+    @cached_property
+    def _marks(self) -> pl.DataFrame:
+        key = pl.when(pl.col("key") == "").then(pl.format("{} {}", "role", "id")).otherwise("key")
+        return pl.read_parquet(self.folder / "inflections.parquet").select("mark", key)
 
     def _find(self, word: str) -> tuple[str, list[int]]:
         concept = self.book.concept_of_symbol(word)

@@ -7,6 +7,7 @@ slots it can fill as an adjective and one as a noun, so that agreement is a sing
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -34,6 +35,7 @@ def _bits(*cases: str) -> np.uint32:
 ALL, GENITIVE, ABLATIVE = _bits(*CASES), _bits("gent"), _bits("ablt")
 #: Slots in which a head is surely not a genitive: what tells «цикл Кребса» from «князя Андрея».
 NOT_GENITIVE = _bits("nomn", "datv", "accs-inan", "ablt", "loct")
+SINGULAR = np.uint32(sum(0b0111 << 4 * case for case in range(len(CASES))))
 #: Nouns whose object stands in the ablative: «управление базами данных».
 GOVERN_ABLATIVE = frozenset({"управление", "обмен", "владение", "заведование", "торговля", "руководство"})
 #: An analysis below this share of its form's occurrences is no reading for a phrase («уже» as a snake).
@@ -66,10 +68,11 @@ class WordTable:
         adjective, noun: (F,) slots the form can fill in that role, 0 where it cannot stand in a term.
         governs: (F,) whether an ablative may follow the form.
         head: (F,) whether a genitive may follow the form.
-        readings: columns form, role, word, mask, share (of the form's occurrences), most frequent first.
-        words: columns word, lemma, role, participle, name (of a person), loose (an adjective that describes
-            rather than names: qualitative, soft or a participle), count (expected in the corpus).
-        fixed: (F,) number of the form with ё read as е: what identifies a dependent that stays as it is.
+        readings: columns form, role, word, mask, share (of the form's occurrences), likeliest first.
+        words: columns word, lemma, lemma_number, role, participle, name (of a person), animate, loose (an
+            adjective that describes rather than names: qualitative, soft or a participle), count (expected).
+        adjective_word: (F,) the word of the form as an adjective, -1 for none.
+        dependent_word: (F,) the likeliest word of the form as a noun that depends on another, -1 for none.
     """
 
     adjective: Mask
@@ -78,7 +81,8 @@ class WordTable:
     head: npt.NDArray[np.bool_]
     readings: pl.DataFrame
     words: pl.DataFrame
-    fixed: npt.NDArray[np.int32]
+    adjective_word: npt.NDArray[np.int32]
+    dependent_word: npt.NDArray[np.int32]
 
 
 def load_stopwords() -> Stopwords:
@@ -134,7 +138,7 @@ def slot_mask(tag: str) -> tuple[int, int]:
     return role, sum(1 << 4 * CASES.index(c) + GENDERS.index(g) for c in cases for g in genders)
 
 
-def _participle(tag: str) -> str:
+def participle_of(tag: str) -> str:
     """The grammemes that make a participle a word of its own («pres,actv»), '' for other parts of speech."""
     if not tag.startswith("PRTF"):
         return ""
@@ -149,8 +153,9 @@ def tabulate_words(
     tags = [slot_mask(tag) for tag in analyses.tags]
     role = np.array([r for r, _ in tags], dtype=np.int8)
     mask = np.array([m for _, m in tags], dtype=np.uint32)
-    participle = np.array([_participle(tag) for tag in analyses.tags])
+    participle = np.array([participle_of(tag) for tag in analyses.tags])
     name = np.array([bool({"Name", "Surn", "Patr"} & set(tag.split(" ")[0].split(","))) for tag in analyses.tags])
+    animate = np.array([",anim," in tag for tag in analyses.tags], np.bool_)
     stop = _stop_flags(analyses.lemmas, stopwords)
     soft = np.array([lemma in stopwords.soft for lemma in analyses.lemmas], np.bool_)
     describing = np.array([",Qual" in tag or tag.startswith("PRTF") for tag in analyses.tags], np.bool_)
@@ -159,7 +164,11 @@ def tabulate_words(
     totals = np.bincount(form, weights, size)
     short = np.array([len(f) for f in analyses.forms]) < 2
     use = (mask[analyses.tag] != 0) & ~short[form] & (weights > 0)
-    use &= ~stop[role[analyses.tag], analyses.lemma]
+    stopped = stop[role[analyses.tag], analyses.lemma]
+    # «текущий» is stopped as an adjective, so it must not come back as the participle of «течь».
+    plain = np.array([tag.startswith("ADJF") for tag in analyses.tags], np.bool_)[analyses.tag]
+    barred = np.bincount(form, stopped & plain, size) > 0
+    use &= ~stopped & ~((role[analyses.tag] == ADJECTIVE) & barred[form])
     use &= totals[form] > 0
     rows = pl.DataFrame(
         {
@@ -168,23 +177,24 @@ def tabulate_words(
             "lemma": analyses.lemma[use],
             "participle": pl.Series(participle[analyses.tag[use]]),
             "name": name[analyses.tag[use]],
+            "animate": animate[analyses.tag[use]],
             "loose": describing[analyses.tag[use]] | soft[analyses.lemma[use]],
             "mask": mask[analyses.tag[use]],
             "share": weights[use] / totals[form[use]],
             "count": weights[use],
         }
     )
-    key = ["lemma", "role", "participle"]
+    key, flags = ["lemma", "role", "participle"], ["name", "animate", "loose"]
     readings = (
         rows.group_by("form", *key)
-        .agg(pl.col("mask").bitwise_or(), pl.col("share", "count").sum(), pl.col("name", "loose").any())
+        .agg(pl.col("mask").bitwise_or(), pl.col("share", "count").sum(), pl.col(flags).any())
         .filter(pl.col("share") >= MIN_SHARE)
     )
     # Summed in a fixed order: floating-point sums must not depend on how a hash table was filled.
     words = (
         readings.sort(*key, "form")
         .group_by(key, maintain_order=True)
-        .agg(pl.col("count").sum(), pl.col("name", "loose").any())
+        .agg(pl.col("count").sum(), pl.col(flags).any())
         .with_row_index("word")
         .with_columns(pl.col("word").cast(pl.Int32))
     )
@@ -193,12 +203,23 @@ def tabulate_words(
         .sort("form", "share", "word", descending=[False, True, False])
         .select("form", "role", "word", "mask", "share", "lemma")
     )
-    # Only the likelier adjective of a form counts: two that fit the same slot («больший», «большой») do not
-    # make different terms, and one adjective per form keeps the agreement test a single AND.
-    best = readings.filter(role=ADJECTIVE).unique("form", keep="first", maintain_order=True)
+    # Only the commoner adjective of a form counts: «текстовой» belongs to «текстовый», which most forms show,
+    # and one adjective per form keeps the agreement test a single AND.
+    best = (
+        readings.filter(role=ADJECTIVE)
+        .join(words.select("word", "count"), on="word")
+        .sort("form", "count", "word", descending=[False, True, False])
+        .unique("form", keep="first", maintain_order=True)
+        .drop("count")
+    )
     nouns = readings.filter(role=NOUN)
     adjective, noun = np.zeros(size, np.uint32), np.zeros(size, np.uint32)
     adjective[best["form"]] = best["mask"]
+    adjective_word, dependent_word = np.full(size, -1, np.int32), np.full(size, -1, np.int32)
+    adjective_word[best["form"]] = best["word"]
+    dependents = nouns.filter((pl.col("mask") & pl.lit(int(GENITIVE | ABLATIVE), pl.UInt32)) != 0)
+    dependents = dependents.unique("form", keep="first", maintain_order=True)
+    dependent_word[dependents["form"]] = dependents["word"]
     np.bitwise_or.at(noun, nouns["form"].to_numpy(), nouns["mask"].to_numpy())
     return WordTable(
         adjective,
@@ -206,15 +227,18 @@ def tabulate_words(
         _any_form(nouns, [lemma in GOVERN_ABLATIVE for lemma in analyses.lemmas], size),
         _any_form(nouns, [lemma not in stopwords.heads for lemma in analyses.lemmas], size),
         pl.concat([best, nouns]).drop("lemma"),
-        words.with_columns(pl.Series("lemma", analyses.lemmas).gather(words["lemma"])),
-        _fold(analyses.forms),
+        words.rename({"lemma": "lemma_number"}).with_columns(
+            lemma=pl.Series(analyses.lemmas, dtype=pl.String).gather(words["lemma"])
+        ),
+        adjective_word,
+        dependent_word,
     )
 
 
-def _stop_flags(lemmas: npt.NDArray[np.str_] | object, stopwords: Stopwords) -> npt.NDArray[np.bool_]:
+def _stop_flags(lemmas: Sequence[str], stopwords: Stopwords) -> npt.NDArray[np.bool_]:
     """(2, lemmas): whether a lemma is stopped as an adjective and as a noun."""
-    listed = list(lemmas)  # type: ignore[call-overload]
-    return np.array([[lemma in group for lemma in listed] for group in (stopwords.adjectives, stopwords.nouns)])
+    groups = (stopwords.adjectives, stopwords.nouns)
+    return np.array([[lemma in group for lemma in lemmas] for group in groups], np.bool_)
 
 
 def _any_form(nouns: pl.DataFrame, flags: list[bool], size: int) -> npt.NDArray[np.bool_]:
@@ -223,18 +247,10 @@ def _any_form(nouns: pl.DataFrame, flags: list[bool], size: int) -> npt.NDArray[
     return found
 
 
-def _fold(forms: object) -> npt.NDArray[np.int32]:
-    column = pl.Series("form", list(forms)).str.replace_all("ё", "е")  # type: ignore[call-overload]
-    return column.rank("dense").to_numpy().astype(np.int32)
+def read_as(shape: str, forms: npt.NDArray[np.int64], table: WordTable) -> Mask:
+    """Slots that the head of each row of `forms` (R, n) fills when read in a shape such as «ANN»; 0: impossible.
 
-
-def read_as(
-    shape: str, forms: npt.NDArray[np.integer], table: WordTable
-) -> tuple[Mask, Mask]:
-    """How rows of `forms` (R, n) can be read in a shape such as «ANN».
-
-    Returns (slots the head fills together with its adjectives, slots of the last word), 0 where impossible.
-    The last letter of the shape may be A for a beginning that another word completes.
+    The last letter of the shape may be A for a beginning that another word completes. Shape (R,).
     """
     head_slots = open_slots = np.full(len(forms), ALL, np.uint32)
     possible = np.ones(len(forms), np.bool_)
@@ -246,12 +262,9 @@ def read_as(
         if role == "N":
             if not in_tail:
                 head_slots, in_tail = open_slots, True
-            last = open_slots
             open_slots = np.where(table.governs[column], GENITIVE | ABLATIVE, GENITIVE)
             if position + 1 < len(shape):
                 possible &= table.head[column]
-        else:
-            last = open_slots
     if not in_tail:
         head_slots = open_slots
-    return np.where(possible, head_slots, 0), np.where(possible, last, 0)
+    return np.where(possible, head_slots, 0).astype(np.uint32)

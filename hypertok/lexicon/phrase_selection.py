@@ -1,4 +1,8 @@
-"""Which candidates are terms: association, independence of what surrounds them, and variety of use."""
+"""Which candidates are terms: how firmly they hold together, and whether they stand on their own.
+
+The thresholds were chosen on technical documentation (1.35 million words), reading samples of every band of
+association; benchmarks/phrases.md has the precision they give.
+"""
 
 from __future__ import annotations
 
@@ -8,115 +12,138 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from hypertok.corpus.stream import TITLE
 from hypertok.lexicon.phrase_counts import Candidates, Numbers, sub_candidates
 from hypertok.lexicon.phrase_grammar import WordTable
-from hypertok.lexicon.phrase_readings import CONCEPT, KEYS
+from hypertok.lexicon.phrase_readings import KEYS
 
 Floats = npt.NDArray[np.float64]
 
-
-def collect_concepts(resolved: Sequence[pl.DataFrame], min_count: int) -> tuple[pl.DataFrame, list[Numbers]]:
-    """Concepts that occur `min_count` times, and for each candidate table the concept of every row (-1: none).
-
-    Columns: concept, length, shape, k0 … k3, head, count, sure (share of uses whose head is no genitive).
-    """
-    rows = pl.concat([r.with_columns(length=pl.lit(n, pl.Int8)) for n, r in enumerate(resolved, 2)])
-    concepts = (
-        rows.group_by(CONCEPT)
-        .agg(
-            pl.col("length", "head").first(),
-            pl.col("count").sum(),
-            sure=(pl.col("count") * pl.col("sure")).sum() / pl.col("count").sum(),
-        )
-        .filter(pl.col("count") >= min_count)
-        .sort(CONCEPT)
-        .with_row_index("concept")
-        .with_columns(pl.col("concept").cast(pl.Int64))
-    )
-    numbers = []
-    for table in resolved:
-        found = table.join(concepts.select("concept", *CONCEPT), on=CONCEPT)
-        of_row = np.full(int(table["row"].max() or 0) + 1, -1, np.int64)  # type: ignore[arg-type]
-        of_row[found["row"]] = found["concept"]
-        numbers.append(of_row)
-    return concepts, numbers
-
-
-def pad(of_row: Numbers, size: int) -> Numbers:
-    """`of_row` lengthened to `size` with -1."""
-    return np.concatenate([of_row, np.full(size - len(of_row), -1, np.int64)])
+#: Least association by kind. Relational adjectives name («операционная система»), qualitative ones describe,
+#: genitives combine freely, and a long phrase must be more than its parts.
+MIN_SCORE = {"relational": 0.40, "describing": 0.55, "genitive": 0.55, "long": 0.52}
+#: Each doubling of the count above the minimum stands for this much association, up to the limit.
+BONUS, MAX_BONUS = 0.03, 0.15
+#: Share of one and the same neighbour from which a candidate is a piece of something longer.
+SURROUNDED = 0.8
+#: Share of its uses inside one longer term from which the shorter one is not listed beside it.
+NESTED = 0.75
+#: Share of one form from which a phrase that always follows the same word is a set expression («по мере …»).
+FROZEN = 0.9
 
 
 def associate(
     concepts: pl.DataFrame,
     of_row: Sequence[Numbers],
-    tables: Sequence[Candidates],
+    tables: tuple[Candidates, Candidates, Candidates],
     words: WordTable,
-    fixed_counts: Floats,
     total: float,
 ) -> Floats:
-    """How firmly each concept holds together, 0 (chance) to 1 (its words never occur apart). (C,)
+    """How firmly each concept holds together, 0 (chance) to 1 (its words never occur apart). Shape (C,)
 
     Normalised pointwise mutual information of the weaker of two splits, first word against the rest and
-    last word against the rest, discounted for rare words (Pantel and Lin 2002), because one meeting of two
-    words that occur once proves nothing.
+    last word against the rest. It is discounted for small counts, because one meeting of two words that
+    occur once proves nothing. `total` is the number of words in the corpus.
     """
     count = concepts["count"].to_numpy().astype(np.float64)
     length = concepts["length"].to_numpy()
-    head = concepts["shape"].str.find("N", literal=True).to_numpy()
     keys = concepts.select(KEYS).to_numpy()
     word_counts = words.words["count"].to_numpy()
-
-    def single(position: npt.NDArray[np.integer]) -> Floats:
-        key = keys[np.arange(len(keys)), position]
-        before = position <= head
-        result = np.empty(len(keys))
-        result[before] = word_counts[key[before]]
-        result[~before] = fixed_counts[key[~before]]
-        return np.maximum(result, count)
-
-    first, last = single(np.zeros_like(head)), single(length - 1)
-    prefix, suffix = first.copy(), last.copy()
-    for n, part, rows in sub_candidates(tables[0], tables[1], tables[2]):
+    first = np.maximum(word_counts[keys[:, 0]], count) if len(keys) else count
+    last = np.maximum(word_counts[keys[np.arange(len(keys)), length - 1]], count) if len(keys) else count
+    beginning, rest = first.copy(), last.copy()
+    for n, part, rows in sub_candidates(*tables):
         if part != n - 1:
             continue
-        used = pad(of_row[n - 2], len(rows))
-        for column, into in ((0, prefix), (1, suffix)):
-            pairs = pl.DataFrame({"concept": used, "part": rows[:, column]}).filter(
-                (pl.col("concept") >= 0) & (pl.col("part") >= 0)
-            )
-            pairs = pairs.unique()
-            sums = np.bincount(
-                pairs["concept"].to_numpy(), tables[part - 2].counts[pairs["part"].to_numpy()], len(count)
-            )
-            into[length == n] = sums[length == n]
-    one = _npmi(count, first, np.maximum(suffix, count), total)
-    other = _npmi(count, np.maximum(prefix, count), last, total)
-    return np.minimum(one, other)
+        for side, column in ((beginning, rows[:, 0]), (rest, rows[:, 1])):
+            parts = pl.DataFrame({"concept": of_row[n - 2], "part": column}).unique()
+            parts = parts.filter((pl.col("concept") >= 0) & (pl.col("part") >= 0))
+            uses = tables[part - 2].counts[parts["part"].to_numpy()]
+            sums = np.bincount(parts["concept"].to_numpy(), uses, len(count))
+            side[length == n] = np.maximum(sums, count)[length == n]
+    return np.minimum(_npmi(count, first, rest, total), _npmi(count, beginning, last, total))
 
 
 def _npmi(both: Floats, left: Floats, right: Floats, total: float) -> Floats:
     smaller = np.minimum(left, right)
-    raw = np.log(both * total / (left * right)) / np.log(np.maximum(total / both, 2.0))
-    return np.clip(raw, 0.0, 1.0) * both / (both + 1) * smaller / (smaller + 1)
+    normal = np.log(np.maximum(total / both, 2.0))
+    npmi = np.log(both * total / (left * right)) / normal
+    return np.clip(npmi, 0.0, 1.0) * both / (both + 0.5) * smaller / (smaller + 0.5)
 
 
-def nesting(of_row: Sequence[Numbers], tables: Sequence[Candidates]) -> pl.DataFrame:
-    """How often each concept is a part of a longer one. Columns: part, whole, count."""
+def threshold(concepts: pl.DataFrame, words: WordTable, min_count: int) -> Floats:
+    """Association each concept needs, by its kind and count. Shape (C,)"""
+    shapes, length = concepts["shape"], concepts["length"].to_numpy()
+    loose = words.words["loose"].to_numpy()[concepts["k0"].to_numpy()] if len(shapes) else length > 0
+    needed = np.where(loose, MIN_SCORE["describing"], MIN_SCORE["relational"])
+    needed = np.where((shapes == "NN").to_numpy(), MIN_SCORE["genitive"], needed)
+    needed = np.where(length > 2, MIN_SCORE["long"], needed)
+    return needed - np.clip(BONUS * np.log2(concepts["count"].to_numpy() / min_count), 0, MAX_BONUS)
+
+
+def observe(uses: pl.DataFrame, words: WordTable) -> pl.DataFrame:
+    """What surrounds each concept, from all its uses (see `gather_uses`).
+
+    Columns: concept, spread (stretches of text), left_share and right_share (of the commonest neighbour, as
+    part of all uses), left_content and right_content (whether that is a noun or an adjective), title and
+    titles (share of uses in which the second word, and both of the first two, have a capital).
+    """
+    content = (words.adjective | words.noun) != 0
+    first, second = pl.col("cases") & 3, (pl.col("cases") // 4) & 3
+    seen = uses.group_by("concept").agg(
+        spread=pl.col("stretch").n_unique(),
+        uses=pl.len(),
+        title=(second == TITLE).mean(),
+        titles=((first == TITLE) & (second == TITLE)).mean(),
+    )
+    for side in ("left", "right"):
+        top = (
+            uses.filter(pl.col(side) >= 0)
+            .group_by("concept", side)
+            .len("top")
+            .sort("concept", "top", side, descending=[False, True, False])
+            .unique("concept", keep="first", maintain_order=True)
+        )
+        top = top.with_columns(pl.Series(f"{side}_content", content[top[side].to_numpy()]))
+        seen = seen.join(top.drop(side), on="concept", how="left").with_columns(
+            (pl.col("top").fill_null(0) / pl.col("uses")).alias(f"{side}_share"),
+            pl.col(f"{side}_content").fill_null(False),
+        )
+        seen = seen.drop("top")
+    return seen.drop("uses")
+
+
+def stands_alone() -> pl.Expr:
+    """Whether an observed concept is neither a fragment, nor a set expression, nor the name of a person."""
+    left, right = pl.col("left_share") >= SURROUNDED, pl.col("right_share") >= SURROUNDED
+    fragment = (left & pl.col("left_content")) | (right & pl.col("right_content"))
+    frozen = left & (pl.col("top_form") >= FROZEN)
+    pair, noun_pair = pl.col("length") == 2, pl.col("shape") == "NN"
+    person = pair & (pl.col("titles") >= SURROUNDED) & (noun_pair | pl.col("of_name"))
+    # «князя Андрея» looks like a genitive after a noun, but the name follows its title through all cases.
+    title = noun_pair & (pl.col("title") >= SURROUNDED) & (pl.col("animate") | (pl.col("no_genitive") < 0.2))
+    return ~(fragment | frozen | person | title)
+
+
+def nested(
+    of_row: Sequence[Numbers], tables: tuple[Candidates, Candidates, Candidates], concepts: pl.DataFrame
+) -> pl.Series:
+    """Those of `concepts` that hardly occur outside one longer concept of the same table."""
     found = []
-    for n, part, rows in sub_candidates(tables[0], tables[1], tables[2]):
-        whole = pad(of_row[n - 2], len(rows))
-        inner = pad(of_row[part - 2], len(tables[part - 2].counts))
-        for column in rows.T:
-            found.append(
-                pl.DataFrame(
-                    {"part": np.append(inner, -1)[column], "whole": whole, "count": tables[n - 2].counts}
-                )
-            )
+    for n, part, rows in sub_candidates(*tables):
+        inner = np.append(of_row[part - 2], -1)
+        found += [
+            pl.DataFrame({"concept": inner[column], "whole": of_row[n - 2], "inside": tables[n - 2].counts})
+            for column in rows.T
+        ]
+    chosen = concepts.select("concept", "count")
     return (
         pl.concat(found)
-        .filter((pl.col("part") >= 0) & (pl.col("whole") >= 0))
-        .group_by("part", "whole")
-        .agg(pl.col("count").sum())
-        .sort("part", "whole")
+        .join(chosen, on="concept")
+        .join(chosen.select(whole="concept"), on="whole")
+        .group_by("concept", "whole")
+        .agg(pl.col("inside").sum(), pl.col("count").first())
+        .filter(pl.col("inside") >= NESTED * pl.col("count"))["concept"]
+        .unique()
+        .sort()
     )

@@ -1,0 +1,34 @@
+#!/bin/sh
+# A first round on the example vault: build, look, encode, decode, pack. Run it with: make demo
+set -eu
+BIN=${BIN:-.venv/bin}
+VAULT=examples/vault
+NOTE="$VAULT/Медицина/Цикл Кребса.md"
+OUT=.demo
+rm -rf "$OUT"
+mkdir -p "$OUT"
+
+say() { printf '\n\033[1m$ %s\033[0m\n' "$*"; }
+
+say hypertok build-lexicon $VAULT -o $OUT/notes.lexicon
+"$BIN/hypertok" build-lexicon "$VAULT" -o "$OUT/notes.lexicon"
+say hypertok lexicon info $OUT/notes.lexicon
+"$BIN/hypertok" lexicon info "$OUT/notes.lexicon"
+say hypertok lexicon explain $OUT/notes.lexicon печени
+"$BIN/hypertok" lexicon explain "$OUT/notes.lexicon" печени
+say hypertok lexicon explain $OUT/notes.lexicon '"цикла Кребса"'
+"$BIN/hypertok" lexicon explain "$OUT/notes.lexicon" "цикла Кребса"
+say hypertok lexicon export $OUT/notes.lexicon --format json '| head'
+"$BIN/hypertok" lexicon export "$OUT/notes.lexicon" --format json -o "$OUT/notes.json"
+head -8 "$OUT/notes.json"
+say hypertok encode $OUT/notes.lexicon "\"$NOTE\"" '> note.sym'
+"$BIN/hypertok" encode "$OUT/notes.lexicon" "$NOTE" > "$OUT/note.sym"
+sed -n 12,20p "$OUT/note.sym"
+say hypertok decode $OUT/notes.lexicon note.sym
+"$BIN/hypertok" decode "$OUT/notes.lexicon" "$OUT/note.sym" > "$OUT/note.md"
+cmp "$OUT/note.md" "$NOTE" && echo "decoded text is byte-identical to the note"
+say hypertok pack $OUT/notes.lexicon "\"$NOTE\"" -o note.ht
+"$BIN/hypertok" pack "$OUT/notes.lexicon" "$NOTE" -o "$OUT/note.ht"
+say hypertok unpack note.ht
+"$BIN/hypertok" unpack "$OUT/note.ht" --lexicon "$OUT/notes.lexicon" -o "$OUT/unpacked"
+cmp "$OUT/unpacked/Цикл Кребса.md" "$NOTE" && echo "unpacked note is byte-identical to the note"

@@ -1,0 +1,48 @@
+"""Bits with known probabilities to bytes and back, by the range coder of the library `constriction`."""
+
+from __future__ import annotations
+
+import constriction
+import numpy as np
+
+from hypertok.archive.arithmetic import ONE
+
+_bernoulli = constriction.stream.model.Bernoulli
+_BIG_ENDIAN = np.dtype(">u4")
+
+
+class BitWriter:
+    """Collects bits; `bytes()` codes them all at once, which is ten times faster than one by one."""
+
+    def __init__(self) -> None:
+        self._bits: list[int] = []
+        self._probabilities: list[int] = []
+
+    def code(self, bit: int, probability: int) -> int:
+        """Take one bit whose probability of being 1 is `probability` / 2**16."""
+        self._bits.append(bit)
+        self._probabilities.append(probability)
+        return bit
+
+    def to_bytes(self) -> bytes:
+        """The code; zero bytes at its end are left out, for the reader sees zeros beyond the end anyway."""
+        encoder = constriction.stream.queue.RangeEncoder()
+        if self._bits:
+            # Dyadic fractions are exact in floating point, so the coder's own quantisation is exact too.
+            probabilities = np.array(self._probabilities, dtype=np.float64) / ONE
+            encoder.encode(np.array(self._bits, dtype=np.int32), _bernoulli(perfect=False), probabilities)
+        words = encoder.get_compressed()
+        return words.astype(_BIG_ENDIAN).tobytes().rstrip(b"\0")
+
+
+class BitReader:
+    """Reads what a `BitWriter` wrote."""
+
+    def __init__(self, data: bytes) -> None:
+        padded = data + bytes(-len(data) % 4)
+        words = np.frombuffer(padded, dtype=_BIG_ENDIAN).astype(np.uint32)
+        self._decode = constriction.stream.queue.RangeDecoder(words).decode
+
+    def code(self, bit: int, probability: int) -> int:
+        """The next bit; `bit` is ignored."""
+        return int(self._decode(_bernoulli(probability / ONE, perfect=False)))

@@ -1,0 +1,1 @@
+"""`hypertok pack` and `hypertok unpack`."""

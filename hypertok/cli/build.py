@@ -1,0 +1,139 @@
+"""`hypertok build-lexicon`."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from hypertok.cli.console import EXIT_SKIPPED, err, out
+
+STEPS = {
+    "count": "reading and counting",
+    "analyse": "analysing forms",
+    "context": "weighing readings by context",
+    "phrases": "finding multiword concepts",
+    "statistics": "learning what follows what",
+    "write": "writing the lexicon",
+}
+
+
+class Engine(StrEnum):
+    """Where the counting runs."""
+
+    local = "local"
+    ray = "ray"
+
+
+def build_lexicon(
+    corpus: Annotated[
+        str,
+        typer.Argument(
+            help="Folder (or one file) of texts: .txt .md .jsonl .csv .parquet .html .fb2 and any other text; a "
+            "saved Hugging Face datasets folder; or hf://owner/name to stream a hub dataset (the only use of the "
+            "network)."
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Lexicon folder to write [default: CORPUS.lexicon].")
+    ] = None,
+    overrides: Annotated[
+        Path | None,
+        typer.Option(help="Tab-separated file of concepts to add, forbid or merge (see lexicon/README.md)."),
+    ] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            help="Lexicon whose concepts keep their symbols [default: the one at OUTPUT, if there is one]."
+        ),
+    ] = None,
+    min_count: Annotated[int, typer.Option(min=1, help="Rarest concept kept, in uses.")] = 1,
+    max_concepts: Annotated[int, typer.Option(min=1, help="Most concepts kept, the most frequent first.")] = 250_000,
+    phrases: Annotated[bool, typer.Option(help="Look for multiword concepts such as «цикл Кребса».")] = True,
+    min_phrase_count: Annotated[
+        int | None, typer.Option(min=2, help="Rarest multiword concept kept [default: by corpus size].")
+    ] = None,
+    context: Annotated[
+        bool, typer.Option(help="Weigh the readings of ambiguous forms by their contexts in the corpus.")
+    ] = True,
+    statistics: Annotated[
+        bool, typer.Option(help="Learn what follows what in the texts, which `hypertok pack` needs to pack tightly.")
+    ] = True,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes [default: one per processor]. No effect on the result.")
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="Where counting runs: this machine, or a Ray cluster (extra `ray`).")
+    ] = Engine.local,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+) -> None:
+    """Build a lexicon: every Russian word form of your texts mapped to a concept with a symbol of its own.
+
+    Nothing is changed in CORPUS. A killed run goes on where it stopped when the same command is given again.
+    Building again into the same OUTPUT with more text keeps every symbol that was given out.
+
+      hypertok build-lexicon notes/ -o notes.lexicon
+    """
+    from hypertok.lexicon.build import Recipe
+    from hypertok.lexicon.build import build_lexicon as build
+
+    target = output or Path(f"{corpus.rstrip('/').removeprefix('hf://').replace('/', '_')}.lexicon")
+    recipe = Recipe(
+        min_count=min_count,
+        max_concepts=max_concepts,
+        phrases=phrases,
+        min_phrase_count=min_phrase_count,
+        context=context,
+        statistics=statistics,
+    )
+    with _progress() as bar:
+        tasks = {}
+
+        def tell(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bar.add_task(STEPS[step], total=total)
+            bar.update(tasks[step], completed=done, total=total)
+
+        result = build(
+            corpus if corpus.startswith("hf://") else Path(corpus),
+            target,
+            recipe,
+            overrides=overrides,
+            base=base,
+            engine=engine.value,
+            workers=workers,
+            progress=tell,
+        )
+    manifest = result.manifest
+    if as_json:
+        sys.stdout.write(manifest.to_json())
+    else:
+        facts = manifest.facts
+        done = "written" if result.fresh else "already up to date"
+        out.print(
+            f"[bold]{escape(str(target))}[/] {done}: {facts['concepts']:,} concepts, {facts['forms']:,} forms "
+            f"({facts['forms_attested']:,} of them seen), {facts['words_in_lexicon'] / facts['words']:.1%} of "
+            f"{facts['words']:,} words covered"
+        )
+    skipped = manifest.facts["sources"]["skipped"]
+    if skipped:
+        err.print(
+            f"[yellow]{skipped} files were skipped;[/] why: hypertok lexicon info {escape(str(target))}"
+        )
+        raise typer.Exit(EXIT_SKIPPED)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=err,
+    )

@@ -1,0 +1,78 @@
+"""What all commands share: consoles, the error line, exact bytes in and out."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+from rich.markup import escape
+
+from hypertok.errors import InputError
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+#: Exit code of a command that did its work but had to leave some input out.
+EXIT_SKIPPED = 3
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Print an error line and leave with `code`."""
+    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+    raise SystemExit(code)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Bytes of a file, or of standard input for `-`.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    if str(path) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the name and its permissions") from error
+
+
+def read_text(path: Path, remedy: str) -> str:
+    """UTF-8 text of a file or of standard input, byte for byte (line ends and BOM are kept).
+
+    Raises:
+        InputError: not UTF-8; `remedy` says what to do.
+    """
+    data = read_bytes(path)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{path}:{line}: byte 0x{data[error.start]:02X} at offset {error.start} is not UTF-8; {remedy}"
+        ) from error
+
+
+def write_bytes(data: bytes, path: Path | None) -> None:
+    """Write to a file (beside it first, then renamed) or, without one, to standard output as it is.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    if path is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(beside, 0o666 & ~umask)
+        os.replace(beside, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error

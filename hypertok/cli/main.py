@@ -1,0 +1,72 @@
+"""The command `hypertok`: every command parses its arguments, calls one library function and prints."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from hypertok import __version__
+from hypertok.cli import archive, build, codec, lexicon
+from hypertok.cli.console import fail
+from hypertok.errors import HypertokError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"hypertok {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """One token per concept for Russian: build a lexicon from your own texts, and encode texts with it.
+
+    A first round on any folder of notes:
+
+      hypertok build-lexicon notes/ -o notes.lexicon
+      hypertok lexicon explain notes.lexicon печени
+      hypertok encode notes.lexicon note.md > note.sym
+      hypertok decode notes.lexicon note.sym
+
+    Everything runs on this machine; nothing is sent anywhere.
+    Exit codes: 0 done, 1 error, 2 wrong usage, 3 done but some files were skipped (see `lexicon info`).
+    """
+
+
+app.command("build-lexicon")(build.build_lexicon)
+app.add_typer(lexicon.app, name="lexicon")
+app.command("encode")(codec.encode)
+app.command("decode")(codec.decode)
+app.command("pack")(archive.pack)
+app.command("unpack")(archive.unpack)
+
+
+def main() -> None:
+    """Entry point: errors meant for the user become one line and exit code 1."""
+    try:
+        app()
+    except HypertokError as error:
+        fail(str(error))
+    except BrokenPipeError:  # the reader of our output (head, less) went away
+        sys.stderr.close()
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        fail("interrupted; finished work is kept, the same command goes on from there", code=130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Multiword concepts that a person adds by hand: inflected by the dictionary alone, whatever the corpus has.
+
+The head is the first noun that can be nominative; adjectives before it agree with it, words after it stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import polars as pl
+
+from hypertok.errors import InputError
+from hypertok.lexicon.grammemes import inflection_of
+from hypertok.lexicon.morphology import analyzer
+from hypertok.lexicon.overrides import Overrides
+from hypertok.lexicon.phrases import Phrases
+
+
+def with_overrides(phrases: Phrases, overrides: Overrides) -> Phrases:
+    """The phrases without forbidden ones, and with added ones that the corpus did not give.
+
+    Raises:
+        InputError: an added phrase has no noun to inflect.
+    """
+    forbidden = [lemma for lemma, _ in overrides.forbid if " " in lemma]
+    have = set(phrases.phrases["lemma"])
+    added = sorted({lemma for lemma, _ in overrides.add if " " in lemma} - have)
+    if not added and have.isdisjoint(forbidden):
+        return phrases
+    numbered = phrases.phrases.with_row_index("phrase").filter(~pl.col("lemma").is_in(forbidden))
+    forms = phrases.forms.filter(pl.col("phrase").is_in(numbered["phrase"].implode()))
+    first = phrases.phrases.height
+    rows = [_concept(lemma, number) for number, lemma in enumerate(added, first)]
+    made = [form for number, lemma in enumerate(added, first) for form in _forms(lemma, number)]
+    concepts = pl.concat([numbered, pl.DataFrame(rows, schema=numbered.schema, orient="row")])
+    forms = pl.concat([forms, pl.DataFrame(made, schema=forms.schema, orient="row")])
+    places = concepts.select("phrase").with_row_index("place")
+    forms = forms.join(places, on="phrase", maintain_order="left").with_columns(phrase="place").drop("place")
+    return Phrases(concepts.drop("phrase"), forms)
+
+
+def _concept(lemma: str, number: int) -> tuple[Any, ...]:
+    words = lemma.split(" ")
+    return number, lemma, len(words), _head(words)[0], "added", 0, 1.0, 0, [0] * len(words)
+
+
+def _forms(lemma: str, number: int) -> Iterable[tuple[int, str, str, int, bool]]:
+    words = lemma.split(" ")
+    place, head = _head(words)
+    seen = {lemma}
+    yield number, lemma, inflection_of(str(head.tag)), 0, False
+    for form in head.lexeme:
+        before = [_agreeing(word, form) for word in words[:place]]
+        surface = " ".join([*before, form.word, *words[place + 1 :]])
+        if surface not in seen:
+            seen.add(surface)
+            yield number, surface, inflection_of(str(form.tag)), 0, False
+
+
+def _head(words: list[str]) -> tuple[int, Any]:
+    """Place and analysis of the head."""
+    for place, word in enumerate(words):
+        for parse in analyzer().parse(word):
+            if parse.tag.POS == "NOUN" and parse.tag.case == "nomn":
+                return place, parse
+    raise InputError(
+        f"overrides: the added concept {' '.join(words)!r} has no noun in the nominative to inflect; give its base form"
+    )
+
+
+def _agreeing(word: str, head: Any) -> str:
+    """The adjective's form that agrees with a form of the head; the word itself if it is no adjective."""
+    tag = head.tag
+    wanted = {tag.case, tag.number} | ({tag.gender} if tag.number == "sing" and tag.gender else set())
+    if tag.case == "accs" and (tag.number == "plur" or tag.gender == "masc"):
+        wanted.add(tag.animacy)
+    for parse in analyzer().parse(word):
+        if parse.tag.POS in ("ADJF", "PRTF"):
+            inflected = parse.inflect(wanted - {None})
+            if inflected:
+                return str(inflected.word)
+    return word

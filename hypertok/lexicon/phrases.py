@@ -1,0 +1,206 @@
+"""Multiword concepts: terms such as «цикл Кребса» and «оперативная память», with all their inflected forms.
+
+Found by morphological pattern (an agreeing adjective before a noun, a genitive after it, up to four words) and
+strength of association, counted over all inflected forms. `phrase_grammar` says which words may stand
+together, `phrase_counts` reads the corpus, `phrase_readings` makes concepts of what was read,
+`phrase_selection` chooses the terms, `phrase_forms` inflects them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from hypertok.corpus.stream import LOWER, TITLE, UPPER
+from hypertok.lexicon.morphology import Analyses
+from hypertok.lexicon.phrase_counts import Candidates, Streams, count_pairs, count_runs, gather_uses
+from hypertok.lexicon.phrase_forms import Inflector, Term
+from hypertok.lexicon.phrase_grammar import (
+    GENITIVE,
+    Stopwords,
+    WordTable,
+    load_stopwords,
+    tabulate_words,
+)
+from hypertok.lexicon.phrase_readings import CONCEPT, KEYS, collect_concepts, read_all, frequent_pairs
+from hypertok.lexicon.phrase_selection import associate, nested, observe, stands_alone, threshold
+
+#: Called with (steps done, steps in all).
+Progress = Callable[[int, int], None]
+#: Phrases kept, commonest first; the shared 107 MB corpus has about 3,000 at the default minimum.
+MAX_PHRASES = 50_000
+_PHRASES = {
+    "lemma": pl.String, "words": pl.UInt8, "head": pl.UInt8, "pattern": pl.String, "count": pl.Int64,
+    "score": pl.Float64, "spread": pl.UInt32, "cases": pl.List(pl.UInt8),
+}  # fmt: skip
+_FORMS = {
+    "phrase": pl.UInt32, "form": pl.String, "inflection": pl.String, "count": pl.Int64, "attested": pl.Boolean,
+}  # fmt: skip
+_STEPS = 6
+Tables = tuple[Candidates, Candidates, Candidates]
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """Multiword concepts and their forms; words of a form are joined by one space.
+
+    Attributes:
+        phrases: one row per concept, by falling count, then lemma: lemma (base form), words (number), head
+            (index of the head word), pattern («ADJ NOUN», «NOUN NOUN.gent» …), count (of all forms), score
+            (association, 0 to 1), spread (in how many stretches of 2048 tokens it occurs), cases (usual case
+            pattern of each word: `stream.LOWER`, `TITLE` or `UPPER`).
+        forms: phrase (row of `phrases`), form, inflection (key of the head's form), count, attested; the base
+            form first. A surface that may be several inflections has a row for each, and its count is
+            divided between them.
+    """
+
+    phrases: pl.DataFrame
+    forms: pl.DataFrame
+
+
+def find_phrases(
+    streams: Streams,
+    analyses: Analyses,
+    weights: npt.NDArray[np.floating],
+    *,
+    min_count: int | None = None,
+    max_phrases: int = MAX_PHRASES,
+    stopwords: Stopwords | None = None,
+    progress: Progress | None = None,
+) -> Phrases:
+    """The multiword concepts of a corpus.
+
+    Args:
+        streams: gives the token streams anew on each call (three passes); form numbers follow `analyses`.
+        weights: (A,) how often each analysis is expected to occur in the corpus.
+        min_count: least number of occurrences; by default `default_min_count` of the corpus.
+        stopwords: words that make no term; by default the shipped list.
+    """
+    step = _Steps(progress)
+    weights = np.asarray(weights, np.float64)
+    total = float(weights.sum())
+    least = default_min_count(total) if min_count is None else max(min_count, 2)
+    words = tabulate_words(analyses, weights, stopwords or load_stopwords())
+    step()
+    pairs = frequent_pairs(count_pairs(streams, words), words, least)
+    step()
+    tables = (pairs, *count_runs(streams, pairs))
+    step()
+    readings = read_all(tables, words)
+    concepts, of_row = collect_concepts(readings, tables, least)
+    if concepts.is_empty():
+        return Phrases(pl.DataFrame(schema=_PHRASES), pl.DataFrame(schema=_FORMS))
+    score = associate(concepts, of_row, tables, words, total)
+    concepts = concepts.with_columns(score=score).filter(score >= threshold(concepts, words, least))
+    step()
+    chosen = np.append(np.isin(np.arange(len(score)), concepts["concept"].to_numpy()), False)
+    of_row = [np.where(chosen[rows], rows, -1) for rows in of_row]
+    uses = pl.concat(gather_uses(streams, *tables, of_row))
+    kinds = [words.words["animate"].gather(concepts["k0"]), words.words["name"].gather(concepts["k1"])]
+    concepts = concepts.with_columns(kinds[0], kinds[1].alias("of_name")).join(observe(uses, words), on="concept")
+    concepts = concepts.filter(stands_alone())
+    concepts = concepts.filter(~pl.col("concept").is_in(nested(of_row, tables, concepts).implode()))
+    concepts = concepts.sort("count", *CONCEPT, descending=[True, *[False] * len(CONCEPT)]).head(max_phrases)
+    step()
+    found = _assemble(concepts, readings, tables, analyses, weights, words, uses)
+    step()
+    return found
+
+
+def default_min_count(words: float) -> int:
+    """Least count for a corpus of this many words: 3 up to a million, then growing with the square root.
+
+    4 for 1.35 million words of documentation, 9 for the 8.6 million of the shared corpus.
+    """
+    return max(3, int(np.ceil(3 * np.sqrt(words / 1e6))))
+
+
+def _assemble(
+    concepts: pl.DataFrame,
+    readings: pl.DataFrame,
+    tables: Tables,
+    analyses: Analyses,
+    weights: npt.NDArray[np.float64],
+    words: WordTable,
+    uses: pl.DataFrame,
+) -> Phrases:
+    """Base forms, paradigms and cases of the chosen concepts."""
+    surfaces = _surfaces(concepts, readings, tables)
+    cases = _usual_cases(uses)
+    plan = list(concepts.select("concept", "shape", *KEYS, "singular", "count", "score", "spread").iter_rows())
+    terms = []
+    for concept, shape, *keys, singular, _, _, _ in plan:
+        terms.append(Term(tuple(keys[: shape.index("N") + 1]), surfaces[concept], singular))
+    inflector = Inflector(analyses, weights, words, (word for term in terms for word in term.words))
+    tables_of_forms = [inflector.inflect(term) for term in terms]
+    rows = []
+    for (concept, shape, *_, count, score, spread), term, forms in zip(plan, terms, tables_of_forms, strict=True):
+        pattern = _pattern(shape, term.surfaces[0][0], words)
+        usual = cases[concept][: len(shape)]
+        rows.append((forms[0][0], len(shape), shape.index("N"), pattern, count, score, spread, usual))
+    # The order within equal counts is by lemma, which is known only now.
+    order = sorted(range(len(rows)), key=lambda n: (-rows[n][4], rows[n][0], rows[n][3]))
+    return Phrases(
+        pl.DataFrame([rows[n] for n in order], schema=_PHRASES, orient="row"),
+        pl.DataFrame(
+            [(place, *form) for place, n in enumerate(order) for form in tables_of_forms[n]],
+            schema=_FORMS,
+            orient="row",
+        ),
+    )
+
+
+def _surfaces(
+    concepts: pl.DataFrame, readings: pl.DataFrame, tables: Tables
+) -> dict[int, list[tuple[tuple[int, ...], int]]]:
+    """For each concept its surfaces as (form numbers, count), commonest first."""
+    found: dict[int, list[tuple[tuple[int, ...], int]]] = {}
+    mine = readings.join(concepts.select("concept", *CONCEPT), on=CONCEPT)
+    mine = mine.sort("concept", "count", "row", descending=[False, True, False])
+    for concept, length, row, count in mine.select("concept", "length", "row", "count").iter_rows():
+        forms = tuple(tables[length - 2].forms[row].tolist())
+        found.setdefault(concept, []).append((forms, count))
+    return found
+
+
+def _usual_cases(uses: pl.DataFrame) -> dict[int, list[int]]:
+    """The commonest case pattern of each of four words; the first word counts only inside a sentence."""
+    columns = []
+    for place in range(4):
+        case = (pl.col("cases") // 4**place) & 3
+        valid = case.is_in([LOWER, TITLE, UPPER]) & (pl.col("inside") if place == 0 else pl.lit(True))
+        columns += [((case == k) & valid).sum().alias(f"{place}{k}") for k in (LOWER, TITLE, UPPER)]
+    counts = uses.group_by("concept").agg(columns)
+    numbers = counts.drop("concept").to_numpy().reshape(len(counts), 4, 3)
+    usual = numbers.argmax(axis=2)  # the lower case wins a tie
+    return dict(zip(counts["concept"].to_list(), usual.tolist(), strict=True))
+
+
+def _pattern(shape: str, forms: tuple[int, ...], words: WordTable) -> str:
+    """Readable pattern, «ADJ NOUN» or «NOUN ADJ.gent NOUN.gent», from the commonest surface."""
+    head = shape.index("N")
+    names = []
+    for place, role in enumerate(shape):
+        name = "NOUN" if role == "N" else "ADJ"
+        if place > head:
+            slots = (words.noun if role == "N" else words.adjective)[forms[place]]
+            name += ".gent" if slots & GENITIVE else ".ablt"
+        names.append(name)
+    return " ".join(names)
+
+
+class _Steps:
+    """Counts finished steps for a progress bar."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._done = 0
+
+    def __call__(self) -> None:
+        self._done += 1
+        if self._progress:
+            self._progress(self._done, _STEPS)

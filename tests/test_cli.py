@@ -1,0 +1,155 @@
+"""The commands as a person types them, each in a process of its own on the example vault."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+VAULT = REPOSITORY / "examples" / "vault"
+NOTE = VAULT / "Медицина" / "Цикл Кребса.md"
+
+
+def hypertok(*arguments: object, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Run the command; output is bytes, because encode and decode promise exact bytes."""
+    command = [sys.executable, "-m", "hypertok.cli.main", *map(str, arguments)]
+    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "COLUMNS": "120", "PYTHONPATH": path}
+    return subprocess.run(command, input=stdin, capture_output=True, env=environment, cwd=cwd, timeout=300)
+
+
+def ok(*arguments: object, **options: object) -> bytes:
+    """Run the command, insist on exit code 0 and return standard output."""
+    done = hypertok(*arguments, **options)  # type: ignore[arg-type]
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def lexicon(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "notes.lexicon"
+    ok("build-lexicon", VAULT, "-o", folder)
+    return folder
+
+
+def test_help_teaches_every_command() -> None:
+    text = ok("--help").decode()
+    for command in ("build-lexicon", "lexicon", "encode", "decode", "pack", "unpack"):
+        assert command in text
+        assert ok(command, "--help")
+
+
+def test_info_tells_figures_and_json_is_json(lexicon: Path) -> None:
+    assert "concepts" in ok("lexicon", "info", lexicon).decode()
+    facts = json.loads(ok("lexicon", "info", lexicon, "--json"))["facts"]
+    assert facts["concepts"] > 2000
+    assert facts["concepts_by_kind"]["phrase"] >= 5
+    assert facts["words_in_lexicon"] / facts["words"] > 0.95
+
+
+def test_explain_a_word_a_phrase_and_a_symbol(lexicon: Path) -> None:
+    found = json.loads(ok("lexicon", "explain", lexicon, "печени", "--json"))
+    main = next(r for r in found["readings"] if r["main"])
+    assert (main["concept"]["lemma"], main["concept"]["symbol"]) == ("печень", "肝")
+    assert abs(sum(r["probability"] for r in found["readings"]) - 1) < 1e-3
+    by_symbol = json.loads(ok("lexicon", "explain", lexicon, "肝", "--json"))
+    assert by_symbol["readings"][0]["concept"]["lemma"] == "печень"
+    phrase = json.loads(ok("lexicon", "explain", lexicon, "циклу Кребса", "--json"))
+    assert phrase["readings"][0]["concept"]["lemma"] == "цикл Кребса"
+    assert {f["form"] for f in phrase["forms"]} >= {"цикл кребса", "цикла кребса", "циклом кребса"}
+
+
+def test_unknown_word_is_an_error_that_says_what_to_do(lexicon: Path) -> None:
+    done = hypertok("lexicon", "explain", lexicon, "абырвалг")
+    assert done.returncode == 1
+    assert "абырвалг" in done.stderr.decode() and "overrides" in done.stderr.decode()
+
+
+def test_export_json_is_plain_and_tsv_has_every_concept(lexicon: Path) -> None:
+    mapping = json.loads(ok("lexicon", "export", lexicon, "--format", "json"))
+    assert mapping["печень"] == "肝"
+    assert len(set(mapping.values())) == len(mapping)
+    lines = ok("lexicon", "export", lexicon, "--format", "tsv").decode().splitlines()
+    assert lines[0].split("\t") == ["symbol", "lemma", "pos", "kind", "count"]
+    assert len(lines) - 1 == len(mapping)
+
+
+@pytest.mark.parametrize("note", sorted(VAULT.rglob("*.md")), ids=lambda p: p.stem)
+def test_encode_and_decode_restore_every_note(lexicon: Path, note: Path) -> None:
+    # In this process: fifty notes times two interpreters would take a minute.
+    from hypertok import Lexicon
+
+    lex = _loaded(lexicon, Lexicon)
+    text = note.read_bytes().decode()
+    symbols = lex.encode(text)
+    assert lex.decode(symbols) == text
+    assert len(symbols) < len(text)
+
+
+_cache: dict[Path, object] = {}
+
+
+def _loaded(folder: Path, kind: type) -> object:
+    if folder not in _cache:
+        _cache[folder] = kind.load(folder)  # type: ignore[attr-defined]
+    return _cache[folder]
+
+
+def test_encode_and_decode_are_byte_exact_through_pipes(lexicon: Path, tmp_path: Path) -> None:
+    data = "\ufeffЦикл Кребса.\r\nпечень ❤ 肝 \ue000\n\tМОСКВА".encode()
+    symbols = ok("encode", lexicon, "-", stdin=data)
+    assert symbols != data
+    assert ok("decode", lexicon, "-", stdin=symbols) == data
+    ok("encode", lexicon, NOTE, "-o", tmp_path / "note.sym")
+    ok("decode", lexicon, tmp_path / "note.sym", "-o", tmp_path / "note.md")
+    assert (tmp_path / "note.md").read_bytes() == NOTE.read_bytes()
+
+
+def test_text_that_is_not_utf8_is_refused_with_its_place(lexicon: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.txt"
+    bad.write_bytes("первая\nвторая ".encode() + "печень".encode("cp1251"))
+    done = hypertok("encode", lexicon, bad)
+    assert done.returncode == 1
+    assert f"{bad}:2" in done.stderr.decode().replace("\n", "") and "pack" in done.stderr.decode()
+
+
+def test_pack_and_unpack_restore_a_note_and_a_folder(lexicon: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "note.ht"
+    ok("pack", lexicon, NOTE, "-o", archive)
+    assert archive.stat().st_size * 4 < NOTE.stat().st_size
+    ok("unpack", archive, "--lexicon", lexicon, "-o", tmp_path / "one")
+    assert (tmp_path / "one" / NOTE.name).read_bytes() == NOTE.read_bytes()
+    ok("pack", lexicon, VAULT / "Книги", "-o", tmp_path / "books.ht")
+    ok("unpack", tmp_path / "books.ht", "--lexicon", lexicon, "-o", tmp_path / "books")
+    for note in (VAULT / "Книги").rglob("*.md"):
+        assert (tmp_path / "books" / note.relative_to(VAULT)).read_bytes() == note.read_bytes()
+
+
+def test_skipped_files_are_listed_and_the_exit_code_says_so(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    (corpus / "хорошая.txt").write_text("Печень и сердце — органы человека.\n" * 5, encoding="utf-8")
+    (corpus / "картинка.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
+    (corpus / "пустая.txt").write_bytes(b"")
+    (corpus / "никуда.txt").symlink_to(corpus / "нет такого")
+    done = hypertok("build-lexicon", corpus, "-o", tmp_path / "x.lexicon")
+    assert done.returncode == 3
+    sources = json.loads(ok("lexicon", "info", tmp_path / "x.lexicon", "--json"))["sources"]
+    skipped = {s["path"]: s["reason"] for s in sources if s["status"] == "skipped"}
+    assert set(skipped) == {"картинка.png", "пустая.txt", "никуда.txt"}
+    assert all(skipped.values())
+
+
+def test_rebuilding_the_same_says_so_and_a_missing_corpus_is_an_error(lexicon: Path, tmp_path: Path) -> None:
+    before = {p.name: p.read_bytes() for p in lexicon.iterdir()}
+    assert b"already up to date" in ok("build-lexicon", VAULT, "-o", lexicon)
+    assert {p.name: p.read_bytes() for p in lexicon.iterdir()} == before
+    done = hypertok("build-lexicon", tmp_path / "нет", "-o", tmp_path / "y.lexicon")
+    assert done.returncode == 1
+    assert "нет" in done.stderr.decode()
+    assert not (tmp_path / "y.lexicon").exists()

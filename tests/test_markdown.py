@@ -1,0 +1,115 @@
+"""Markdown to prose: what counts as words and what does not."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hypertok.corpus.markdown import MarkdownMask
+from hypertok.corpus.prose import blank_addresses, clean
+from hypertok.corpus.words import blank_mixed, find_mixed, find_words
+
+
+def prose_words(text: str) -> str:
+    return " ".join(find_words(MarkdownMask()(text)))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("---\ntitle: Заголовок\ntags: [тег]\n---\nТело", "Тело"),
+        ("--- не шапка\nТело\n---\nещё", "не шапка Тело ещё"),
+        ("Тело\n---\nещё\n---\n", "Тело ещё"),
+        ("до\n```python\n# комментарий\n```\nпосле", "до после"),
+        ("до\n~~~\n```\nкод\n~~~\nпосле", "до после"),
+        ("до\n````\n```\nкод\n```\nкод\n````\nпосле", "до после"),
+        ("- пункт\n  ```\n  код\n  ```\n- другой", "пункт другой"),
+        ("> ```\n> код\n> ```\n> цитата", "цитата"),
+        ("до\n```\nкод без конца", "до"),
+        ("``` код в строке ``` и слово", "и слово"),
+        ("слово `код` слово", "слово слово"),
+        ("слово ``код ` код`` слово", "слово слово"),
+        ("кавычка ` одна и ещё слово", "кавычка одна и ещё слово"),
+        ("[текст](путь/файл.md) и [другой](<путь с пробелом.md> \"титул\")", "текст и другой"),
+        ("[вики](https://ru.example.org/Печень_(орган)) дальше", "вики дальше"),
+        ("![подпись](рисунок.png)", "подпись"),
+        ("[[Печень]] и [[Почки|почек]]", "Печень и почек"),
+        ("[[Органы/Печень#Функции]]", "Органы Печень Функции"),
+        ("![[рисунок.png]] ![[Заметка]] слово", "слово"),
+        ("> [!важно]- Заголовок\n> Текст", "Заголовок Текст"),
+        ("#тег и #мед/органы", "тег и мед органы"),
+        ("| орган | вес |\n|---|---|\n| печень | полтора |", "орган вес печень полтора"),
+        ("слово[^сноска] дальше\n\n[^сноска]: Текст сноски", "слово дальше Текст сноски"),
+        ("[текст][метка]\n\n[метка]: https://пример.рф/путь \"титул\"", "текст"),
+        ("[Иван]: Привет всем", "Иван Привет всем"),
+        ("$x = y$ и $$\\int_0^1 f$$ слово", "и слово"),
+        ("цена $5 и ещё $6 рублей", "цена и ещё рублей"),
+        ("$v_{\\text{тела}}$", "тела"),
+        ("<div title=\"титул\">слово</div> <!-- тайна\nтайна --> конец", "слово конец"),
+        ("<code>код</code> <PRE class=x>код\nкод</PRE> слово", "слово"),
+        ("<code>не закрыт и слово", "не закрыт и слово"),
+        ("если a < b и b > c", "если и"),
+        ("смотри <https://пример.рф/путь> тут", "смотри тут"),
+        ("https://пример.рф/путь, почта вася@пример.рф!", "почта"),
+        ("**жирный** и _курсив_ и ~~зачёркнутый~~", "жирный и курсив и зачёркнутый"),
+        ("# Заголовок\n\n- [ ] дело\n1. первое", "Заголовок дело первое"),
+        ("слово&nbsp;слово &#1087;", "слово слово"),
+    ],
+)
+def test_only_what_is_read_counts(text: str, words: str) -> None:
+    assert prose_words(text) == words
+    assert prose_words(text.replace("\n", "\r\n")) == words
+
+
+def test_line_structure_is_kept() -> None:
+    text = "---\nа: б\n---\nпервая\n```\nкод\n```\n<!-- т\nт -->\nпоследняя"
+    assert MarkdownMask()(text).count("\n") == text.count("\n")
+
+
+def test_a_fence_stays_open_between_pieces() -> None:
+    mask = MarkdownMask()
+    assert find_words(mask("до\n```\nкод\n")) == ["до"]
+    assert find_words(mask("код\n")) == []
+    assert find_words(mask("код\n```\nпосле")) == ["после"]
+
+
+PIECES = ("```", "~~~", "`", "[", "]", "](", "(", ")", "[[", "]]", "|", "<", ">", "<!--", "-->", "$", "$$", "---")
+SNIPPETS = st.lists(st.sampled_from((*PIECES, "\n", " ", "слово", "код", "https://а.рф", "@", "#", "!", "^", ":")))
+
+
+@given(SNIPPETS)
+def test_masking_invents_no_words(parts: list[str]) -> None:
+    text = "".join(parts)
+    prose = MarkdownMask()(text)
+    assert set(find_words(prose)) <= set(find_words(text))
+    assert prose.count("\n") <= text.count("\n") + 1
+
+
+@pytest.mark.parametrize("piece", [*PIECES, "[а](", "[а](б ", "[[а", "[[а|", "<a ", "``а`", "$а", "а@", "a.", "а://",
+                                   "<code>", "[а]:", "![", "[^", "&a", "x" * 10, "www.", "`а\n"])
+def test_masking_is_linear(piece: str) -> None:
+    def seconds(times: int) -> float:
+        text = piece * times
+        start = time.perf_counter()
+        clean(MarkdownMask()(text))
+        return time.perf_counter() - start
+
+    # Quadratic behaviour would take minutes on 400,000 characters.
+    assert seconds(400_000 // len(piece)) < 3.0
+
+
+def test_addresses_in_plain_text() -> None:
+    text = "Пиши на вася.пупкин@почта.рф или смотри http://сайт.рф/а?б=в#г (www.сайт.рф), а не тут."
+    assert find_words(blank_addresses(text)) == "Пиши на или смотри а не тут".split()
+
+
+def test_cleaning_composes_and_hides() -> None:
+    assert clean("и\u0306од\r\nпе\u00adчень\rЁ") == ("йод\nпечень\nЁ", [])
+
+
+@given(st.text(alphabet="аяёcxA -1\n", max_size=40))
+def test_mixed_words_are_those_of_the_definition(text: str) -> None:
+    assert clean(text) == (blank_mixed(text), find_mixed(text))
