@@ -56,6 +56,13 @@ class Manifest(BaseModel):
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
+class _Head(BaseModel):
+    """What a manifest of any schema version has."""
+
+    kind: str
+    schema_version: int
+
+
 @contextmanager
 def writing(target: Path) -> Iterator[Path]:
     """A new folder to fill; on leaving without an error it replaces `target` in one rename.
@@ -63,12 +70,13 @@ def writing(target: Path) -> Iterator[Path]:
     An artefact that stood there before is kept until the new one is whole.
 
     Raises:
-        ArtifactError: `target` is there and is not an artefact, so it may be something the user needs.
+        ArtifactError: `target` is there and is not an artefact, or holds files that are not the artefact's:
+            it may be something the user needs.
     """
-    if target.exists() and not (target / MANIFEST).is_file():
-        raise ArtifactError(
-            f"{target}: exists and is not a hypertok artefact; name another output or move it away"
-        )
+    target = target.resolve()  # a link is followed, not replaced
+    recover(target)
+    if target.exists():
+        _refuse_foreign(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.unfinished")
     shutil.rmtree(beside, ignore_errors=True)
@@ -84,6 +92,29 @@ def writing(target: Path) -> Iterator[Path]:
         target.rename(previous)
     beside.rename(target)
     shutil.rmtree(previous, ignore_errors=True)
+
+
+def recover(target: Path) -> None:
+    """Put back the artefact that a kill between the two renames of `writing` left under its other name."""
+    previous = target.with_name(f".{target.name}.previous")
+    if not target.exists() and (previous / MANIFEST).is_file():
+        previous.rename(target)
+
+
+def _refuse_foreign(target: Path) -> None:
+    """Raise unless `target` holds an artefact and nothing else: `manifest.json` is a common file name."""
+    try:
+        known = {MANIFEST, *Manifest.model_validate_json((target / MANIFEST).read_bytes()).files}
+    except (OSError, ValidationError):
+        raise ArtifactError(
+            f"{target}: exists and is not a hypertok artefact; name another output or move it away"
+        ) from None
+    foreign = sorted(p.name for p in target.iterdir() if p.name not in known and not p.name.startswith("."))
+    if foreign:
+        raise ArtifactError(
+            f"{target / foreign[0]}: not part of the artefact, and replacing the folder would delete it; "
+            "move it away or name another output"
+        )
 
 
 def seal(folder: Path, **fields: Any) -> Manifest:
@@ -103,12 +134,7 @@ def open_checked(folder: Path, *, kind: str, schema_version: int, command: str) 
     Raises:
         ArtifactError: missing, of another kind, newer than this program, damaged or incomplete.
     """
-    manifest = read_manifest(folder, kind=kind, command=command)
-    if manifest.schema_version > schema_version:
-        raise ArtifactError(
-            f"{folder}: written by a newer hypertok (schema {manifest.schema_version}; this one reads up to "
-            f"{schema_version}); upgrade with: pip install -U hypertok-concepts"
-        )
+    manifest = read_manifest(folder, kind=kind, command=command, schema_version=schema_version)
     if manifest.schema_version < schema_version:
         raise ArtifactError(
             f"{folder}: written by an older hypertok (schema {manifest.schema_version}, now "
@@ -122,21 +148,32 @@ def open_checked(folder: Path, *, kind: str, schema_version: int, command: str) 
             )
         if sha256_of(path) != expected:
             raise ArtifactError(
-                f"{path}: damaged (its sha256 is not the manifest's {expected[:12]}…); restore it from a copy "
-                f"or build it again with: {command}"
+                f"{path}: damaged (its sha256 is not the manifest's {expected[:12]}…); restore it from a "
+                f"copy or build it again with: {command}"
             )
     return manifest
 
 
-def read_manifest(folder: Path, *, kind: str, command: str) -> Manifest:
+def read_manifest(folder: Path, *, kind: str, command: str, schema_version: int | None = None) -> Manifest:
     """Read and validate `manifest.json` without checking the files.
 
+    Args:
+        schema_version: refuse a newer one; None takes any that this program can read.
+
     Raises:
-        ArtifactError: there is no such artefact or its manifest is unreadable or of another kind.
+        ArtifactError: there is no such artefact or its manifest is unreadable, newer or of another kind.
     """
     path = folder / MANIFEST
     try:
-        manifest = Manifest.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        # Before the fields are checked: a newer manifest may have fields that this program does not know.
+        head = _Head.model_validate_json(content)
+        if head.kind == kind and schema_version is not None and head.schema_version > schema_version:
+            raise ArtifactError(
+                f"{folder}: written by a newer hypertok (schema {head.schema_version}; this one reads up to "
+                f"{schema_version}); upgrade with: pip install -U hypertok-concepts"
+            )
+        manifest = Manifest.model_validate_json(content)
     except FileNotFoundError:
         previous = folder.with_name(f".{folder.name}.previous")
         remedy = f"rename {previous} to {folder.name}" if previous.exists() else f"make one with: {command}"

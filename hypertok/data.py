@@ -18,7 +18,8 @@ def data_file(name: str) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise HypertokError(
-        f"the shipped data file {name} is missing; reinstall with: pip install --force-reinstall hypertok-concepts"
+        f"the shipped data file {name} is missing; reinstall with: "
+        "pip install --force-reinstall hypertok-concepts"
     )
 
 
@@ -28,11 +29,18 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str,
     Empty lines and lines starting with # are left out; trailing columns may be missing and read as ''.
 
     Raises:
-        InputError: the header or a row does not have these columns.
+        InputError: no readable UTF-8 file, or the header or a row does not have these columns.
     """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the name") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}:{line}: not UTF-8 ({error.reason}); save the file as UTF-8") from None
     rows = []
     header = None
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.startswith("#"):
             continue
         values = [value.strip() for value in line.split("\t")]

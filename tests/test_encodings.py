@@ -1,4 +1,4 @@
-"""Bytes to text: every encoding of Russian is named, binary files are not taken for text, mojibake is undone."""
+"""Bytes to text: encodings are named, binary files are told from text, mojibake is undone."""
 
 from __future__ import annotations
 

@@ -134,7 +134,9 @@ def _check_symbols(symbols: frozenset[str]) -> None:
         )
 
 
-_NOT_SYMBOL = re.compile(f"[{JOINERS}{STRESS}\0-\x7f{LETTERS}{chr(marks.BLOCK_FIRST)}-{chr(marks.BLOCK_LAST)}]")
+_NOT_SYMBOL = re.compile(
+    f"[{JOINERS}{STRESS}\0-\x7f{LETTERS}{chr(marks.BLOCK_FIRST)}-{chr(marks.BLOCK_LAST)}]"
+)
 _PIECE = re.compile(rf"{WORD_PATTERN} ?|[^{LETTERS}]+")
 _CASE = f"[{marks.CASE_MARKS[0]}-{marks.CASE_MARKS[-1]}]"
 _VARIANT = f"[{marks.VARIANTS[0]}-{marks.VARIANTS[-1]}]"
@@ -196,7 +198,9 @@ class _DecodeCache(_Cache):
         try:
             return marks.apply_case(form, marks.cases_of(case, cases)) + space
         except ValueError:
-            raise _BadCode(f"{form!r} does not have the {len(cases)} words of its concept {symbol!r}.") from None
+            raise _BadCode(
+                f"{form!r} does not have the {len(cases)} words of its concept {symbol!r}."
+            ) from None
 
 
 class _EncodeCache(_Cache):
@@ -222,15 +226,16 @@ class _EncodeCache(_Cache):
     def _encode(self, piece: str) -> str:
         if piece.isascii():
             return piece
-        word = piece[:-1] if piece[-1] == " " else piece
-        if not word or not _WORD_START.match(word):
+        if not _WORD_START.match(piece):
             return self._escape(piece)
-        if word is not piece:
-            words = self.book.longest_phrase(word.lower())
-            if words:
-                self.starts.add(piece)
-                self.longest[piece] = words
-        return (self.word_code(word) or self._parts(word)) + piece[len(word) :]
+        if piece[-1] != " ":
+            return self.word_code(piece) or self._parts(piece)
+        word = piece[:-1]
+        words = self.book.longest_phrase(word.lower())
+        if words:
+            self.starts.add(piece)
+            self.longest[piece] = words
+        return self[word] + " "
 
     def word_code(self, surface: str) -> str | None:
         """Code of a word or phrase as written, None if it has no code that decodes to exactly this."""

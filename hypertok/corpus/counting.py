@@ -65,10 +65,8 @@ class CountedCorpus:
     def streams(self) -> Iterator[Tokens]:
         """Token streams of all shards in order, numbered by `vocabulary`. Each (T,), T under 3 million."""
         for folder in self.shard_folders:
-            for forms in _form_tables(folder):
-                tokens = np.load(forms.with_name(f"{forms.stem}.npy"), allow_pickle=False)
-                local = pl.read_parquet(forms, columns=["form"])["form"]
-                yield renumber(tokens, _global_ids(local, self.vocabulary["form"]))
+            for segment in _segments(folder):
+                yield renumber(np.load(segment / "tokens.npy"), np.load(segment / "ids.npy"))
 
 
 def count_corpus(
@@ -101,9 +99,12 @@ def count_corpus(
             if progress:
                 progress(done, total)
     reports = _collect_reports(plan, folders)
-    vocabulary, pruned = merge_vocabularies(path for folder in folders for path in _form_tables(folder))
+    segments = [segment for folder in folders for segment in _segments(folder)]
+    vocabulary, pruned = merge_vocabularies(segment / "forms.parquet" for segment in segments)
     if vocabulary.is_empty():
         raise InputError(_nothing_to_count(root, reports))
+    for segment in segments:
+        np.save(segment / "ids.npy", _global_ids(segment, vocabulary["form"]))
     return CountedCorpus(vocabulary, reports, fingerprint(reports), pruned, tuple(folders))
 
 
@@ -162,9 +163,9 @@ def _count_shard(root: Path, work: Path, shard: Shard) -> str:
             continue
         segment.add(item.prose)
         if segment.is_full:
-            segment.write(beside, written)
+            segment.write(beside / f"{written:06d}")
             segment, written = _Segment(), written + 1
-    segment.write(beside, written)
+    segment.write(beside / f"{written:06d}")
     (beside / "reports.json").write_text(json.dumps([asdict(r) for r in reports]), encoding="utf-8")
     try:
         beside.rename(target)
@@ -191,26 +192,28 @@ class _Segment:
         self._streams.append(tokenize(prose, self._vocabulary))
         self._length += len(self._streams[-1])
 
-    def write(self, folder: Path, number: int) -> None:
+    def write(self, folder: Path) -> None:
         tokens = np.concatenate(self._streams)
         counts = count_forms(tokens, len(self._vocabulary.forms))
         table = pl.DataFrame({"form": self._vocabulary.forms}, schema={"form": pl.String}).with_columns(
             pl.Series(case, counts[:, k]) for k, case in enumerate(_CASES)
         )
-        np.save(folder / f"{number:06d}.npy", tokens, allow_pickle=False)
-        table.write_parquet(folder / f"{number:06d}.parquet", compression="lz4")
+        folder.mkdir()
+        np.save(folder / "tokens.npy", tokens)
+        table.write_parquet(folder / "forms.parquet", compression="lz4")
 
 
-def _form_tables(folder: Path) -> list[Path]:
-    """The form tables of a shard in order; the token stream of each lies beside it."""
-    return sorted(folder.glob("*.parquet"))
+def _segments(shard_folder: Path) -> list[Path]:
+    """The segment folders of a counted shard in order."""
+    return sorted(path for path in shard_folder.iterdir() if path.is_dir())
 
 
-def _global_ids(local: pl.Series, vocabulary: pl.Series) -> npt.NDArray[np.uint32]:
-    """The id of each form in the sorted `vocabulary`, `UNKNOWN` if it was pruned. Shape (len(local),)."""
+def _global_ids(segment: Path, vocabulary: pl.Series) -> npt.NDArray[np.uint32]:
+    """The id in the sorted `vocabulary` of each form of a segment, `UNKNOWN` if it was pruned."""
+    forms = pl.read_parquet(segment / "forms.parquet", columns=["form"])["form"]
     # Binary search: a join would hash the whole vocabulary for every segment (2 s for 4 million forms).
-    places = vocabulary.search_sorted(local).clip(0, len(vocabulary) - 1)
-    known = (vocabulary.gather(places) == local).to_numpy()
+    places = vocabulary.search_sorted(forms).clip(0, len(vocabulary) - 1)
+    known = (vocabulary.gather(places) == forms).to_numpy()
     return np.where(known, places.to_numpy() + FIRST_FORM, UNKNOWN).astype(np.uint32)
 
 

@@ -11,11 +11,15 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hypertok.corpus.encodings import codec_of
 from hypertok.corpus.fields import join_records, text_field
 from hypertok.corpus.records import EXAMPLES, Part, Tally
 from hypertok.corpus.text_source import judge, sha256_range
+
+if TYPE_CHECKING:
+    from _csv import Reader as CsvReader
 
 _HEAD = 1 << 20
 #: Characters of the longest cell that is read.
@@ -33,21 +37,19 @@ def read_csv(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]:
         file.seek(0)
         codec = codec_of(tally.encoding)
         text = io.TextIOWrapper(file, codec, errors="replace", newline="")
-        yield from join_records(_rows(text, _delimiter(path, head.decode(codec, "replace")), tally), tally)
+        yield from join_records(_rows(_reader(path, text, head.decode(codec, "replace")), tally), tally)
 
 
-def _delimiter(path: Path, head: str) -> str:
-    """The separator that the first line has most of; a tab in a .tsv."""
-    if path.suffix.lower() == ".tsv":
-        return "\t"
-    first = head.partition("\n")[0]
-    return max(",;\t|", key=first.count)
-
-
-def _rows(file: io.TextIOWrapper, delimiter: str, tally: Tally) -> Iterator[str]:
+def _reader(path: Path, file: io.TextIOWrapper, head: str) -> CsvReader:
+    """A reader of the rows; a .csv is parted by the separator that its first line has most of."""
     csv.field_size_limit(CELL_LIMIT)
-    plain = delimiter == "\t"
-    reader = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL)
+    if path.suffix.lower() == ".tsv":
+        return csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+    first = head.partition("\n")[0]
+    return csv.reader(file, delimiter=max(",;\t|", key=first.count))
+
+
+def _rows(reader: CsvReader, tally: Tally) -> Iterator[str]:
     column: int | None = None
     first = True
     failures = 0

@@ -14,7 +14,7 @@ from hypertok.corpus.records import EXAMPLES, Part, Tally
 from hypertok.corpus.text_source import judge, sha256_range
 
 #: Bytes of the longest record that is read: parsing one takes several times as much memory.
-RECORD_LIMIT = 8 << 20
+RECORD_LIMIT = 16 << 20
 _BLOCK = 1 << 20
 
 

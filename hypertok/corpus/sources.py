@@ -66,10 +66,10 @@ def plan_shards(root: Path | str, shard_bytes: int = SHARD_BYTES) -> Plan:
     if stat.S_ISDIR(mode):
         real = os.path.realpath(root)
         walk.seen.add(real)
-        _walk_folder(walk, root, "", frozenset((real,)))
+        _walk_folder(walk, root, "", real, frozenset((real,)))
         _follow_links(walk)
     else:
-        _take(walk, root_name(root), root)
+        _take(walk, root_name(root), root, os.path.realpath(root))
     parts = [
         part
         for path, (real_path, size) in sorted(walk.files.items(), key=lambda item: os.fsencode(item[0]))
@@ -90,11 +90,11 @@ def root_name(root: Path) -> str:
     return root.name or root.resolve().name or "corpus"
 
 
-def _walk_folder(walk: _Walk, folder: Path, prefix: str, above: frozenset[str]) -> None:
-    """Take every file below `folder`; links wait until all real files are known."""
-    pending = [(folder, prefix, above)]
+def _walk_folder(walk: _Walk, folder: Path, prefix: str, real: str, above: frozenset[str]) -> None:
+    """Take every file below `folder` (in truth at `real`); links wait until all real files are known."""
+    pending = [(folder, prefix, real, above)]
     while pending:  # a list, not recursion: folders may be nested deeper than Python's stack
-        folder, prefix, above = pending.pop()
+        folder, prefix, real, above = pending.pop()
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
         except OSError as error:
@@ -111,11 +111,11 @@ def _walk_folder(walk: _Walk, folder: Path, prefix: str, above: frozenset[str]) 
             elif entry.is_symlink():
                 walk.links.append((path, folder / entry.name, above))
             elif entry.is_dir(follow_symlinks=False):
-                real = os.path.realpath(entry.path)
-                walk.seen.add(real)
-                pending.append((folder / entry.name, path + "/", above | {real}))
+                inner = os.path.join(real, entry.name)
+                walk.seen.add(inner)
+                pending.append((folder / entry.name, path + "/", inner, above | {inner}))
             elif not datasets_source.is_bookkeeping(entry.name, names):
-                _take(walk, path, folder / entry.name)
+                _take(walk, path, folder / entry.name, os.path.join(real, entry.name))
 
 
 def _follow_links(walk: _Walk) -> None:
@@ -138,14 +138,13 @@ def _follow_links(walk: _Walk) -> None:
                 walk.repeated += 1
             elif is_folder:
                 walk.seen.add(real)
-                _walk_folder(walk, link, path + "/", above | {real})
+                _walk_folder(walk, link, path + "/", real, above | {real})
             else:
-                _take(walk, path, link)
+                _take(walk, path, link, real)
 
 
-def _take(walk: _Walk, path: str, location: Path) -> None:
+def _take(walk: _Walk, path: str, location: Path, real: str) -> None:
     """Note one file for reading, or why it is not read."""
-    real = os.path.realpath(location)
     if real in walk.seen:
         walk.repeated += 1
         return

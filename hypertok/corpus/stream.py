@@ -32,7 +32,7 @@ _TOKEN = re.compile(rf"{WORD_PATTERN}|[A-Za-z]+|[0-9]+|\n[^\S\n]*\n\s*|[^\w\s]|[
 
 
 def case_of(surface: str) -> int:
-    """Case pattern of a surface: LOWER, TITLE (first letter only), UPPER (two letters or more), OTHER_CASE."""
+    """Case pattern of a surface: LOWER, TITLE (first letter only), UPPER (two letters on), OTHER_CASE."""
     if surface.islower():
         return LOWER
     head, tail = surface[0], surface[1:]

@@ -89,4 +89,4 @@ def decoded_pieces(file: BinaryIO, part: Part, tally: Tally, tell_cuts: bool = T
         yield text
     tally.sha256 = digest.hexdigest()
     if damage:
-        tally.note(f"{damage} characters lost (undecodable bytes or U+FFFD)")
+        tally.note(f"characters lost (undecodable bytes or U+FFFD): {damage}")

@@ -91,7 +91,7 @@ class ContextModel:
             table = getattr(self.weights, name)
             scale = np.float32(max(np.abs(table).max(), 1e-6) / 127)
             arrays[f"weights.{name}"] = np.round(table / scale).astype(np.int8)
-            arrays[f"scale.{name}"] = scale
+            arrays[f"scale.{name}"] = np.array(scale)
         np.savez_compressed(path, allow_pickle=False, **arrays)
 
     def estimate(
@@ -107,18 +107,28 @@ class ContextModel:
         readings = read(analyses, self.inventory)
         counts = np.zeros(len(readings.tag))
         for _ in range(rounds):
-            potential = self._potential(readings, counts)
-            counts = np.zeros(len(readings.tag))
-            for tokens in streams():
-                counts += _unambiguous(tokens, readings)
-                for found, scores in self._scored(tokens, readings, potential):
-                    counts += np.bincount(found.reading, found.softmax(scores), len(counts))
+            counts = self.count(streams, readings, counts)
         return _per_analysis(counts, readings, analyses)
+
+    def count(
+        self,
+        streams: Callable[[], Iterable[Tokens]],
+        readings: Readings,
+        before: npt.NDArray[np.float64],
+    ) -> npt.NDArray[np.float64]:
+        """One round: expected uses of every reading, given those of the round before. Shape (R,)."""
+        potential = self._potential(readings, before)
+        counts = np.zeros(len(readings.tag))
+        for tokens in streams():
+            counts += _unambiguous(tokens, readings)
+            for found, scores in self._scored(tokens, readings, potential):
+                counts += np.bincount(found.reading, found.softmax(scores), len(counts))
+        return counts
 
     def choose(
         self, tokens: Tokens, analyses: Analyses, weights: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.int64]:
-        """The analysis that each token of a stream has in its context; -1 for tokens that are no word. Shape (T,).
+        """The analysis that each token of a stream has in its context; -1 where it is no word. Shape (T,).
 
         The concept (lemma and part of speech) is chosen first, then its most probable form: twelve unlikely
         readings of one concept together may be likelier than one of another.
@@ -127,7 +137,7 @@ class ContextModel:
             weights: (A,) expected counts from `estimate`, or zeros.
         """
         readings = read(analyses, self.inventory)
-        potential = self._potential(readings, np.bincount(readings.of_analysis, weights, len(readings.tag)))
+        potential = self._potential(readings, _per_reading(readings, weights))
         number = (tokens >> 2).astype(np.int64) - FIRST_FORM
         first = np.append(readings.offsets[:-1], -1)
         chosen = first[np.maximum(number, -1)]
@@ -135,7 +145,8 @@ class ContextModel:
         for found, scores in self._scored(tokens, readings, potential):
             chosen[found.positions] = found.reading[_best(found, scores, concept[found.reading])]
         row = np.append(_best_analysis(readings, analyses, weights), -1)
-        return row[chosen]
+        rows: npt.NDArray[np.int64] = row[chosen]
+        return rows
 
     def probabilities(self, analyses: Analyses, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Probability of each analysis of a form seen alone, also of forms that the corpus lacks. Shape (A,).
@@ -144,8 +155,10 @@ class ContextModel:
             weights: (A,) expected counts from `estimate`, or zeros.
         """
         readings = read(analyses, self.inventory)
-        counts = np.bincount(readings.of_analysis, weights, len(readings.tag))
-        scores = self._potential(readings, counts) + self.weights.situation[readings.tag, 0, readings.known * 1]
+        counts = _per_reading(readings, weights)
+        scores = (
+            self._potential(readings, counts) + self.weights.situation[readings.tag, 0, readings.known * 1]
+        )
         every = np.arange(len(scores))
         alone = Candidates(every[:0], readings.offsets[:-1], readings.form, every, every[:0]).softmax(scores)
         uses = np.bincount(readings.form, counts, len(analyses.forms))[readings.form]
@@ -183,6 +196,10 @@ class ContextModel:
             yield found, scores
 
 
+def _per_reading(readings: Readings, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.bincount(readings.of_analysis, weights, len(readings.tag)).astype(np.float64)
+
+
 def _unambiguous(tokens: Tokens, readings: Readings) -> npt.NDArray[np.float64]:
     """Uses of the forms that have one reading. Shape (R,)."""
     sizes = np.diff(readings.offsets)
@@ -194,7 +211,7 @@ def _unambiguous(tokens: Tokens, readings: Readings) -> npt.NDArray[np.float64]:
 
 
 def _best(found: Candidates, scores: Floats, concept: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The candidate of each token with the likeliest concept, and of that the likeliest reading. Shape (P,)."""
+    """The candidate of each token with the likeliest concept, and its likeliest reading. Shape (P,)."""
     probability = found.softmax(scores)
     new = (np.diff(concept, prepend=-1) != 0) | (np.diff(found.token, prepend=-1) != 0)
     groups = np.cumsum(new) - 1
@@ -209,7 +226,9 @@ def _best_analysis(
 ) -> npt.NDArray[np.int64]:
     """The most used analysis of each reading, by the prior where none is used. Shape (R,)."""
     order = np.lexsort((-analyses.prior, -weights, readings.of_analysis))
-    best: npt.NDArray[np.int64] = order[np.searchsorted(readings.of_analysis[order], np.arange(len(readings.tag)))]
+    best: npt.NDArray[np.int64] = order[
+        np.searchsorted(readings.of_analysis[order], np.arange(len(readings.tag)))
+    ]
     return best
 
 
@@ -221,7 +240,9 @@ def _per_analysis(
     total = np.bincount(readings.of_analysis, prior, len(counts))
     size = np.bincount(readings.of_analysis, minlength=len(counts))
     even = total[readings.of_analysis] <= 0
-    share = np.where(even, 1 / size[readings.of_analysis], prior / np.where(even, 1, total[readings.of_analysis]))
+    share = np.where(
+        even, 1 / size[readings.of_analysis], prior / np.where(even, 1, total[readings.of_analysis])
+    )
     shared: npt.NDArray[np.float64] = counts[readings.of_analysis] * share
     return shared
 

@@ -36,7 +36,7 @@ class Inventory:
         tags: reduced tags.
         words: frequent forms that are neighbour symbols of their own.
         classes: (K,) sorted keys of ambiguity classes (sets of neighbour tags) with a symbol of their own.
-        lexical: (form, reduced tag) of the readings with weights of their own; number 0 stands for all others.
+        lexical: (form, reduced tag) of the readings with weights of their own, numbered from 1.
     """
 
     tags: Sequence[str]
@@ -87,7 +87,7 @@ class Readings:
     coarse: Ints
 
     def form_concept(self) -> Ints:
-        """A number for the pair of form and concept of each reading; equal pairs lie side by side. Shape (R,)."""
+        """Number of each reading's pair of form and concept; equal pairs lie side by side. Shape (R,)."""
         if not len(self.form):
             return self.form
         return np.cumsum((np.diff(self.form, prepend=-1) != 0) | (np.diff(self.concept, prepend=-1) != 0)) - 1
@@ -190,7 +190,8 @@ class Candidates:
             return scores
         top = np.maximum.reduceat(scores, self.starts)
         exponentials = np.exp(scores - top[self.token])
-        return exponentials / np.add.reduceat(exponentials, self.starts)[self.token]
+        shares: Floats = exponentials / np.add.reduceat(exponentials, self.starts)[self.token]
+        return shares
 
 
 def candidates(tokens: Tokens, readings: Readings, start: int, stop: int) -> Candidates:
@@ -213,7 +214,8 @@ def begins_sentence(tokens: Tokens) -> npt.NDArray[np.bool_]:
     kind = np.concatenate([[BREAK, BREAK], tokens >> 2])
     end = (kind == BREAK) | (kind == SENTENCE_END)
     mark = (kind > COMMA) & (kind <= PUNCTUATION)
-    return end[1:-1] | (mark[1:-1] & end[:-2])
+    first: npt.NDArray[np.bool_] = end[1:-1] | (mark[1:-1] & end[:-2])
+    return first
 
 
 def neighbours(symbols: Ints, tokens: Tokens, positions: Ints, place: int) -> Ints:
@@ -227,7 +229,7 @@ def evidence(readings: Readings, counts: npt.NDArray[np.float64]) -> Floats:
     """What a corpus says about readings without their contexts. Shape (4, R).
 
     Rows: log of the dictionary's prior; log support (expected uses of the concept's *other* forms); minus log
-    uses of the form, which sets the support in proportion; log share of the form's uses that had this reading.
+    uses of the form, to set the support in proportion; log share of the form's uses that had this reading.
     """
     prior, support, scale = _support(readings, counts)
     uses = np.bincount(readings.form, counts)[readings.form]
@@ -250,7 +252,9 @@ def expected_share(readings: Readings, counts: npt.NDArray[np.float64]) -> npt.N
 
 def _support(readings: Readings, counts: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], ...]:
     own = readings.form_concept()
-    others = np.maximum(np.bincount(readings.concept, counts)[readings.concept] - np.bincount(own, counts)[own], 0)
+    others = np.maximum(
+        np.bincount(readings.concept, counts)[readings.concept] - np.bincount(own, counts)[own], 0
+    )
     uses = np.bincount(readings.form, counts)[readings.form]
     return (
         np.log(np.maximum(readings.prior, _FLOOR)).astype(np.float64),

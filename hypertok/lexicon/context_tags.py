@@ -11,8 +11,10 @@ from functools import cache
 
 from hypertok.lexicon.grammemes import concept_pos
 
-_CASES = {"nomn": "nom", "voct": "nom", "gent": "gen", "gen1": "gen", "gen2": "gen", "datv": "dat", "accs": "acc",
-          "acc2": "acc", "ablt": "ins", "loct": "loc", "loc1": "loc", "loc2": "loc"}  # fmt: skip
+_CASES = {
+    "nomn": "nom", "voct": "nom", "gent": "gen", "gen1": "gen", "gen2": "gen", "datv": "dat",
+    "accs": "acc", "acc2": "acc", "ablt": "ins", "loct": "loc", "loc1": "loc", "loc2": "loc",
+}  # fmt: skip
 _PERSONS = ("1per", "2per", "3per")
 _NAMES = {"Name", "Surn", "Patr"}
 _PLACES = {"Geox", "Orgn", "Trad"}

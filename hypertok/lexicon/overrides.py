@@ -7,10 +7,11 @@ from pathlib import Path
 
 import polars as pl
 
-from hypertok.corpus.words import WORD
+from hypertok.corpus.words import WORD, form_of
 from hypertok.data import read_rows
 from hypertok.errors import InputError
 from hypertok.lexicon.grammemes import OTHER_POS, POS
+from hypertok.lexicon.symbols import is_symbol
 
 COLUMNS = ("action", "lemma", "pos", "target", "note")
 _ALL_POS = {*POS.values(), OTHER_POS}
@@ -32,9 +33,16 @@ class Overrides:
 
     def __or__(self, other: Overrides) -> Overrides:
         """Both; `other` wins where they speak of the same concept."""
-        add = {key: symbol for key, symbol in self.add.items() if key not in other.forbid}
-        forbid = self.forbid - other.add.keys()
-        return Overrides(add | other.add, forbid | other.forbid, self.merge | other.merge)
+        spoken = other.add.keys() | other.forbid | other.merge.keys()
+        wanted = {(target, pos) for (_, pos), target in other.merge.items()}
+        add = {key: symbol for key, symbol in self.add.items() if key not in spoken}
+        forbid = self.forbid - spoken - wanted
+        merge = {
+            (lemma, pos): other.merge.get((target, pos), target)
+            for (lemma, pos), target in self.merge.items()
+            if (lemma, pos) not in spoken | wanted
+        }
+        return Overrides(add | other.add, forbid | other.forbid, merge | other.merge)
 
     def apply(self, rows: pl.DataFrame) -> pl.DataFrame:
         """`rows` (columns lemma, pos) with forbidden concepts removed and merged lemmas renamed."""
@@ -83,6 +91,11 @@ def read_overrides(path: Path) -> Overrides:
                 f"{path}:{lines[lemma, pos]}: {lemma!r} is merged into {target!r}, which is itself merged "
                 f"elsewhere on line {lines[target, pos]}; name the final lemma"
             )
+        if (target, pos) in forbid:
+            raise InputError(
+                f"{path}:{lines[lemma, pos]}: {lemma!r} is merged into {target!r}, which line "
+                f"{lines[target, pos]} forbids; drop one of the two lines"
+            )
     return Overrides(add, frozenset(forbid), merge)
 
 
@@ -91,12 +104,29 @@ def _problem(row: dict[str, str]) -> str:
     lemma, target = row["lemma"], row["target"]
     if row["action"] not in ("add", "forbid", "merge"):
         return f"unknown action {row['action']!r}; expected add, forbid or merge"
-    if lemma != lemma.lower() or not lemma or not all(WORD.fullmatch(word) for word in lemma.split(" ")):
-        return f"the lemma {lemma!r} must be Russian words in lower case, joined by single spaces"
+    if not all(map(_is_form, lemma.split(" "))):
+        return (
+            f"the lemma {lemma!r} must be Cyrillic words in lower case, without stress marks, joined by "
+            "single spaces"
+        )
     if row["pos"] not in _ALL_POS:
         return f"unknown part of speech {row['pos']!r}; expected one of {', '.join(sorted(_ALL_POS))}"
-    if row["action"] == "merge" and (not WORD.fullmatch(target) or " " in lemma):
-        return f"merge needs single words; got {lemma!r} into {target!r}"
+    if row["action"] == "merge" and (not _is_form(target) or " " in lemma):
+        return f"merge needs single words in lower case; got {lemma!r} into {target!r}"
+    if row["action"] == "merge" and lemma == target:
+        return f"{lemma!r} is merged into itself; drop the line"
+    if row["action"] == "forbid" and target:
+        return f"forbid takes no target; got {target!r}"
     if row["action"] == "add" and target and len(target) != 1:
         return f"the symbol {target!r} must be exactly one character"
+    if row["action"] == "add" and target and not is_symbol(target):
+        return (
+            f"{target!r} (U+{ord(target):04X}) cannot be a symbol; take one that normalisation leaves alone: "
+            "a hanzi, an emoji or another sign"
+        )
     return ""
+
+
+def _is_form(word: str) -> bool:
+    """Whether a word is written the way the lexicon keys its forms."""
+    return WORD.fullmatch(word) is not None and form_of(word) == word

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import polars as pl
 
 from hypertok.corpus.stream import BREAK, COMMA, FIRST_FORM, LATIN, NUMBER, Tokens
-from hypertok.lexicon.phrase_grammar import ABLATIVE, GENITIVE, WordTable
+from hypertok.lexicon.phrase_grammar import ABLATIVE, GENITIVE
+from hypertok.lexicon.phrase_words import WordTable
 
 Streams = Callable[[], Iterable[Tokens]]
 Keys = npt.NDArray[np.uint64]

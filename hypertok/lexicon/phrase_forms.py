@@ -8,7 +8,7 @@ has in it, so every attested surface is in the table.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -17,7 +17,8 @@ import polars as pl
 
 from hypertok.lexicon.grammemes import inflection_of
 from hypertok.lexicon.morphology import Analyses, paradigm
-from hypertok.lexicon.phrase_grammar import NOUN, WordTable, participle_of, slot_mask
+from hypertok.lexicon.phrase_grammar import NOUN, participle_of, slot_mask
+from hypertok.lexicon.phrase_words import WordTable
 
 #: Marks of a second, rarer or older form of the same slot («весною»); such forms are listed only when seen.
 _RARE = {"Arch", "Infr", "Erro", "Dist", "Litr", "V-be", "V-bi", "V-oy", "V-ey", "V-ie", "V-en", "V-sh", "V-ej"}
@@ -26,13 +27,10 @@ _PLURAL_ONLY = 0.03
 
 Slots = int
 Row = tuple[str, str, int, bool]
-
-
-@dataclass(frozen=True)
-class HeadReadings:
-    """What the forms of one word are in the corpus: form number -> [(slots, inflection, weight)], likeliest first."""
-
-    of_form: dict[int, list[tuple[Slots, str, float]]] = field(default_factory=dict)
+#: (word, form number) -> [(inflection, weight)], likeliest first.
+HeadReadings = dict[tuple[int, int], list[tuple[str, float]]]
+#: word -> (prefix, stem, paradigm, participle); see `morphology.Analyses.lexemes`.
+Lexemes = dict[int, tuple[str, str, int, str]]
 
 
 @dataclass(frozen=True)
@@ -70,11 +68,10 @@ class Inflector:
         for numbers, count in term.surfaces:
             surface = " ".join(self._forms[f] for f in numbers)
             counts[surface] = counts.get(surface, 0) + count
-            readings = self._readings.get(head, HeadReadings()).of_form.get(numbers[place], [])
-            for _, inflection, weight in readings:
-                weights[surface, inflection] = weight
+            readings = self._readings.get((head, numbers[place]), [])
+            weights.update({(surface, inflection): weight for inflection, weight in readings})
             if surface not in inflections:
-                inflections[surface] = {readings[0][1] if readings else "sing,nomn": None}
+                inflections[surface] = {readings[0][0] if readings else "sing,nomn": None}
         rows: list[Row] = []
         for surface, found in inflections.items():
             shares = _divide(counts.get(surface, 0), [weights.get((surface, i), 0.0) for i in found])
@@ -112,26 +109,22 @@ def _divide(count: int, weights: list[float]) -> list[int]:
 
 
 def _base(rows: list[Row], wanted: str) -> Row:
-    """The row with the wanted inflection, else a nominative, else the commonest."""
-    for accept in (lambda i: i == wanted, lambda i: i.endswith("nomn"), lambda _: True):
-        fitting = [row for row in rows if accept(row[1])]
-        if fitting:
-            # Generated rows come before added ones, so the regular spelling wins among equals.
-            return fitting[0] if accept("sing,nomn") is False or len(fitting) == 1 else fitting[0]
-    raise ValueError("a term has at least one surface")
+    """The first row with the wanted inflection, else the first nominative, else the first."""
+    nominative = next((row for row in rows if row[1].endswith("nomn")), rows[0])
+    return next((row for row in rows if row[1] == wanted), nominative)
 
 
 def _look_up(
     analyses: Analyses, weights: npt.NDArray[np.float64], table: WordTable, words: list[int]
-) -> tuple[dict[int, tuple[str, str, int, str]], dict[int, HeadReadings]]:
+) -> tuple[Lexemes, HeadReadings]:
     """For each word its likeliest lexeme (prefix, stem, paradigm, participle), and its forms' readings."""
     role = np.array([slot_mask(tag)[0] for tag in analyses.tags], np.int8)
-    slots = np.array([slot_mask(tag)[1] for tag in analyses.tags], np.uint32)
+    inflects = np.array([slot_mask(tag)[1] != 0 for tag in analyses.tags], np.bool_)
     participle = pl.Series([participle_of(tag) for tag in analyses.tags], dtype=pl.String)
     wanted = table.words.filter(pl.col("word").is_in(words))
     lemmas = np.zeros(len(analyses.lemmas), np.bool_)
     lemmas[wanted["lemma_number"].to_numpy()] = True
-    rows = np.flatnonzero(lemmas[analyses.lemma] & (slots[analyses.tag] != 0))
+    rows = np.flatnonzero(lemmas[analyses.lemma] & inflects[analyses.tag])
     tag = analyses.tag[rows]
     frame = pl.DataFrame(
         {
@@ -152,14 +145,12 @@ def _look_up(
         .sort("word", "weight", "lexeme", descending=[False, True, False])
         .unique("word", keep="first", maintain_order=True)
     )
-    lexemes = {}
+    lexemes: Lexemes = {}
     for word, lexeme, name in best.select("word", "lexeme", "participle").iter_rows():
         prefix, stem, number = analyses.lexemes.row(lexeme)
         lexemes[word] = (prefix, stem, number, name)
-    readings: dict[int, HeadReadings] = {}
+    readings: HeadReadings = {}
     heads = frame.filter(role=NOUN).sort("word", "form", "weight", "tag", descending=[False, False, True, False])
     for word, form, number, weight in heads.select("word", "form", "tag", "weight").iter_rows():
-        name = analyses.tags[number]
-        found = readings.setdefault(word, HeadReadings()).of_form.setdefault(form, [])
-        found.append((int(slots[number]), inflection_of(name), weight))
+        readings.setdefault((word, form), []).append((inflection_of(analyses.tags[number]), weight))
     return lexemes, readings

@@ -12,14 +12,16 @@ import polars as pl
 
 from hypertok.lexicon.phrase_counts import Candidates, Numbers
 from hypertok.lexicon.phrase_grammar import (
+    ABLATIVE,
     ADJECTIVE,
+    ALL,
+    GENITIVE,
     NOT_GENITIVE,
     NOUN,
     SHAPES,
     SINGULAR,
-    WordTable,
-    read_as,
 )
+from hypertok.lexicon.phrase_words import WordTable
 
 #: Words a concept may have; each has a key column.
 KEYS = ["k0", "k1", "k2", "k3"]
@@ -69,6 +71,29 @@ def read_candidates(found: Candidates, table: WordTable, shapes: list[str]) -> p
         frame = frame.with_columns(pl.lit(-1, pl.Int32).alias(k) for k in KEYS if k not in frame.columns)
         tables.append(frame.select(pl.col(name).cast(kind) for name, kind in _SCHEMA.items()))
     return pl.concat(tables)
+
+
+def read_as(shape: str, forms: npt.NDArray[np.int64], table: WordTable) -> npt.NDArray[np.uint32]:
+    """Slots that the head of each row of `forms` (R, n) fills when read in a shape such as «ANN»; 0: impossible.
+
+    The last letter of the shape may be A for a beginning that another word completes. Shape (R,).
+    """
+    head_slots = open_slots = np.full(len(forms), ALL, np.uint32)
+    possible = np.ones(len(forms), np.bool_)
+    in_tail = False
+    for position, role in enumerate(shape):
+        column = forms[:, position]
+        open_slots = open_slots & (table.noun if role == "N" else table.adjective)[column]
+        possible &= open_slots != 0
+        if role == "N":
+            if not in_tail:
+                head_slots, in_tail = open_slots, True
+            open_slots = np.where(table.governs[column], GENITIVE | ABLATIVE, GENITIVE)
+            if position + 1 < len(shape):
+                possible &= table.head[column]
+    if not in_tail:
+        head_slots = open_slots
+    return np.where(possible, head_slots, 0).astype(np.uint32)
 
 
 def resolve(readings: pl.DataFrame) -> pl.DataFrame:

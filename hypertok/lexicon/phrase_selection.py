@@ -14,8 +14,8 @@ import polars as pl
 
 from hypertok.corpus.stream import TITLE
 from hypertok.lexicon.phrase_counts import Candidates, Numbers, sub_candidates
-from hypertok.lexicon.phrase_grammar import WordTable
 from hypertok.lexicon.phrase_readings import KEYS
+from hypertok.lexicon.phrase_words import WordTable
 
 Floats = npt.NDArray[np.float64]
 

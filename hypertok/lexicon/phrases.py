@@ -1,8 +1,8 @@
 """Multiword concepts: terms such as «цикл Кребса» and «оперативная память», with all their inflected forms.
 
 Found by morphological pattern (an agreeing adjective before a noun, a genitive after it, up to four words) and
-strength of association, counted over all inflected forms. `phrase_grammar` says which words may stand
-together, `phrase_counts` reads the corpus, `phrase_readings` makes concepts of what was read,
+strength of association, counted over all inflected forms. `phrase_grammar` and `phrase_words` say which
+words may stand together, `phrase_counts` reads the corpus, `phrase_readings` makes concepts of what was read,
 `phrase_selection` chooses the terms, `phrase_forms` inflects them.
 """
 
@@ -19,15 +19,10 @@ from hypertok.corpus.stream import LOWER, TITLE, UPPER
 from hypertok.lexicon.morphology import Analyses
 from hypertok.lexicon.phrase_counts import Candidates, Streams, count_pairs, count_runs, gather_uses
 from hypertok.lexicon.phrase_forms import Inflector, Term
-from hypertok.lexicon.phrase_grammar import (
-    GENITIVE,
-    Stopwords,
-    WordTable,
-    load_stopwords,
-    tabulate_words,
-)
-from hypertok.lexicon.phrase_readings import CONCEPT, KEYS, collect_concepts, read_all, frequent_pairs
+from hypertok.lexicon.phrase_grammar import GENITIVE
+from hypertok.lexicon.phrase_readings import CONCEPT, KEYS, collect_concepts, frequent_pairs, read_all
 from hypertok.lexicon.phrase_selection import associate, nested, observe, stands_alone, threshold
+from hypertok.lexicon.phrase_words import Stopwords, WordTable, load_stopwords, tabulate_words
 
 #: Called with (steps done, steps in all).
 Progress = Callable[[int, int], None]
@@ -80,6 +75,8 @@ def find_phrases(
         min_count: least number of occurrences; by default `default_min_count` of the corpus.
         stopwords: words that make no term; by default the shipped list.
     """
+    if max_phrases < 1:
+        return _nothing()
     step = _Steps(progress)
     weights = np.asarray(weights, np.float64)
     total = float(weights.sum())
@@ -93,7 +90,7 @@ def find_phrases(
     readings = read_all(tables, words)
     concepts, of_row = collect_concepts(readings, tables, least)
     if concepts.is_empty():
-        return Phrases(pl.DataFrame(schema=_PHRASES), pl.DataFrame(schema=_FORMS))
+        return _nothing()
     score = associate(concepts, of_row, tables, words, total)
     concepts = concepts.with_columns(score=score).filter(score >= threshold(concepts, words, least))
     step()
@@ -106,9 +103,15 @@ def find_phrases(
     concepts = concepts.filter(~pl.col("concept").is_in(nested(of_row, tables, concepts).implode()))
     concepts = concepts.sort("count", *CONCEPT, descending=[True, *[False] * len(CONCEPT)]).head(max_phrases)
     step()
+    if concepts.is_empty():
+        return _nothing()
     found = _assemble(concepts, readings, tables, analyses, weights, words, uses)
     step()
     return found
+
+
+def _nothing() -> Phrases:
+    return Phrases(pl.DataFrame(schema=_PHRASES), pl.DataFrame(schema=_FORMS))
 
 
 def default_min_count(words: float) -> int:
@@ -144,6 +147,8 @@ def _assemble(
         rows.append((forms[0][0], len(shape), shape.index("N"), pattern, count, score, spread, usual))
     # The order within equal counts is by lemma, which is known only now.
     order = sorted(range(len(rows)), key=lambda n: (-rows[n][4], rows[n][0], rows[n][3]))
+    # Two readings can share a base form («рабочий класс» as adjective or noun); the commoner one has it.
+    order = list({rows[n][0]: n for n in reversed(order)}.values())[::-1]
     return Phrases(
         pl.DataFrame([rows[n] for n in order], schema=_PHRASES, orient="row"),
         pl.DataFrame(

@@ -33,6 +33,17 @@ def all_symbols() -> Iterator[str]:
         yield from map(chr, range(first, last + 1))
 
 
+def is_symbol(char: str) -> bool:
+    """Whether a character may be a concept's symbol: one of the ranges, or an everyday one below them (€)."""
+    place = ord(char)
+    return any(first <= place <= last for first, last in symbol_ranges()) or char in _everyday_set()
+
+
+@cache
+def _everyday_set() -> frozenset[str]:
+    return frozenset(everyday_symbols().values())
+
+
 def assign_symbols(concepts: pl.DataFrame, kept: dict[tuple[str, str, str], str]) -> pl.Series:
     """A symbol for every concept, in table order.
 

@@ -1,0 +1,452 @@
+"""Makes lexicon/ru/context.npz: how the words around a form tell which of its readings is meant.
+
+    pip install 'hypertok-concepts[bench]'
+    python lexicon/recipes/train_context.py CORPUS --labels FOLDER [--output FILE]
+
+CORPUS is a folder of texts with a table splits.tsv (path, domain, split); files of the split `train` below
+`FREE` are used. Two steps: natasha's tagger (slovnet, MIT licence) labels fragments of them with
+probabilities of Universal Dependencies tags, kept in --labels; then the weights are fitted so that the
+readings pymorphy3 offers agree with those labels. One file in ten is held out; every choice in here was made
+by the agreement on it, never on a treebank. One core: about 15 minutes of labels, 10 of fitting, 6 GB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import math
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hypertok.corpus.stream import _TOKEN, BREAK, FIRST_FORM, Vocabulary
+from hypertok.lexicon.context import ContextModel, Weights
+from hypertok.lexicon.context_features import (
+    PLACES,
+    PSEUDO_USES,
+    SITUATIONS,
+    Candidates,
+    Inventory,
+    Readings,
+    candidates,
+    class_keys,
+    evidence,
+    expected_share,
+    neighbours,
+    read,
+)
+from hypertok.lexicon.context_guess import with_guesses
+from hypertok.lexicon.context_tags import reduced_tag
+from hypertok.lexicon.morphology import Analyses, analyse
+
+#: Public domain (RusLit), CC0 (RusDraCor) and CC BY (ASP.NET Core documentation): free to derive from.
+FREE = ("ruslit/", "rusdracor/", "aspnetcore_ru/")
+#: Characters labelled per domain: 6.0 M tokens in all.
+QUOTA = {"lit_prose": 24_000_000, "drama": 6_000_000, "lit_poems": 2_500_000, "lit_publicism": 1_200_000,
+         "tech_md": 9_000_000}  # fmt: skip
+TOP = 6
+WORDS, CLASSES, LEXICAL_FORMS = 400, 500, 400
+ROUNDS, L2, RATE = 40, 4.0, 0.15
+
+Labels = npt.NDArray[np.uint16]
+
+
+# Step 1: labels.
+
+
+def fragments(corpus: Path) -> list[tuple[str, str]]:
+    """(path, text) of the fragments to label, in random order; at most eight of a file."""
+    with (corpus / "splits.tsv").open(encoding="utf-8", newline="") as file:
+        rows = [r for r in csv.DictReader(file, delimiter="\t") if r["split"] == "train"]
+    rows = [r for r in rows if r["path"].startswith(FREE)]
+    rng = random.Random(1)
+    found = []
+    for domain, quota in QUOTA.items():
+        paths = [r["path"] for r in rows if r["domain"] == domain]
+        rng.shuffle(paths)
+        taken, per_file = 0, max(4000, quota // max(1, len(paths)))
+        parts = max(1, min(8, per_file // 8000))
+        size = per_file // parts
+        for path in paths:
+            if taken >= quota:
+                break
+            text = (corpus / path).read_text(encoding="utf-8", errors="replace")
+            text = without_markup(text) if path.endswith(".md") else text
+            for _ in range(1 if len(text) <= size else parts):
+                begin, end = 0, len(text)
+                if len(text) > size:
+                    begin = text.rfind("\n", 0, rng.randrange(0, len(text) - size)) + 1
+                    line_end = text.find("\n", begin + size)
+                    end = min(line_end if line_end >= 0 else len(text), begin + 2 * size)
+                found.append((path, text[begin:end]))
+                taken += end - begin
+    rng.shuffle(found)
+    return found
+
+
+def without_markup(text: str) -> str:
+    """Markdown without front matter, code fences, link targets and addresses."""
+    text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.S)
+    text = re.sub(r"```.*?```", "\n", text, flags=re.S)
+    return re.sub(r"https?://\S+", " ", re.sub(r"\]\([^)]*\)", "]", text))
+
+
+def label(corpus: Path, folder: Path) -> None:
+    """Write one .npz per fragment: text, tokens, the TOP likeliest tags of each; finished ones stay."""
+    from natasha import NewsEmbedding, NewsMorphTagger, Segmenter
+
+    folder.mkdir(parents=True, exist_ok=True)
+    segmenter, tagger = Segmenter(), NewsMorphTagger(NewsEmbedding())
+    names = tagger.infer.decoder.tags_vocab
+    tags = [str(names.decode(n)) for n in range(len(names.items))]
+    (folder / "tags.txt").write_text("\n".join(tags), encoding="utf-8")
+    for number, (path, text) in enumerate(fragments(corpus)):
+        target = folder / f"{number:05d}.npz"
+        sentences = list(sentences_of(text, segmenter))
+        if target.exists() or not sentences:
+            continue
+        sentences.sort(key=len)
+        tops, logs = [], []
+        for batch in tagger.infer.encoder([[t[2] for t in s] for s in sentences]):
+            scores = tagger.infer.model(batch.word_id, batch.shape_id, batch.pad_mask)
+            scores = scores - scores.max(-1, keepdims=True)
+            scores -= np.log(np.exp(scores).sum(-1, keepdims=True))
+            top = np.argpartition(-scores, TOP, axis=-1)[..., :TOP]
+            tops.append(top[~batch.pad_mask])
+            logs.append(np.take_along_axis(scores, top, -1)[~batch.pad_mask])
+        spans = np.array([t[:2] for s in sentences for t in s], dtype=np.int32)
+        order = np.argsort(spans[:, 0], kind="stable")
+        np.savez(
+            target, text=np.frombuffer(text.encode(), np.uint8), path=np.array(path),
+            start=spans[order, 0], stop=spans[order, 1],
+            tag=np.concatenate(tops).astype(np.uint16)[order], logp=np.concatenate(logs).astype(np.float16)[order],
+        )  # fmt: skip
+
+
+def sentences_of(text: str, segmenter: Any) -> Iterator[list[tuple[int, int, str]]]:
+    """Sentences with Russian letters as (start, stop, text) of their tokens."""
+    for paragraph in re.finditer(r"[^\n]+", text):
+        for sentence in segmenter.sentenize(paragraph[0]):
+            base = paragraph.start() + sentence.start
+            tokens = [(base + t.start, base + t.stop, t.text) for t in segmenter.tokenize(sentence.text)]
+            if re.search("[а-яё]", sentence.text.lower()) and tokens:
+                yield tokens
+
+
+# Step 2: what a label says of a reading.
+
+#: How far a Universal Dependencies part of speech speaks for the head of a reduced tag.
+_NAME = {"PROPN": 1, "NOUN": 0.4, "X": 0.1}
+HEADS: dict[str, dict[str, float]] = {
+    "N": {"NOUN": 1, "PROPN": 0.7, "X": 0.05, "ADJ": 0.05}, "Nname": _NAME, "Nplace": _NAME,
+    "Nabbr": {"NOUN": 1, "PROPN": 1, "X": 0.5}, "NPRO": {"PRON": 1, "DET": 0.1},
+    "ADJF": {"ADJ": 1, "NOUN": 0.1, "DET": 0.3, "NUM": 0.3, "PROPN": 0.2},
+    "APRO": {"DET": 1, "PRON": 0.7, "ADJ": 0.5, "NUM": 0.5}, "PRTF": {"VERB": 1, "ADJ": 0.2},
+    "ADJS": {"ADJ": 1}, "PRTS": {"VERB": 1, "ADJ": 0.2}, "COMP": {"ADV": 1, "ADJ": 1, "NUM": 0.5},
+    "VERB": {"VERB": 1, "AUX": 1}, "INFN": {"VERB": 1, "AUX": 1}, "GRND": {"VERB": 1, "ADP": 0.2, "ADV": 0.1},
+    "NUMR": {"NUM": 1, "DET": 0.2, "ADV": 0.2},
+    "ADVB": {"ADV": 1, "PART": 0.4, "SCONJ": 0.3, "CCONJ": 0.2, "PRON": 0.2, "ADP": 0.1},
+    "PRED": {"ADV": 0.5, "VERB": 1, "ADJ": 0.3, "PART": 0.4, "NOUN": 0.1}, "PREP": {"ADP": 1},
+    "CONJ": {"CCONJ": 1, "SCONJ": 1, "PART": 0.3, "ADV": 0.15},
+    "PRCL": {"PART": 1, "CCONJ": 0.25, "ADV": 0.25, "INTJ": 0.3, "AUX": 0.2, "PRON": 0.1},
+    "INTJ": {"INTJ": 1, "PART": 0.3},
+}  # fmt: skip
+CASES = {"Nom": "nom", "Gen": "gen", "Par": "gen", "Dat": "dat", "Acc": "acc", "Ins": "ins", "Loc": "loc",
+         "Voc": "nom"}  # fmt: skip
+GENDERS = {"Masc": "m", "Fem": "f", "Neut": "n"}
+VERB_FORMS = {"INFN": "Inf", "GRND": "Conv", "VERB": "Fin", "PRTF": "Part", "PRTS": "Part"}
+
+
+def agreement(label_tag: str, reduced: str) -> float:
+    """How well a reduced tag fits a tag of the tagger, 0 to 1; each feature that differs costs a factor."""
+    pos, _, rest = label_tag.partition("|")
+    feats = dict(f.split("=") for f in rest.split("|")) if rest else {}
+    head, *parts = reduced.split(" ")
+    weight = HEADS.get(head, {"X": 1}).get(pos, 0)
+    short = feats.get("Variant") in ("Short", "Brev")
+    comparative = feats.get("Degree") == "Cmp"
+    if head in VERB_FORMS and pos in ("VERB", "AUX"):
+        wrong_length = head in ("PRTF", "PRTS") and short != (head == "PRTS")
+        if feats.get("VerbForm") != VERB_FORMS[head] or wrong_length:
+            return 0.0
+    if head in ("ADJF", "ADJS") and pos == "ADJ" and short != (head == "ADJS"):
+        return 0.0
+    if head == "COMP" and not comparative:
+        weight *= 0.05
+    if head == "ADVB" and comparative:
+        weight *= 0.3
+    return weight * math.exp(-1.5 * _differences(head, parts, feats))
+
+
+def _differences(head: str, parts: list[str], feats: dict[str, str]) -> float:
+    case = CASES.get(feats.get("Case", ""))
+    gender = "pl" if feats.get("Number") == "Plur" else GENDERS.get(feats.get("Gender", ""), "")
+    cost = 0.0
+    if head in ("N", "Nname", "Nplace", "Nabbr", "ADJF", "APRO", "PRTF") and parts[0] != "fix":
+        mine, _, animacy = parts[0].partition("-")
+        cost += 3 * (case != mine) if case else 1
+        if animacy and feats.get("Animacy"):
+            cost += 0.5 * (feats["Animacy"].lower() != animacy)
+        if gender and gender != parts[1]:
+            cost += 1.5 if "pl" in (gender, parts[1]) else 0.5
+    elif head in ("NPRO", "NUMR"):
+        cost += 3 * (case != (parts or [""])[0]) if case else 1
+    elif head in ("ADJS", "PRTS"):
+        cost += gender != (parts or [""])[0]
+    elif head == "VERB":
+        tense = "past" if feats.get("Tense") == "Past" else "fin"
+        kind = "impr" if feats.get("Mood") == "Imp" else tense
+        if kind != parts[0]:
+            return cost + 2.5
+        if kind == "past":
+            return cost + (gender != parts[1])
+        cost += ("pl" if feats.get("Number") == "Plur" else "sg") != parts[-1]
+        if kind == "fin" and feats.get("Person"):
+            cost += not parts[1].startswith(feats["Person"])
+    return cost
+
+
+# Step 3: the fit.
+
+
+@dataclass(frozen=True)
+class Text:
+    """The labelled text as one stream, with the tagger's likeliest tags and their log probabilities."""
+
+    tokens: npt.NDArray[np.uint32]
+    tag: Labels
+    logp: npt.NDArray[np.float16]
+    held_out: npt.NDArray[np.bool_]
+    forms: list[str]
+    tags: list[str]
+
+
+def read_labels(folder: Path) -> Text:
+    """All labelled fragments; a word the tagger cut otherwise than hypertok has the tag 65535."""
+    vocabulary = Vocabulary()
+    parts: list[tuple[Any, ...]] = []
+    for path in sorted(folder.glob("*.npz")):
+        with np.load(path, allow_pickle=False) as data:
+            text = data["text"].tobytes().decode()
+            found = list(_TOKEN.finditer(text))
+            tokens = [vocabulary[m[0]] for m in found] + [BREAK << 2]
+            begin = np.array([m.start() for m in found] + [-1])
+            end = np.array([m.end() for m in found] + [-1])
+            at = np.minimum(np.searchsorted(data["start"], begin), len(data["start"]) - 1)
+            same = (data["start"][at] == begin) & (data["stop"][at] == end)
+            tag = np.where(same[:, None], data["tag"][at], 65535).astype(np.uint16)
+            digest = int(hashlib.md5(str(data["path"]).encode(), usedforsecurity=False).hexdigest(), 16)
+            held = np.full(len(tokens), digest % 10 == 0)
+            parts.append((np.array(tokens, np.uint32), tag, data["logp"][at], held))
+    tokens, tag, logp, held = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Text(
+        tokens, tag, logp, held, vocabulary.forms, (folder / "tags.txt").read_text("utf-8").split("\n")
+    )
+
+
+def take_inventory(text: Text, analyses: Analyses) -> Inventory:
+    """The names of the tables' rows and columns, by frequency in the text."""
+    tags = sorted({reduced_tag(t) for t in analyses.tags} | {"UNKN"})
+    bare = Inventory(tags, [], np.zeros(1, np.uint64), [])
+    readings = read(analyses, bare)
+    ids = (text.tokens >> 2).astype(np.int64) - FIRST_FORM
+    uses = np.bincount(ids[ids >= 0], minlength=len(text.forms))
+    commonest = np.argsort(-uses, kind="stable")
+    keys = class_keys(readings.offsets, readings.tag, bare)
+    by_class: Counter[int] = Counter()
+    for key, n in zip(keys.tolist(), uses.tolist(), strict=True):
+        by_class[key] += n
+    classes = np.array(sorted(key for key, _ in by_class.most_common(CLASSES)), dtype=np.uint64)
+    ambiguous = [n for n in commonest if readings.offsets[n + 1] - readings.offsets[n] > 1][:LEXICAL_FORMS]
+    lexical = sorted(
+        {
+            (text.forms[n], tags[t])
+            for n in ambiguous
+            for t in readings.tag[readings.offsets[n] : readings.offsets[n + 1]]
+        }
+    )
+    return Inventory(tags, sorted(text.forms[n] for n in commonest[:WORDS]), classes, lexical)
+
+
+class Fit:
+    """The log-linear model over all labelled ambiguous tokens; parameters are one long vector."""
+
+    def __init__(self, text: Text, readings: Readings, inventory: Inventory) -> None:
+        self.readings, self.inventory = readings, inventory
+        found = candidates(text.tokens, readings, 0, len(text.tokens))
+        agreements = np.zeros((65536, len(inventory.tags)), np.float32)
+        for n, name in enumerate(text.tags):
+            agreements[n] = [agreement(name, t) for t in inventory.tags]
+        position = found.positions[found.token]
+        tag = readings.tag[found.reading]
+        target = np.zeros(len(tag), np.float32)
+        for n in range(TOP):
+            target += (
+                np.exp(text.logp[position, n].astype(np.float32)) * agreements[text.tag[position, n], tag]
+            )
+        mass = np.add.reduceat(target, found.starts)
+        labelled = mass > 0.05
+        self.found, self.held_out = found, text.held_out[found.positions]
+        self.labelled = labelled
+        self.train = (labelled & ~self.held_out)[found.token].astype(np.float32)
+        # The tagger knows no lemmas: it speaks for a tag, whichever lemmas have it.
+        self.group = np.unique(found.token * len(inventory.tags) + tag, return_inverse=True)[1]
+        target /= np.bincount(self.group)[self.group]
+        target /= np.maximum(np.add.reduceat(target, found.starts), 1e-9)[found.token]
+        self.target = self._per_group(target)
+        self.columns, self.sizes = self._columns(text)
+        self.theta = np.zeros(sum(self.sizes), np.float32)
+        self.factors = np.array([0.7, 0, 0, 0], np.float32)
+
+    def _per_group(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return np.bincount(self.group, values).astype(np.float32)[self.group]
+
+    def _columns(self, text: Text) -> tuple[list[tuple[Any, npt.NDArray[np.int32]]], list[int]]:
+        """For every table which candidates look a parameter up, and which; and the tables' sizes."""
+        found, readings, inventory = self.found, self.readings, self.inventory
+        tag, lexical = readings.tag[found.reading], readings.lexical[found.reading]
+        situation = found.situation[found.token]
+        columns: list[tuple[Any, npt.NDArray[np.int32]]] = []
+        sizes: list[int] = []
+
+        def add(rows: Any, indices: npt.NDArray[np.int64], size: int) -> None:
+            columns.append((rows, (indices + sum(sizes)).astype(np.int32)))
+            sizes.append(size)
+
+        every, special = slice(None), np.flatnonzero(lexical)
+
+        for place in PLACES:
+            seen = neighbours(readings.symbols, text.tokens, found.positions, place)[found.token]
+            add(every, tag * inventory.symbols + seen, len(inventory.tags) * inventory.symbols)
+        own = len(inventory.lexical) + 1
+        for place in PLACES:
+            seen = neighbours(readings.coarse, text.tokens, found.positions, place)[found.token[special]]
+            add(special, lexical[special] * inventory.coarse_symbols + seen, own * inventory.coarse_symbols)
+        known = readings.known[found.reading]
+        add(every, (tag * SITUATIONS + situation) * 2 + known, len(inventory.tags) * SITUATIONS * 2)
+        add(special, (lexical * SITUATIONS + situation)[special], own * SITUATIONS)
+        return columns, sizes
+
+    def probabilities(self, facts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Probability of every candidate, given the (4, N) evidence."""
+        scores = self.factors @ facts
+        for rows, column in self.columns:
+            scores[rows] += self.theta[column]
+        return self.found.softmax(scores)
+
+    def run(self, facts: npt.NDArray[np.float32], active: tuple[int, ...]) -> npt.NDArray[np.float32]:
+        """Adam over all tokens at once; of the evidence's factors only the `active` ones move."""
+        moving = np.array(active, np.float32)
+        first, second = np.zeros_like(self.theta), np.zeros_like(self.theta)
+        first_f, second_f = np.zeros(4), np.zeros(4)
+        for step in range(1, ROUNDS + 1):
+            p = self.probabilities(facts)
+            mine = np.maximum(self._per_group(p), 1e-9)
+            slope = ((p - self.target * p / mine) * self.train).astype(np.float32)
+            gradient = np.zeros(len(self.theta))
+            for rows, column in self.columns:
+                gradient += np.bincount(column, slope[rows], len(self.theta))
+            gradient = (gradient + L2 * self.theta).astype(np.float32)
+            rate = 1 if step <= ROUNDS * 0.5 else 0.4 if step <= ROUNDS * 0.8 else 0.15
+            first, second = 0.9 * first + 0.1 * gradient, 0.99 * second + 0.01 * gradient**2
+            self.theta -= RATE * rate * _adam(first, second, 0.9, step)
+            pull = (facts @ slope).astype(np.float64)
+            first_f, second_f = 0.8 * first_f + 0.2 * pull, 0.99 * second_f + 0.01 * pull**2
+            self.factors -= (moving * 0.03 * rate * _adam(first_f, second_f, 0.8, step)).astype(np.float32)
+        p = self.probabilities(facts)
+        print(
+            f"factors {self.factors.round(3).tolist()}, agreement on held-out files: {self.report(p)}",
+            flush=True,
+        )
+        return p
+
+    def report(self, p: npt.NDArray[np.float32]) -> str:
+        """Share of ambiguous held-out tokens with the tag, and the concept, that the tagger speaks for."""
+        found = self.found
+
+        def hits(mine: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> float:
+            top = mine >= np.maximum.reduceat(mine, found.starts)[found.token] - 1e-6
+            right = theirs >= np.maximum.reduceat(theirs, found.starts)[found.token] - 1e-3
+            hit = np.logical_or.reduceat(top & right, found.starts)
+            return float(hit[self.labelled & self.held_out].mean())
+
+        concepts = np.unique(
+            found.token * (self.readings.concept.max() + 1) + self.readings.concept[found.reading],
+            return_inverse=True,
+        )[1]
+        shared = self.target / np.bincount(self.group)[self.group]
+        by_concept = [np.bincount(concepts, x)[concepts] for x in (p, shared)]
+        return f"tag {hits(self._per_group(p), self.target):.4f}, concept {hits(*by_concept):.4f}"
+
+    def model(self) -> ContextModel:
+        """The fitted model."""
+        parts = np.split(self.theta, np.cumsum(self.sizes)[:-1])
+        n, places = self.inventory, len(PLACES)
+        own = len(n.lexical) + 1
+        lexical = np.stack(parts[places : 2 * places]).reshape(places, own, n.coarse_symbols)
+        situation = parts[-1].reshape(own, SITUATIONS)
+        return ContextModel(
+            n,
+            Weights(
+                self.factors,
+                np.stack(parts[:places]).reshape(places, len(n.tags), n.symbols),
+                lexical,
+                parts[-2].reshape(len(n.tags), SITUATIONS, 2),
+                situation,
+            ),
+        )
+
+
+def _adam(first: Any, second: Any, decay: float, step: int) -> Any:
+    return first / (1 - decay**step) / (np.sqrt(second / (1 - 0.99**step)) + 1e-3)
+
+
+def without_itself(
+    readings: Readings, counts: npt.NDArray[np.float64], found: Candidates, p: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """The evidence for every candidate from all tokens but its own. Shape (4, N)."""
+    facts = evidence(readings, counts)[:, found.reading]
+    uses = np.maximum(np.bincount(readings.form, counts)[readings.form][found.reading] - 1, 0)
+    others = np.maximum(counts[found.reading] - p, 0)
+    expected = expected_share(readings, counts)[found.reading]
+    share = (others + PSEUDO_USES * expected) / (uses + PSEUDO_USES)
+    facts[3] = np.log(np.maximum(share, 1e-4))
+    return facts
+
+
+def main() -> None:
+    """Label what is not labelled yet, fit, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--labels", type=Path, required=True, help="folder of the labels; made if absent")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "ru" / "context.npz")
+    arguments = parser.parse_args()
+    label(arguments.corpus, arguments.labels)
+    text = read_labels(arguments.labels)
+    analyses = with_guesses(analyse(text.forms, workers=1))
+    inventory = take_inventory(text, analyses)
+    readings = read(analyses, inventory)
+    fit = Fit(text, readings, inventory)
+    print(
+        f"{len(text.tokens)} tokens, {len(fit.found.positions)} ambiguous, {len(fit.theta)} weights",
+        flush=True,
+    )
+    nothing = np.zeros(len(readings.tag))
+    p = fit.run(evidence(readings, nothing)[:, fit.found.reading], (1, 0, 0, 0))
+    counts = fit.model().count(lambda: [text.tokens], readings, nothing)
+    fit.factors = np.array([0.35, 0.25, 0.2, 0.3], np.float32)
+    fit.run(without_itself(readings, counts, fit.found, p), (1, 1, 1, 1))
+    fit.model().save(arguments.output)
+    print(f"{arguments.output}: {arguments.output.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Text to tokens: every Russian word is counted once under its form and case, and nothing else is."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hypertok.corpus.prose import clean
+from hypertok.corpus.stream import (
+    BREAK,
+    FIRST_FORM,
+    LOWER,
+    OTHER_CASE,
+    TITLE,
+    UNKNOWN,
+    UPPER,
+    Tokens,
+    Vocabulary,
+    case_of,
+    count_forms,
+    renumber,
+    spell,
+    tokenize,
+)
+from hypertok.corpus.words import find_words, form_of, is_russian
+
+RUSSIAN = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
+#: What text is made of, odd things included: stress marks, old letters, Latin, digits, other scripts.
+ALPHABET = RUSSIAN + RUSSIAN.upper() + "ѣіѢўѓ'’-‐‑\u0301 \n\t\u00a0.,!?…—–:;«»()_#abcXYZé0129²½汉字ا\u0300😀\ue000"
+PROSE = st.text(ALPHABET, max_size=200).map(lambda text: clean(text)[0])
+
+
+def counted(tokens: Tokens, forms: list[str]) -> dict[tuple[str, int], int]:
+    """Counts by form and case, zeros left out."""
+    table = count_forms(tokens, len(forms))
+    return {(forms[n], case): int(table[n, case]) for n, case in np.argwhere(table)}
+
+
+def naive_case(surface: str) -> int:
+    letters = [c for c in surface if c.isalpha()]
+    if all(c.islower() for c in letters):
+        return LOWER
+    if letters[0].isupper() and all(c.islower() for c in letters[1:]):
+        return TITLE
+    return UPPER if all(c.isupper() for c in letters) else OTHER_CASE
+
+
+@given(PROSE)
+def test_counts_are_those_of_a_naive_count(prose: str) -> None:
+    vocabulary = Vocabulary()
+    tokens = tokenize(prose, vocabulary)
+    words = [(form_of(word), naive_case(word)) for word in find_words(prose)]
+    assert counted(tokens, vocabulary.forms) == Counter(pair for pair in words if is_russian(pair[0]))
+
+
+@given(st.lists(PROSE, max_size=5))
+def test_documents_share_a_vocabulary_and_end_in_a_break(proses: list[str]) -> None:
+    vocabulary = Vocabulary()
+    streams = [tokenize(prose, vocabulary) for prose in proses]
+    assert all(stream[-1] == BREAK << 2 for stream in streams)
+    assert len(set(vocabulary.forms)) == len(vocabulary.forms)
+    for prose, stream in zip(proses, streams, strict=True):
+        alone = Vocabulary()
+        assert spell(stream, vocabulary.forms) == spell(tokenize(prose, alone), alone.forms)
+
+
+@given(PROSE)
+def test_only_words_have_a_case(prose: str) -> None:
+    tokens = tokenize(prose, Vocabulary())
+    assert not (tokens[tokens >> 2 < FIRST_FORM] & 3).any()
+
+
+@pytest.mark.parametrize(
+    ("surface", "case"),
+    [
+        ("печень", LOWER),
+        ("за́мок", LOWER),
+        ("Печень", TITLE),
+        ("Кое-кто", TITLE),
+        ("Я", TITLE),
+        ("О\u0301", TITLE),
+        ("НИИ", UPPER),
+        ("НИ\u0301И", UPPER),
+        ("Санкт-Петербург", OTHER_CASE),
+        ("вУЗ", OTHER_CASE),
+        ("д’Артаньян", OTHER_CASE),
+    ],
+)
+def test_case(surface: str, case: int) -> None:
+    assert case_of(surface) == case
+
+
+def test_a_sentence_reads_back() -> None:
+    vocabulary = Vocabulary()
+    prose = "Кровь — жидкая ткань, её 5 литров… Это Blood!\n\nСтарое слово: миръ, вѣра (汉字)."
+    assert spell(tokenize(prose, vocabulary), vocabulary.forms) == [
+        *("кровь <dash> жидкая ткань <comma> её <number> литров <end> это <latin> <end>".split()),
+        *("<break> старое слово <colon> миръ <comma> <unknown> <punctuation> <unknown>".split()),
+        *("<punctuation> <end> <break>".split()),
+    ]
+
+
+def test_one_line_end_is_no_break() -> None:
+    vocabulary = Vocabulary()
+    assert spell(tokenize("мой дядя\nсамых честных\n \n\nправил", vocabulary), vocabulary.forms) == [
+        *("мой", "дядя", "самых", "честных", "<break>", "правил", "<break>")
+    ]
+
+
+@given(PROSE)
+def test_renumbering_keeps_words_and_case(prose: str) -> None:
+    vocabulary = Vocabulary()
+    tokens = tokenize(prose, vocabulary)
+    order = sorted(vocabulary.forms)
+    ids = np.array([order.index(form) + FIRST_FORM for form in vocabulary.forms], np.uint32)
+    moved = renumber(tokens, ids)
+    assert spell(moved, order) == spell(tokens, vocabulary.forms)
+    assert (moved & 3 == tokens & 3).all()
+    assert counted(moved, order) == counted(tokens, vocabulary.forms)
+
+
+def test_a_pruned_form_reads_as_unknown_without_case() -> None:
+    vocabulary = Vocabulary()
+    tokens = tokenize("Печень болит", vocabulary)
+    moved = renumber(tokens, np.array([UNKNOWN, FIRST_FORM], np.uint32))
+    assert spell(moved, ["болит"]) == ["<unknown>", "болит", "<break>"]
+    assert moved[0] == UNKNOWN << 2
+
+
+def test_no_text_is_one_break() -> None:
+    assert tokenize("", Vocabulary()).tolist() == [BREAK << 2]
+    assert count_forms(np.empty(0, np.uint32), 0).shape == (0, 4)
