@@ -4,8 +4,8 @@
     python benchmarks/phrases.py --sample   # draw the samples again; terms judged before keep their verdict
 
 Both systems read the same prose (Markdown with code, addresses and front matter left out), and both keep the
-terms that occur at least `default_min_count` times. rutermextract runs on pymorphy3, because pymorphy2 no longer
-starts on today's Python, and only its terms of Russian words count, because hypertok looks for no others.
+terms that occur at least `default_min_count` times. rutermextract runs on pymorphy3, because pymorphy2 no
+longer starts on today's Python, and only its terms of Russian words count: hypertok looks for no others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import random
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def run_rutermextract(prose: list[str], min_count: int) -> Found:
     from rutermextract.parser import ParsedWord
     from rutermextract.term_extractor import TermExtractor
 
-    @lru_cache(maxsize=None)
+    @cache
     def parse(word: str) -> Any:
         parses = analyzer().parse(word)
         return ParsedWord(parses) if parses else None
@@ -145,7 +145,7 @@ def interval(hits: int, size: int) -> tuple[float, float]:
 def report(found: dict[str, Found], words: int) -> str:
     """The Markdown table; judged terms that a system no longer finds are counted in the last column."""
     lines = [
-        "| system | terms | words inside terms | precision (judged) | 95 % interval | seconds | judged, gone |",
+        "| system | terms | words inside | precision (judged) | 95 % interval | seconds | judged, gone |",
         "|---|---|---|---|---|---|---|",
     ]
     judged = read_judged()
@@ -153,7 +153,7 @@ def report(found: dict[str, Found], words: int) -> str:
         rows = [row for row in judged if row["system"] == system]
         missing = [row["term"] for row in rows if row["verdict"] not in ("0", "1")]
         if missing:
-            raise SystemExit(f"{JUDGED}: no verdict for {len(missing)} terms of {system}, first: {missing[0]!r}")
+            raise SystemExit(f"{JUDGED}: {len(missing)} terms of {system} have no verdict: {missing[0]!r} …")
         hits = sum(row["verdict"] == "1" for row in rows)
         low, high = interval(hits, len(rows))
         gone = sum(row["term"] not in result.terms for row in rows)

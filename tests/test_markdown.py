@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hypertok.corpus.markdown import MarkdownMask
 from hypertok.corpus.prose import blank_addresses, clean
-from hypertok.corpus.words import blank_mixed, find_mixed, find_words
+from hypertok.corpus.words import find_words
 
 
 def prose_words(text: str) -> str:
@@ -147,8 +147,3 @@ def test_addresses_in_plain_text() -> None:
 
 def test_cleaning_composes_and_hides() -> None:
     assert clean("и\u0306од\r\nпе\u00adчень\rЁ") == ("йод\nпечень\nЁ", [])
-
-
-@given(st.text(alphabet="аяёcxA -1\n", max_size=40))
-def test_mixed_words_are_those_of_the_definition(text: str) -> None:
-    assert clean(text) == (blank_mixed(text), find_mixed(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import unicodedata
 
@@ -64,17 +65,30 @@ def test_words_between_spaces_are_all_found(parts: list[str]) -> None:
 
 @given(ANYTHING)
 def test_blanking_mixed_words_keeps_length_and_leaves_none(text: str) -> None:
-    blanked = words.blank_mixed(text)
+    blanked, runs = words.blank_mixed(text)
     assert len(blanked) == len(text)
-    assert words.find_mixed(blanked) == []
-    if not words.find_mixed(text):
+    assert words.blank_mixed(blanked) == (blanked, [])
+    if not runs:
         assert blanked == text
 
 
+@given(st.text(alphabet="аяёcxA -1\n", max_size=40))
+def test_mixed_words_are_letter_runs_in_which_two_scripts_touch(text: str) -> None:
+    latin, cyrillic = "[A-Za-z]", f"[{words.LETTERS}]"
+    either = f"[A-Za-z{words.LETTERS}]"
+    plain = re.compile(f"{either}*(?:{latin}{cyrillic}|{cyrillic}{latin}){either}*")
+    blanked = plain.sub(lambda run: " " * len(run[0]), text)
+    assert words.blank_mixed(text) == (blanked, plain.findall(text))
+
+
+def test_a_megabyte_of_letters_is_no_trap() -> None:
+    text = "a" * 1_000_000 + " " + "ж" * 1_000_000
+    assert words.blank_mixed(text) == (text, [])
+
+
 def test_lookalikes_are_told_from_two_scripts_in_one_word() -> None:
-    assert words.find_mixed("cлово HTML-код, Wеб и печень") == ["cлово", "Wеб"]
+    assert words.blank_mixed("cлово HTML-код, Wеб и печень")[1] == ["cлово", "Wеб"]
     assert words.is_lookalike("cлово")
-    assert words.to_cyrillic("cлово") == "слово"
     assert not words.is_lookalike("Wеб")
     assert not words.is_lookalike("слово")
 

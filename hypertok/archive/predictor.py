@@ -28,7 +28,8 @@ SHAPE, CLASS, LEMMA, VARIANT, SPELLING, REPEAT = range(6)
 _LEVEL_SLOTS = 40
 _CELL_SLOTS = 20
 _CELLS_AT = 12 * _LEVEL_SLOTS
-PHASE_WEIGHTS = _CELLS_AT + 8 * _CELL_SLOTS
+TOPW = 12 * _LEVEL_SLOTS + 8 * _CELL_SLOTS
+PHASE_WEIGHTS = 8 * TOPW
 WEIGHTS = 6 * PHASE_WEIGHTS
 #: Prior strength of the shorter context, per distinct symbol seen; 0.5 and 1.0 measured 0.1 % worse.
 _PRIOR = 0.7
@@ -124,6 +125,7 @@ class Predictor:
         middles: list[tuple[Range, int]] = []
         for ranges, middle in chains:
             p = prior
+            longest = len(ranges) * TOPW
             for span in ranges:
                 start, stop, symbols, counts, slot = span
                 at = bisect_left(symbols, middle, start, stop)
@@ -138,7 +140,7 @@ class Predictor:
                     + slot
                     + (confidence[seen] if seen < 300 else 36)
                     + (0 if start < at < stop else 2)
-                    + (span is ranges[-1])
+                    + longest
                 )
                 middles.append((span, at))
         if not logits:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from hypertok.corpus import words
+from hypertok.corpus.words import blank_mixed
 
 #: An address with a scheme, or one that starts with www; it ends before closing quotes and brackets.
 _URL = re.compile(r"(?:\b[A-Za-z][A-Za-z0-9+.-]{1,15}://|\bwww\.)[^\s<>\"«»“”„)\]}|\\^`]+", re.ASCII)
@@ -18,10 +18,6 @@ _MAIL = re.compile(r"(?:mailto:)?(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]
 #: Unseen characters that break words apart: soft hyphen, zero-width space, word joiner, byte order mark.
 _INVISIBLE = "\u00ad\u200b\u2060\ufeff"
 _HIDE = dict.fromkeys(map(ord, _INVISIBLE))
-#: A Latin letter that touches a Cyrillic one: a quick look before the exact search for mixed words.
-_TOUCH = re.compile(rf"[A-Za-z](?:(?<=[{words.LETTERS}][A-Za-z])|(?=[{words.LETTERS}]))")
-_LETTER = re.compile(rf"[A-Za-z{words.LETTERS}]")
-_LETTERS_RUN = re.compile(rf"[A-Za-z{words.LETTERS}]+")
 
 
 def blank_addresses(text: str) -> str:
@@ -49,26 +45,4 @@ def clean(prose: str) -> tuple[str, list[str]]:
         prose = unicodedata.normalize("NFC", prose)
     if any(char in prose for char in _INVISIBLE):  # four memchr, ten times faster than one set
         prose = prose.translate(_HIDE)
-    return _blank_mixed(prose)
-
-
-def _blank_mixed(prose: str) -> tuple[str, list[str]]:
-    """What `words.blank_mixed` and `words.find_mixed` give, but applied only where two scripts touch.
-
-    Searching everywhere costs 10 s on 65 million characters, this 1 s.
-    """
-    kept: list[str] = []
-    mixed: list[str] = []
-    position = 0
-    for touch in _TOUCH.finditer(prose):
-        if touch.start() < position:
-            continue
-        start = touch.start()
-        while start > position and _LETTER.match(prose, start - 1):
-            start -= 1
-        run = _LETTERS_RUN.match(prose, start)
-        stop = run.end() if run else start
-        mixed.append(prose[start:stop])
-        kept += (prose[position:start], " " * (stop - start))
-        position = stop
-    return ("".join(kept) + prose[position:] if mixed else prose), mixed
+    return blank_mixed(prose)

@@ -25,13 +25,13 @@ JOINERS = "-'\u2019\u2010\u2011"
 WORD_PATTERN = rf"[{LETTERS}]+(?:(?:{STRESS}[{JOINERS}]?|[{JOINERS}])[{LETTERS}]+)*{STRESS}?"
 WORD = re.compile(WORD_PATTERN)
 _RUSSIAN = re.compile(r"[а-яё]+(?:[-'][а-яё]+)*")
-_MIXED = re.compile(rf"[A-Za-z{LETTERS}]*(?:[A-Za-z][{LETTERS}]|[{LETTERS}][A-Za-z])[A-Za-z{LETTERS}]*")
+_TOUCH = re.compile(rf"[A-Za-z](?:(?<=[{LETTERS}][A-Za-z])|(?=[{LETTERS}]))")
+_LETTER = re.compile(rf"[A-Za-z{LETTERS}]")
+_LETTERS_RUN = re.compile(rf"[A-Za-z{LETTERS}]+")
 _TO_FORM = {ord(STRESS): None, 0x2019: "'", 0x2010: "-", 0x2011: "-"}
 _YO = str.maketrans("ёЁ", "еЕ")
-#: Latin letters drawn like a Russian one, with that letter.
-LOOKALIKES = dict(zip("ABCEHKMOPTXYaceopxyu", "АВСЕНКМОРТХУасеорхуи", strict=True))
-_LOOKALIKE_LATIN = frozenset(LOOKALIKES)
-_TO_CYRILLIC = str.maketrans(LOOKALIKES)
+#: Latin letters drawn like a Russian one, upright or in italics (u is и).
+_LOOKALIKE_LATIN = frozenset("ABCEHKMOPTXYaceopxyu")
 
 
 def find_words(text: str) -> list[str]:
@@ -54,25 +54,35 @@ def fold_yo(form: str) -> str:
     return form.translate(_YO)
 
 
-def find_mixed(text: str) -> list[str]:
-    """Runs in which a Latin letter touches a Cyrillic one, as in «cлoвo» typed with a Latin c and o.
+def blank_mixed(text: str) -> tuple[str, list[str]]:
+    """`text` with every mixed run blanked by spaces, so that no half of it counts, and the runs.
 
-    Two scripts joined by a hyphen («HTML-код») are not mixed.
+    A run of letters is mixed when a Latin letter touches a Cyrillic one, as in «cлово» typed with a Latin c.
+    Two scripts joined by a hyphen («HTML-код») are not mixed. Runs are looked for only where two scripts
+    touch: one expression for whole runs costs 5 s on 66 million characters, this 1.6 s.
+
+    >>> blank_mixed("Cлово и дело")
+    ('      и дело', ['Cлово'])
     """
-    return _MIXED.findall(text)
-
-
-def blank_mixed(text: str) -> str:
-    """`text` with every mixed run replaced by spaces of the same length, so that no half of it counts."""
-    return _MIXED.sub(lambda m: " " * len(m[0]), text)
+    kept: list[str] = []
+    mixed: list[str] = []
+    position = 0
+    for touch in _TOUCH.finditer(text):
+        start = touch.start()
+        if start < position:
+            continue
+        while start > position and _LETTER.match(text, start - 1):
+            start -= 1
+        run = _LETTERS_RUN.match(text, start)
+        stop = run.end() if run else start
+        mixed.append(text[start:stop])
+        kept += (text[position:start], " " * (stop - start))
+        position = stop
+    return ("".join(kept) + text[position:] if mixed else text), mixed
 
 
 def is_lookalike(run: str) -> bool:
-    """Whether every Latin letter of a mixed run has a Russian double, so that it is probably a typing slip."""
+    """Whether every Latin letter of a mixed run has a Russian double: probably a typing slip."""
     latin = {c for c in run if c.isascii() and c.isalpha()}
     return bool(latin) and latin <= _LOOKALIKE_LATIN
 
-
-def to_cyrillic(run: str) -> str:
-    """The run with Latin look-alikes replaced by the Russian letters they are drawn like."""
-    return run.translate(_TO_CYRILLIC)

@@ -38,8 +38,10 @@ FILE = "context.npz"
 #: Rounds over the corpus. The second adds the corpus's own shares; a third changed no figure of
 #: benchmarks/lemma.md by more than 0.0003.
 ROUNDS = 2
-#: Tokens scored at once: about 300 MB of arrays.
-_BLOCK = 1 << 19
+#: Tokens scored at once: about 30 MB of arrays; larger blocks leave the cache and are slower.
+_BLOCK = 1 << 16
+#: The first round only has to set the second one off: it looks at one block in so many.
+_SAMPLE = 4
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,8 @@ class ContextModel:
         """
         readings = read(analyses, self.inventory)
         counts = np.zeros(len(readings.tag))
-        for _ in range(rounds):
-            counts = self.count(streams, readings, counts)
+        for n in range(rounds):
+            counts = self.count(streams, readings, counts, every=1 if n + 1 == rounds else _SAMPLE)
         return _per_analysis(counts, readings, analyses)
 
     def count(
@@ -115,14 +117,25 @@ class ContextModel:
         streams: Callable[[], Iterable[Tokens]],
         readings: Readings,
         before: npt.NDArray[np.float64],
+        every: int = 1,
     ) -> npt.NDArray[np.float64]:
-        """One round: expected uses of every reading, given those of the round before. Shape (R,)."""
+        """One round: expected uses of every reading, given those of the round before. Shape (R,).
+
+        Only one in `every` blocks of 65,536 tokens is looked at; counts are scaled up from those.
+        """
         potential = self._potential(readings, before)
         counts = np.zeros(len(readings.tag))
+        uses = np.zeros(len(readings.offsets) - 1)
         for tokens in streams():
-            counts += _unambiguous(tokens, readings)
-            for found, scores in self._scored(tokens, readings, potential):
-                counts += np.bincount(found.reading, found.softmax(scores), len(counts))
+            uses += np.bincount(tokens >> 2, minlength=FIRST_FORM + len(uses))[FIRST_FORM:]
+            for found, scores in self._scored(tokens, readings, potential, every):
+                np.add.at(counts, found.reading, found.softmax(scores).astype(np.float64))
+        sizes = np.diff(readings.offsets)
+        if every > 1:
+            seen = np.add.reduceat(counts, readings.offsets[:-1]) if len(counts) else counts
+            counts *= np.repeat(uses / np.maximum(seen, 1), sizes)
+        single = np.flatnonzero(sizes == 1)
+        counts[readings.offsets[single]] = uses[single]
         return counts
 
     def choose(
@@ -169,45 +182,36 @@ class ContextModel:
         return potential
 
     def _scored(
-        self, tokens: Tokens, readings: Readings, potential: Floats
+        self, tokens: Tokens, readings: Readings, potential: Floats, every: int = 1
     ) -> Iterator[tuple[Candidates, Floats]]:
-        """Candidates of the stream's ambiguous tokens with their scores, block by block."""
-        w = self.weights
-        for start in range(0, len(tokens), _BLOCK):
-            found = candidates(tokens, readings, start, min(start + _BLOCK, len(tokens)))
+        """Candidates of the stream's ambiguous tokens with their scores, one in `every` blocks."""
+        w, tag, lexical = self.weights, readings.tag, readings.lexical
+        tag_row, lexical_row = tag * self.inventory.symbols, lexical * self.inventory.coarse_symbols
+        situation_row = tag * SITUATIONS * 2 + readings.known
+        for start in range(0, len(tokens), _BLOCK * every):
+            stop = min(start + _BLOCK, len(tokens))
+            found = candidates(tokens, readings, start, stop)
             if not len(found.positions):
                 continue
-            tag, lexical = readings.tag[found.reading], readings.lexical[found.reading]
+            sizes = np.diff(found.starts, append=len(found.token))
+            situation = np.repeat(found.situation, sizes)
             scores = potential[found.reading]
-            situation = found.situation[found.token]
-            scores += w.situation.reshape(-1)[
-                (tag * SITUATIONS + situation) * 2 + readings.known[found.reading]
-            ]
-            own = np.flatnonzero(lexical)
-            own_lexical, own_token = lexical[own], found.token[own]
-            special = w.lexical_situation[own_lexical, situation[own]]
-            row, own_row = tag * self.inventory.symbols, own_lexical * self.inventory.coarse_symbols
-            for n, place in enumerate(PLACES):
-                seen = neighbours(readings.symbols, tokens, found.positions, place)
-                scores += w.tag[n].reshape(-1)[row + seen[found.token]]
-                coarse = neighbours(readings.coarse, tokens, found.positions, place)
-                special += w.lexical[n].reshape(-1)[own_row + coarse[own_token]]
+            scores += w.situation.reshape(-1)[situation_row[found.reading] + situation * 2]
+            own = np.flatnonzero(lexical[found.reading])
+            special = w.lexical_situation[lexical[found.reading[own]], situation[own]]
+            row, own_row = tag_row[found.reading], lexical_row[found.reading[own]]
+            own_at = found.positions[found.token[own]] - start
+            fine = neighbours(readings.symbols, tokens, start, stop)
+            coarse = neighbours(readings.coarse, tokens, start, stop)
+            for n in range(len(PLACES)):
+                scores += w.tag[n].reshape(-1)[row + np.repeat(fine[n][found.positions - start], sizes)]
+                special += w.lexical[n].reshape(-1)[own_row + coarse[n][own_at]]
             scores[own] += special
             yield found, scores
 
 
 def _per_reading(readings: Readings, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.bincount(readings.of_analysis, weights, len(readings.tag)).astype(np.float64)
-
-
-def _unambiguous(tokens: Tokens, readings: Readings) -> npt.NDArray[np.float64]:
-    """Uses of the forms that have one reading. Shape (R,)."""
-    sizes = np.diff(readings.offsets)
-    uses = np.bincount(tokens >> 2, minlength=FIRST_FORM + len(sizes))[FIRST_FORM:]
-    single = np.flatnonzero(sizes == 1)
-    counts = np.zeros(len(readings.tag))
-    counts[readings.offsets[single]] = uses[single]
-    return counts
 
 
 def _best(found: Candidates, scores: Floats, concept: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

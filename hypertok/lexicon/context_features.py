@@ -188,25 +188,25 @@ class Candidates:
         """Probabilities within each token. Shape (N,)."""
         if not len(scores):
             return scores
-        top = np.maximum.reduceat(scores, self.starts)
-        exponentials = np.exp(scores - top[self.token])
-        shares: Floats = exponentials / np.add.reduceat(exponentials, self.starts)[self.token]
+        sizes = np.diff(self.starts, append=len(scores))
+        exponentials = np.exp(scores - np.repeat(np.maximum.reduceat(scores, self.starts), sizes))
+        shares: Floats = exponentials / np.repeat(np.add.reduceat(exponentials, self.starts), sizes)
         return shares
 
 
 def candidates(tokens: Tokens, readings: Readings, start: int, stop: int) -> Candidates:
     """The candidates of the ambiguous tokens in `tokens[start:stop]`."""
     number = (tokens[start:stop] >> 2).astype(np.int64) - FIRST_FORM
-    many = np.concatenate([np.diff(readings.offsets), [0]])
-    positions = start + np.flatnonzero(many[np.maximum(number, -1)] > 1)
-    number = number[positions - start]
-    sizes = many[number]
-    ends = np.cumsum(sizes)
-    starts = ends - sizes
+    many = np.append(np.diff(readings.offsets), 0)
+    sizes = many[np.maximum(number, -1)]
+    positions = np.flatnonzero(sizes > 1)
+    number, sizes = number[positions], sizes[positions]
+    starts = np.cumsum(sizes) - sizes
     token = np.repeat(np.arange(len(positions)), sizes)
     reading = np.arange(len(token)) + np.repeat(readings.offsets[number] - starts, sizes)
-    case = (tokens[positions] & 3).astype(np.int64)
-    return Candidates(positions, starts, token, reading, case * 2 + begins_sentence(tokens)[positions])
+    begins = begins_sentence(tokens[max(start - 2, 0) : stop])[-(stop - start) :]
+    case = (tokens[start:stop] & 3).astype(np.int64)
+    return Candidates(positions + start, starts, token, reading, (case * 2 + begins)[positions])
 
 
 def begins_sentence(tokens: Tokens) -> npt.NDArray[np.bool_]:
@@ -218,11 +218,13 @@ def begins_sentence(tokens: Tokens) -> npt.NDArray[np.bool_]:
     return first
 
 
-def neighbours(symbols: Ints, tokens: Tokens, positions: Ints, place: int) -> Ints:
-    """Symbol of the token `place` steps from each position; BREAK beyond the stream's ends. Shape (P,)."""
-    at = positions + place
-    inside = (at >= 0) & (at < len(tokens))
-    return np.where(inside, symbols[tokens[np.clip(at, 0, len(tokens) - 1)] >> 2], BREAK)
+def neighbours(symbols: Ints, tokens: Tokens, start: int, stop: int) -> list[Ints]:
+    """For each of `PLACES` the symbol of that neighbour of tokens `start` to `stop`; BREAK beyond the ends."""
+    reach = max(PLACES)
+    around = symbols[tokens[max(start - reach, 0) : stop + reach] >> 2]
+    before, after = max(reach - start, 0), max(stop + reach - len(tokens), 0)
+    around = np.pad(around, (before, after), constant_values=BREAK)
+    return [around[reach + place : reach + place + stop - start] for place in PLACES]
 
 
 def evidence(readings: Readings, counts: npt.NDArray[np.float64]) -> Floats:

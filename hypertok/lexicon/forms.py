@@ -61,7 +61,7 @@ def _without_yo(forms: pl.DataFrame) -> pl.DataFrame:
     spelled = (
         forms.filter(pl.col("main") & pl.col("form").str.contains("ё", literal=True))
         .with_columns(
-            form=pl.col("form").str.replace_all("ё", "е", literal=True),
+            form=_with_e("form"),
             attested=pl.lit(False), count=pl.lit(0.0), probability=pl.lit(1.0),
         )
         .unique("form", keep="first", maintain_order=True)
@@ -105,14 +105,23 @@ def _paradigm_table(numbers: list[int], inflections: Inflections) -> pl.DataFram
     return pl.DataFrame(rows, schema=schema, orient="row").unique(maintain_order=True)
 
 
-def number_variants(forms: pl.DataFrame) -> pl.DataFrame:
+def number_variants(forms: pl.DataFrame, lemmas: pl.Series | None = None) -> pl.DataFrame:
     """Adds `variant` and sorts the table: forms of one concept with the same inflection are told apart.
 
-    The commonest spelling is variant 0. Where there are more spellings than variant marks, the rarest stay
-    without a main row, and the codec leaves them as they are.
+    The commonest spelling is variant 0, and the lemma (with ё or е) before all others, so that a symbol
+    without marks says its lemma («Иванович», not «Ивановна»). Where there are more spellings than variant
+    marks, the rarest stay without a main row, and the codec leaves them as they are.
+
+    Args:
+        lemmas: the lemma of every concept.
     """
-    order = ["concept", "inflection", "main", "count", "attested", "form"]
-    forms = forms.sort(order, descending=[False, False, True, True, True, False])
+    lemmas = pl.Series([], dtype=pl.String) if lemmas is None else lemmas
+    lemma = lemmas.alias("lemma").to_frame().with_row_index("concept")
+    forms = forms.join(lemma, on="concept", how="left").with_columns(
+        lemma=(_with_e("form") == _with_e("lemma")).fill_null(False)
+    )
+    order = ["concept", "inflection", "main", "lemma", "count", "attested", "form"]
+    forms = forms.sort(order, descending=[False, False, True, True, True, True, False])
     rank = pl.int_range(pl.len()).over("concept", "inflection")
     return (
         forms.with_columns(rank=rank)
@@ -122,3 +131,7 @@ def number_variants(forms: pl.DataFrame) -> pl.DataFrame:
         )
         .select([pl.col(name).cast(dtype) for name, dtype in COLUMNS.items()])
     )
+
+
+def _with_e(column: str) -> pl.Expr:
+    return pl.col(column).str.replace_all("ё", "е", literal=True)

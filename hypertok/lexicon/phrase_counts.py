@@ -1,4 +1,4 @@
-"""Counting candidate terms in token streams: pairs first, then runs of frequent pairs, then their surroundings.
+"""Counting candidate terms in token streams: pairs, then runs of frequent pairs, then what surrounds them.
 
 Each pass looks at one stream at a time and keeps a pruned table of `uint64` keys, so memory depends on the
 number of distinct candidates and not on the length of the corpus.
@@ -22,11 +22,11 @@ Keys = npt.NDArray[np.uint64]
 Counts = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.int64]
 
-#: Distinct candidates held at once; 8 million take 130 MB. The shared 107 MB corpus has about 2 million pairs.
+#: Distinct candidates held at once; 8 million take 130 MB. The shared 107 MB corpus has 0.4 million pairs.
 MAX_CANDIDATES = 8_000_000
 #: Tokens of one stretch of text, about four pages: how far apart two uses must be to count as independent.
 STRETCH = 2048
-#: After these a capital letter belongs to the word; after others a sentence, a heading or a quotation may start.
+#: After these a capital letter belongs to the word; after other marks a sentence or a heading may start.
 _INSIDE_SENTENCE = (COMMA, NUMBER, LATIN)
 
 
@@ -103,25 +103,25 @@ def gather_uses(
                 cases |= case[start + k] << np.uint8(2 * k)
             left = np.where(start > 0, padded[start - 1], BREAK - FIRST_FORM)
             inside = (left >= 0) | np.isin(left, np.array(_INSIDE_SENTENCE) - FIRST_FORM)
-            tables.append(
-                pl.DataFrame(
-                    {"concept": used, "left": left, "right": padded[start + length],
-                     "stretch": (start + offset) // STRETCH, "cases": cases, "inside": inside}
-                )  # fmt: skip
-            )
+            columns = {"concept": used, "left": left, "right": padded[start + length], "cases": cases}
+            stretch = (start + offset) // STRETCH
+            tables.append(pl.DataFrame({**columns, "stretch": stretch, "inside": inside}))
         offset += len(tokens)
         yield pl.concat(tables)
 
 
-def sub_candidates(pairs: Candidates, threes: Candidates, fours: Candidates) -> Iterator[tuple[int, int, Numbers]]:
-    """For each longer table the rows of its parts: (length, length of the part, rows (R, parts)), in order."""
+def sub_candidates(
+    pairs: Candidates, threes: Candidates, fours: Candidates
+) -> Iterator[tuple[int, int, Numbers]]:
+    """For each longer table the rows of its parts: (length, length of a part, rows (R, parts)), in order."""
     first, second = _unpack(threes.keys).T
     yield 3, 2, np.column_stack([first, second])
     first, last = _unpack(fours.keys).T
     middle_keys = _pack(fours.forms[:, 1] + FIRST_FORM, fours.forms[:, 2] + FIRST_FORM)
     middle = find(middle_keys, pairs.keys)
     yield 4, 2, np.column_stack([first, middle, last])
-    yield 4, 3, np.column_stack([find(_pack(first, middle), threes.keys), find(_pack(middle, last), threes.keys)])
+    three = [find(_pack(first, middle), threes.keys), find(_pack(middle, last), threes.keys)]
+    yield 4, 3, np.column_stack(three)
 
 
 def _runs(
@@ -204,8 +204,9 @@ def _merge(tables: list[tuple[Keys, Counts]]) -> tuple[Keys, Counts]:
     if len(tables) > 1:
         order = np.argsort(keys, kind="stable")
         keys, counts = keys[order], counts[order]
-        starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if len(keys) else np.empty(0, np.int64)
-        keys, counts = keys[starts], np.add.reduceat(counts, starts) if len(starts) else counts
+        if len(keys):
+            starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+            keys, counts = keys[starts], np.add.reduceat(counts, starts)
     floor = 1
     while len(keys) > MAX_CANDIDATES:
         keys, counts = keys[counts > floor], counts[counts > floor]

@@ -1,15 +1,15 @@
-"""All inflected forms of a multiword concept: the head goes through its paradigm, its adjectives agree with it.
+"""All inflected forms of a multiword concept: the head goes through its paradigm, its adjectives agree.
 
 Dependents after the head stay as they are most often written. A surface that the corpus shows and the
-paradigm does not («съемки» without ё, «имена файлов» beside «имя файла») is added with the inflection its head
-has in it, so every attested surface is in the table.
+paradigm does not («съемки» without ё, «имена файлов» beside «имя файла») is added with the inflection of its
+head, so every attested surface is in the table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,8 @@ from hypertok.lexicon.phrase_grammar import NOUN, participle_of, slot_mask
 from hypertok.lexicon.phrase_words import WordTable
 
 #: Marks of a second, rarer or older form of the same slot («весною»); such forms are listed only when seen.
-_RARE = {"Arch", "Infr", "Erro", "Dist", "Litr", "V-be", "V-bi", "V-oy", "V-ey", "V-ie", "V-en", "V-sh", "V-ej"}
+_RARE = {"Arch", "Infr", "Erro", "Dist", "Litr"}
+_RARE |= {"V-be", "V-bi", "V-oy", "V-ey", "V-ie", "V-en", "V-sh", "V-ej"}
 #: A concept met in the singular less often than this has a plural base form: «хлебные крошки».
 _PLURAL_ONLY = 0.03
 
@@ -35,7 +36,13 @@ Lexemes = dict[int, tuple[str, str, int, str]]
 
 @dataclass(frozen=True)
 class Term:
-    """One concept to inflect: its words up to the head, and its surfaces as (form numbers, count), commonest first."""
+    """One concept to inflect.
+
+    Attributes:
+        words: its words up to the head (numbers of a `WordTable`).
+        surfaces: (form numbers, count) of every surface, commonest first.
+        singular: share of uses that may be singular.
+    """
 
     words: tuple[int, ...]
     surfaces: Sequence[tuple[tuple[int, ...], int]]
@@ -79,7 +86,7 @@ class Inflector:
         base = _base(rows, "plur,nomn" if term.singular < _PLURAL_ONLY else "sing,nomn")
         return [base, *(row for row in rows if row is not base)]
 
-    @lru_cache(maxsize=None)  # noqa: B019 -- an inflector lives for one call of find_phrases
+    @cache  # noqa: B019 -- an inflector lives for one call of find_phrases
     def _paradigm(self, word: int) -> list[tuple[str, Slots, str]]:
         """(form, slots, inflection) of a word in all its forms, rare variants left out."""
         if word not in self._lexemes:
@@ -88,11 +95,12 @@ class Inflector:
         found = []
         for form, tag in paradigm(prefix, stem, number):
             _, slots = slot_mask(tag)
-            if slots and participle_of(tag) == participle and not _RARE & set(tag.replace(" ", ",").split(",")):
+            rare = not _RARE.isdisjoint(tag.replace(" ", ",").split(","))
+            if slots and not rare and participle_of(tag) == participle:
                 found.append((form, slots, inflection_of(tag)))
         return found
 
-    @lru_cache(maxsize=None)  # noqa: B019
+    @cache  # noqa: B019
     def _agree(self, word: int, slots: Slots) -> str | None:
         """The form of an adjective for a noun in these slots, None where the paradigm has none."""
         return next((form for form, mine, _ in self._paradigm(word) if mine & slots), None)
@@ -121,6 +129,7 @@ def _look_up(
     role = np.array([slot_mask(tag)[0] for tag in analyses.tags], np.int8)
     inflects = np.array([slot_mask(tag)[1] != 0 for tag in analyses.tags], np.bool_)
     participle = pl.Series([participle_of(tag) for tag in analyses.tags], dtype=pl.String)
+    key = ["lemma_number", "role", "participle"]
     wanted = table.words.filter(pl.col("word").is_in(words))
     lemmas = np.zeros(len(analyses.lemmas), np.bool_)
     lemmas[wanted["lemma_number"].to_numpy()] = True
@@ -136,7 +145,7 @@ def _look_up(
             "lexeme": analyses.lexeme[rows],
             "weight": weights[rows],
         }
-    ).join(wanted.select("word", "lemma_number", "role", "participle"), on=["lemma_number", "role", "participle"])
+    ).join(wanted.select("word", *key), on=key)
     best = (
         frame.filter(pl.col("lexeme") >= 0)
         .sort("word", "lexeme", "form", "tag")
@@ -150,7 +159,8 @@ def _look_up(
         prefix, stem, number = analyses.lexemes.row(lexeme)
         lexemes[word] = (prefix, stem, number, name)
     readings: HeadReadings = {}
-    heads = frame.filter(role=NOUN).sort("word", "form", "weight", "tag", descending=[False, False, True, False])
+    falling = [False, False, True, False]
+    heads = frame.filter(role=NOUN).sort("word", "form", "weight", "tag", descending=falling)
     for word, form, number, weight in heads.select("word", "form", "tag", "weight").iter_rows():
         readings.setdefault((word, form), []).append((inflection_of(analyses.tags[number]), weight))
     return lexemes, readings

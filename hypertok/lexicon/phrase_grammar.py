@@ -7,7 +7,7 @@ slots it can fill, so that agreement is a single AND over whole arrays.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -31,7 +31,7 @@ NOT_GENITIVE = _bits("nomn", "datv", "accs-inan", "ablt", "loct")
 SINGULAR = np.uint32(sum(0b0111 << 4 * case for case in range(len(CASES))))
 
 
-@lru_cache(maxsize=None)
+@cache
 def slot_mask(tag: str) -> tuple[int, int]:
     """(role, slots) of an OpenCorpora tag; slots 0 where the form cannot be part of a term.
 

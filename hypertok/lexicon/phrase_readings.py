@@ -74,7 +74,7 @@ def read_candidates(found: Candidates, table: WordTable, shapes: list[str]) -> p
 
 
 def read_as(shape: str, forms: npt.NDArray[np.int64], table: WordTable) -> npt.NDArray[np.uint32]:
-    """Slots that the head of each row of `forms` (R, n) fills when read in a shape such as «ANN»; 0: impossible.
+    """Slots that the head of each row of `forms` (R, n) fills when read in a shape such as «ANN»; 0: none.
 
     The last letter of the shape may be A for a beginning that another word completes. Shape (R,).
     """

@@ -154,7 +154,7 @@ def _read_forms(analyses: Analyses, weights: npt.NDArray[np.float64], stopwords:
     tag, lemma = analyses.tag[use], analyses.lemma[use]
     describing = _among(analyses.tags, lambda tag: ",Qual" in tag or tag.startswith("PRTF"))
     soft = _among(analyses.lemmas, stopwords.soft.__contains__)
-    persons = _among(analyses.tags, lambda tag: bool({"Name", "Surn", "Patr"} & set(tag.split(" ")[0].split(","))))
+    persons = _among(analyses.tags, lambda tag: any(mark in tag for mark in (",Name", ",Surn", ",Patr")))
     rows = pl.DataFrame(
         {
             "form": form[use].astype(np.int32), "role": role[use], "lemma": lemma,

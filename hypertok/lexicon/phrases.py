@@ -1,7 +1,7 @@
 """Multiword concepts: terms such as «цикл Кребса» and «оперативная память», with all their inflected forms.
 
-Found by morphological pattern (an agreeing adjective before a noun, a genitive after it, up to four words) and
-strength of association, counted over all inflected forms. `phrase_grammar` and `phrase_words` say which
+Found by morphological pattern (adjectives that agree with a noun, genitives after it, up to four words) and
+by strength of association, counted over all inflected forms. `phrase_grammar` and `phrase_words` say which
 words may stand together, `phrase_counts` reads the corpus, `phrase_readings` makes concepts of what was read,
 `phrase_selection` chooses the terms, `phrase_forms` inflects them.
 """
@@ -26,14 +26,15 @@ from hypertok.lexicon.phrase_words import Stopwords, WordTable, load_stopwords, 
 
 #: Called with (steps done, steps in all).
 Progress = Callable[[int, int], None]
-#: Phrases kept, commonest first; the shared 107 MB corpus has about 3,000 at the default minimum.
+#: Phrases kept, commonest first; the shared 107 MB corpus has about 1,400 at the default minimum.
 MAX_PHRASES = 50_000
-_PHRASES = {
+_PHRASES: dict[str, pl.DataType | type[pl.DataType]] = {
     "lemma": pl.String, "words": pl.UInt8, "head": pl.UInt8, "pattern": pl.String, "count": pl.Int64,
     "score": pl.Float64, "spread": pl.UInt32, "cases": pl.List(pl.UInt8),
 }  # fmt: skip
-_FORMS = {
-    "phrase": pl.UInt32, "form": pl.String, "inflection": pl.String, "count": pl.Int64, "attested": pl.Boolean,
+_FORMS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "phrase": pl.UInt32, "form": pl.String, "inflection": pl.String, "count": pl.Int64,
+    "attested": pl.Boolean,
 }  # fmt: skip
 _STEPS = 6
 Tables = tuple[Candidates, Candidates, Candidates]
@@ -78,10 +79,10 @@ def find_phrases(
     if max_phrases < 1:
         return _nothing()
     step = _Steps(progress)
-    weights = np.asarray(weights, np.float64)
-    total = float(weights.sum())
+    expected: npt.NDArray[np.float64] = np.asarray(weights, np.float64)
+    total = float(expected.sum())
     least = default_min_count(total) if min_count is None else max(min_count, 2)
-    words = tabulate_words(analyses, weights, stopwords or load_stopwords())
+    words = tabulate_words(analyses, expected, stopwords or load_stopwords())
     step()
     pairs = frequent_pairs(count_pairs(streams, words), words, least)
     step()
@@ -98,14 +99,14 @@ def find_phrases(
     of_row = [np.where(chosen[rows], rows, -1) for rows in of_row]
     uses = pl.concat(gather_uses(streams, *tables, of_row))
     kinds = [words.words["animate"].gather(concepts["k0"]), words.words["name"].gather(concepts["k1"])]
-    concepts = concepts.with_columns(kinds[0], kinds[1].alias("of_name")).join(observe(uses, words), on="concept")
-    concepts = concepts.filter(stands_alone())
+    concepts = concepts.with_columns(kinds[0], kinds[1].alias("of_name"))
+    concepts = concepts.join(observe(uses, words), on="concept").filter(stands_alone())
     concepts = concepts.filter(~pl.col("concept").is_in(nested(of_row, tables, concepts).implode()))
     concepts = concepts.sort("count", *CONCEPT, descending=[True, *[False] * len(CONCEPT)]).head(max_phrases)
     step()
     if concepts.is_empty():
         return _nothing()
-    found = _assemble(concepts, readings, tables, analyses, weights, words, uses)
+    found = _assemble(concepts, readings, tables, analyses, expected, words, uses)
     step()
     return found
 
@@ -134,14 +135,19 @@ def _assemble(
     """Base forms, paradigms and cases of the chosen concepts."""
     surfaces = _surfaces(concepts, readings, tables)
     cases = _usual_cases(uses)
-    plan = list(concepts.select("concept", "shape", *KEYS, "singular", "count", "score", "spread").iter_rows())
-    terms = []
-    for concept, shape, *keys, singular, _, _, _ in plan:
-        terms.append(Term(tuple(keys[: shape.index("N") + 1]), surfaces[concept], singular))
+    plan = list(
+        concepts.select("concept", "shape", "singular", "count", "score", "spread", *KEYS).iter_rows()
+    )
+    terms = [
+        Term(tuple(keys[: shape.index("N") + 1]), surfaces[concept], singular)
+        for concept, shape, singular, _, _, _, *keys in plan
+    ]
     inflector = Inflector(analyses, weights, words, (word for term in terms for word in term.words))
     tables_of_forms = [inflector.inflect(term) for term in terms]
     rows = []
-    for (concept, shape, *_, count, score, spread), term, forms in zip(plan, terms, tables_of_forms, strict=True):
+    for (concept, shape, _, count, score, spread, *_), term, forms in zip(
+        plan, terms, tables_of_forms, strict=True
+    ):
         pattern = _pattern(shape, term.surfaces[0][0], words)
         usual = cases[concept][: len(shape)]
         rows.append((forms[0][0], len(shape), shape.index("N"), pattern, count, score, spread, usual))

@@ -323,12 +323,13 @@ class Fit:
 
         every, special = slice(None), np.flatnonzero(lexical)
 
-        for place in PLACES:
-            seen = neighbours(readings.symbols, text.tokens, found.positions, place)[found.token]
+        end = len(text.tokens)
+        for fine in neighbours(readings.symbols, text.tokens, 0, end):
+            seen = fine[found.positions][found.token]
             add(every, tag * inventory.symbols + seen, len(inventory.tags) * inventory.symbols)
         own = len(inventory.lexical) + 1
-        for place in PLACES:
-            seen = neighbours(readings.coarse, text.tokens, found.positions, place)[found.token[special]]
+        for coarse in neighbours(readings.coarse, text.tokens, 0, end):
+            seen = coarse[found.positions][found.token[special]]
             add(special, lexical[special] * inventory.coarse_symbols + seen, own * inventory.coarse_symbols)
         known = readings.known[found.reading]
         add(every, (tag * SITUATIONS + situation) * 2 + known, len(inventory.tags) * SITUATIONS * 2)
