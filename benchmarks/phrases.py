@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import os
-import random
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -26,8 +26,9 @@ import numpy as np
 from hypertok.corpus.documents import read_shard
 from hypertok.corpus.records import Document
 from hypertok.corpus.sources import plan_shards
-from hypertok.corpus.stream import FIRST_FORM, Tokens, Vocabulary, count_forms, tokenize
+from hypertok.corpus.stream import FIRST_FORM, Tokens, Vocabulary, tokenize
 from hypertok.corpus.words import form_of, is_russian
+from hypertok.lexicon.context import ContextModel
 from hypertok.lexicon.morphology import analyse, analyzer
 from hypertok.lexicon.phrases import Phrases, default_min_count, find_phrases
 
@@ -67,13 +68,13 @@ def run_hypertok(prose: list[str]) -> tuple[Found, int]:
     vocabulary = Vocabulary()
     tokens = np.concatenate([tokenize(text, vocabulary) for text in prose])
     analyses = analyse(vocabulary.forms, workers=1)
-    counts = count_forms(tokens, len(vocabulary.forms)).sum(axis=1)
-    weights = analyses.prior * counts[analyses.form_index()]
+    weights = ContextModel.load().estimate(lambda: [tokens], analyses)
     start = time.perf_counter()
     phrases = find_phrases(lambda: [tokens], analyses, weights)
     seconds = time.perf_counter() - start
     terms = dict(phrases.phrases.select("lemma", "count").iter_rows())
-    return Found(terms, words_inside(tokens, vocabulary.forms, phrases), seconds), int(counts.sum())
+    words = int((tokens >> 2 >= FIRST_FORM).sum())
+    return Found(terms, words_inside(tokens, vocabulary.forms, phrases), seconds), words
 
 
 def words_inside(tokens: Tokens, forms: list[str], phrases: Phrases) -> int:
@@ -123,10 +124,15 @@ def draw(found: dict[str, Found]) -> None:
         writer = csv.DictWriter(file, COLUMNS, delimiter="\t", lineterminator="\n")
         writer.writeheader()
         for system, result in found.items():
-            for term in sorted(random.Random(SEED).sample(sorted(result.terms), SAMPLE)):
+            for term in sorted(sorted(result.terms, key=_lot)[:SAMPLE]):
                 old = known.get(term, {})
                 verdict = {name: old.get(name, "") for name in ("verdict", "reason")}
                 writer.writerow({"system": system, "term": term, "count": result.terms[term], **verdict})
+
+
+def _lot(term: str) -> bytes:
+    """A term's place in the draw: random, but the same whatever other terms a later version finds."""
+    return hashlib.sha256(f"{SEED}\0{term}".encode()).digest()
 
 
 def read_judged() -> list[dict[str, str]]:

@@ -36,8 +36,8 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str,
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the name") from None
     except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise InputError(f"{path}:{line}: not UTF-8 ({error.reason}); save the file as UTF-8") from None
+        place = error.object[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}:{place}: not UTF-8 ({error.reason}); save the file as UTF-8") from None
     rows = []
     header = None
     for number, line in enumerate(text.split("\n"), 1):

@@ -23,8 +23,9 @@ from hypertok.corpus.words import find_words, form_of
 from hypertok.errors import InputError
 
 CASES = ["lower", "title", "upper", "other"]
-WORDS = ("печень кровь сердце цикл кребса память оператор ёлка кое-кто за́мок дом книга врач лёгкое код "
-         "Москва НИИ Нью-Йорк и в на не что он это как").split()  # fmt: skip
+TEXT = ("печень кровь сердце цикл кребса память оператор ёлка кое-кто за́мок дом книга врач лёгкое код "
+         "Москва НИИ Нью-Йорк и в на не что он это как")  # fmt: skip
+WORDS = TEXT.split()
 
 
 def write_corpus(folder: Path, files: int, words: int, seed: int = 0) -> Path:
@@ -43,7 +44,14 @@ def everything(counted: CountedCorpus) -> tuple[object, ...]:
     """All a count gives, in a form that can be compared."""
     streams = np.concatenate(list(counted.streams()))
     table = counted.vocabulary
-    return table.columns, table.rows(), streams.tobytes(), counted.fingerprint, counted.reports, counted.pruned
+    return (
+        table.columns,
+        table.rows(),
+        streams.tobytes(),
+        counted.fingerprint,
+        counted.reports,
+        counted.pruned,
+    )
 
 
 def naive_counts(folder: Path) -> dict[str, tuple[int, ...]]:
@@ -78,7 +86,7 @@ def test_counts_are_those_of_a_naive_count(corpus: Path, tmp_path: Path) -> None
     assert rows == naive_counts(corpus)
     assert counted.vocabulary["form"].is_sorted()
     assert counted.pruned == 0
-    streamed = sum(count_forms(tokens, counted.vocabulary.height) for tokens in counted.streams())
+    streamed = np.sum([count_forms(tokens, len(rows)) for tokens in counted.streams()], axis=0)
     assert (streamed == counted.vocabulary.select(CASES).to_numpy()).all()
 
 
@@ -239,5 +247,7 @@ def form_tables(folder: Path) -> list[Path]:
         ranks, counts = np.unique(rng.zipf(1.3, 2000) % 100_000, return_counts=True)
         rows = {"form": [f"форма{rank}" for rank in ranks], "lower": counts, **dict.fromkeys(CASES[1:], 0)}
         paths.append(folder / f"{number}.parquet")
-        pl.DataFrame(rows, schema={"form": pl.String, **dict.fromkeys(CASES, pl.Int64)}).write_parquet(paths[-1])
+        pl.DataFrame(rows, schema={"form": pl.String, **dict.fromkeys(CASES, pl.Int64)}).write_parquet(
+            paths[-1]
+        )
     return paths

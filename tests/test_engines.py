@@ -1,4 +1,4 @@
-"""Engines: results in item order, a bounded number of items under way, clear words when a worker is killed."""
+"""Engines: results in item order, few items under way at a time, clear words when a worker is killed."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_closing_early_leaves_no_worker_behind() -> None:
 
 
 def test_a_killed_worker_is_a_clear_error() -> None:
-    with pytest.raises(HypertokError, match="worker process was killed.*run the same command again"):
+    with pytest.raises(HypertokError, match=r"worker process was killed.*run the same command again"):
         list(engines.run(killed_at_three, range(100), workers=2))
     assert not multiprocessing.active_children()
 

@@ -151,7 +151,7 @@ def test_results_come_in_item_order_with_few_items_under_way() -> None:
 
 def test_an_address_that_nobody_answers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    with pytest.raises(InputError, match="Ray cluster at RAY_ADDRESS=127.0.0.1:1 cannot be used"):
+    with pytest.raises(InputError, match=r"Ray cluster at RAY_ADDRESS=127\.0\.0\.1:1 cannot be used"):
         list(engines.run(abs, [1], engine="ray"))
 
 

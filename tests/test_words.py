@@ -93,12 +93,6 @@ def test_lookalikes_are_told_from_two_scripts_in_one_word() -> None:
     assert not words.is_lookalike("слово")
 
 
-def test_every_lookalike_has_a_russian_letter_of_the_same_case() -> None:
-    for latin, russian in words.LOOKALIKES.items():
-        assert words.is_russian(russian.lower()) or russian in "хіи"
-        assert latin.isupper() == russian.isupper()
-
-
 def test_yo_is_folded_only_for_lookup() -> None:
     assert words.fold_yo("ёлка Ёж") == "елка Еж"
     assert words.form_of("Ёлка") == "ёлка"

@@ -24,23 +24,26 @@ from hypertok.archive.ngrams import Level
 
 #: Phases of coding: shape, class, lemma, variant, spelled character, repeated spelled piece.
 SHAPE, CLASS, LEMMA, VARIANT, SPELLING, REPEAT = range(6)
+LEVELS = 20
 #: Weights per phase: 12 chain levels of 40 slots, then 8 adaptive contexts of 20.
 _LEVEL_SLOTS = 40
 _CELL_SLOTS = 20
-_CELLS_AT = 12 * _LEVEL_SLOTS
-TOPW = 12 * _LEVEL_SLOTS + 8 * _CELL_SLOTS
-PHASE_WEIGHTS = 8 * TOPW
+_CELLS_AT = LEVELS * _LEVEL_SLOTS
+PHASE_WEIGHTS = _CELLS_AT + 8 * _CELL_SLOTS
 WEIGHTS = 6 * PHASE_WEIGHTS
 #: Prior strength of the shorter context, per distinct symbol seen; 0.5 and 1.0 measured 0.1 % worse.
 _PRIOR = 0.7
 #: Learning rate of the weights; 0.005 and 0.05 measured 0.1 % and 0.9 % worse.
-_RATE = 0.02
+_RATE = 0.01
 _CELL_BITS = 24
 _CELL_MASK = (1 << _CELL_BITS) - 1
 _SPREAD = 0x2545F491
 
 #: Range of rows still possible: [start, stop, symbols, cumulative counts, first weight].
 Range = list
+
+
+FED=9
 
 
 class Coder(Protocol):
@@ -120,44 +123,47 @@ class Predictor:
         confidence = self._confidence
         cells = self._cells
         base = phase * PHASE_WEIGHTS
-        logits: list[float] = []
-        used: list[int] = []
+        estimate = self._estimate
+        confident = self._slot
+        total = 0.0
+        evidence: list[tuple[int, float]] = []
         middles: list[tuple[Range, int]] = []
         for ranges, middle in chains:
             p = prior
-            longest = len(ranges) * TOPW
+            silent = len(ranges) - FED
             for span in ranges:
                 start, stop, symbols, counts, slot = span
                 at = bisect_left(symbols, middle, start, stop)
-                before = counts[at]
                 last = counts[stop]
                 seen = last - counts[start]
                 strength = _PRIOR * (stop - start)
-                p = (last - before + strength * p) / (seen + strength)
-                logits.append(stretch[int(p * ONE)])
-                used.append(
-                    base
-                    + slot
-                    + (confidence[seen] if seen < 300 else 36)
-                    + (0 if start < at < stop else 2)
-                    + longest
-                )
+                p = (last - counts[at] + strength * p) / (seen + strength)
                 middles.append((span, at))
-        if not logits:
-            logits.append(stretch[int(prior * ONE)])
-            used.append(base)
+                if silent > 0:
+                    silent -= 1
+                    continue
+                which = base + slot + (confidence[seen] if seen < 300 else 36)
+                if not start < at < stop:
+                    which += 2
+                if span is ranges[-1]:
+                    which += 1
+                logit = stretch[int(p * ONE)]
+                total += weights[which] * logit
+                evidence.append((which, logit))
+        if not evidence:
+            evidence.append((base, stretch[int(prior * ONE)]))
+            total = weights[base] * evidence[0][1]
         spread = node * _SPREAD
         places = [(context ^ spread) & _CELL_MASK for context in contexts]
         slot = base + _CELLS_AT
         for place in places:
             cell = cells[place]
             if cell:
-                logits.append(self._estimate[cell])
-                used.append(slot + self._slot[cell])
+                which = slot + confident[cell]
+                logit = estimate[cell]
+                total += weights[which] * logit
+                evidence.append((which, logit))
             slot += _CELL_SLOTS
-        total = 0.0
-        for which, logit in zip(used, logits, strict=True):
-            total += weights[which] * logit
         if total > CLAMP:
             total = CLAMP
         elif total < -CLAMP:
@@ -165,7 +171,7 @@ class Predictor:
         probability = self._squash[int((total + 12.0) * STEPS)]
         bit = coder.code(bit, probability)
         step = (bit - probability / ONE) * _RATE
-        for which, logit in zip(used, logits, strict=True):
+        for which, logit in evidence:
             weights[which] += step * logit
         after = self._after_one if bit else self._after_zero
         for place in places:

@@ -1,8 +1,8 @@
 """Text to symbol text and back, without loss for every `str`.
 
 A word that the lexicon knows becomes `[case mark] symbol [inflection mark] [variant mark]`; everything else
-stays as it is, and a character of the text that happens to be a symbol or a mark is escaped. Each piece is
-checked once: if its code does not decode to exactly that piece, the piece stays raw. Losslessness therefore
+stays as it is, and a character of the text that happens to be a symbol or a mark is escaped. Each word is
+checked once: if its code does not lead back to exactly that word, the word stays raw. Losslessness therefore
 rests on this file alone and not on the lexicon's content.
 """
 
@@ -60,7 +60,7 @@ class Codec:
         """
         _check_symbols(book.symbols)
         self._decoder = _DecodeCache(book)
-        self._encoder = _EncodeCache(book, self._decoder, concepts_only)
+        self._encoder = _EncodeCache(book, concepts_only)
         self._phrases = _PhraseCache(self._encoder)
 
     def encode(self, text: str) -> str:
@@ -81,7 +81,6 @@ class Codec:
         if not starts.isdisjoint(found):
             self._join_phrases(found, codes)
         self._encoder.trim()
-        self._decoder.trim()  # encoding fills it too, by checking every code
         return codes
 
     def decode(self, symbols: str) -> str:
@@ -206,10 +205,10 @@ class _DecodeCache(_Cache):
 class _EncodeCache(_Cache):
     """Piece of text -> piece of symbol text; notes on the way which pieces can start a phrase."""
 
-    def __init__(self, book: CodeBook, decoder: _DecodeCache, concepts_only: bool) -> None:
+    def __init__(self, book: CodeBook, concepts_only: bool) -> None:
         super().__init__()
         self.book = book
-        self.decoder = decoder
+        self.symbols = book.symbols
         self.concepts_only = concepts_only
         self.starts: set[str] = set()
         self.longest: dict[str, int] = {}
@@ -238,22 +237,25 @@ class _EncodeCache(_Cache):
         return self[word] + " "
 
     def word_code(self, surface: str) -> str | None:
-        """Code of a word or phrase as written, None if it has no code that decodes to exactly this."""
+        """Code of a word or phrase as written, None if it has no code that decodes to exactly this.
+
+        Asking the book back and taking a case mark that makes `surface` of the very same form is the proof.
+        """
         form = surface.lower()
         code = self.book.code_of(form)
-        if code is None or code.symbol not in self.decoder.symbols:
+        if code is None or code.symbol not in self.symbols:
+            return None
+        symbol, inflection, variant, cases = code
+        if self.book.form_at(symbol, inflection, variant) != (form, cases):
             return None
         try:
-            case = marks.case_mark(surface, form, code.cases)
+            case = marks.case_mark(surface, form, cases)
             if case is None:
                 return None
-            inflection, variant = marks.inflection_mark(code.inflection), marks.variant_mark(code.variant)
-            written = f"{case}{code.symbol}{inflection}{variant}"
-            if self.decoder[written] != surface:
-                return None
-        except (_BadCode, ValueError):  # no such form, no such mark: the book contradicts itself
+            written = f"{case}{symbol}{marks.inflection_mark(inflection)}{marks.variant_mark(variant)}"
+        except ValueError:  # no such mark, or cases that do not fit: the book contradicts itself
             return None
-        return code.symbol if self.concepts_only else written
+        return symbol if self.concepts_only else written
 
     def _parts(self, word: str) -> str:
         """A hyphenated word that is no concept itself: each part on its own."""
@@ -262,7 +264,7 @@ class _EncodeCache(_Cache):
         return "-".join(self.word_code(part) or part for part in word.split("-"))
 
     def _escape(self, run: str) -> str:
-        symbols = self.decoder.symbols
+        symbols = self.symbols
         return "".join(
             ESCAPE + c if c in symbols or marks.BLOCK_FIRST <= ord(c) <= marks.BLOCK_LAST else c for c in run
         )

@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
@@ -19,6 +20,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from itertools import islice
 from typing import Any, Generic, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from hypertok.errors import HypertokError, InputError
 
@@ -30,6 +32,8 @@ EngineName = Literal["local", "ray"]
 _AHEAD = 4
 #: Items under way on Ray at least, so that a cluster that grows on demand sees the demand.
 _RAY_AHEAD = 64
+#: A cluster that is up answers in milliseconds, one far away in less than this.
+_ANSWER_SECONDS = 10.0
 #: Times Ray starts a task anew after its worker or machine died (errors of the task itself are not retried).
 RAY_RETRIES = 5
 
@@ -220,6 +224,7 @@ def _connect(ray: Any, workers: int | None) -> None:
     address = os.environ.get("RAY_ADDRESS")
     try:
         if address:
+            _check_that_somebody_answers(address)
             ray.init(address=address, log_to_driver=False)
         else:  # on the loopback address: nobody else can reach it
             ray.init(
@@ -230,6 +235,13 @@ def _connect(ray: Any, workers: int | None) -> None:
                 logging_level=logging.ERROR,
                 _node_ip_address="127.0.0.1",
             )
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         place = f"the Ray cluster at RAY_ADDRESS={address}" if address else "Ray on this machine"
         raise InputError(f"{place} cannot be used: {error}; start it, or leave out --engine ray") from error
+
+
+def _check_that_somebody_answers(address: str) -> None:
+    """Ray itself goes on trying for minutes. Addresses without a port ("auto") are left to Ray."""
+    place = urlsplit(address if "://" in address else f"//{address}")
+    if place.port:
+        socket.create_connection((place.hostname or "", place.port), timeout=_ANSWER_SECONDS).close()

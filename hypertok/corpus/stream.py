@@ -28,7 +28,7 @@ _CLASSES = {
     **dict.fromkeys(":;", COLON),
 }
 # A paragraph ends at an empty line; a single line end does not end a sentence (verse, hard-wrapped text).
-_TOKEN = re.compile(rf"{WORD_PATTERN}|[A-Za-z]+|[0-9]+|\n[^\S\n]*\n\s*|[^\w\s]|[^\W{LETTERS}A-Za-z0-9]+")
+TOKEN = re.compile(rf"{WORD_PATTERN}|[A-Za-z]+|[0-9]+|\n[^\S\n]*\n\s*|[^\w\s]|[^\W{LETTERS}A-Za-z0-9]+")
 
 
 def case_of(surface: str) -> int:
@@ -75,7 +75,7 @@ class Vocabulary(dict[str, int]):
 
 def tokenize(prose: str, vocabulary: Vocabulary) -> Tokens:
     """The stream of one document, ending in a BREAK; new forms are added to `vocabulary`. Shape (T,)."""
-    found = _TOKEN.findall(prose)
+    found = TOKEN.findall(prose)
     found.append("\n\n")
     return np.fromiter(map(vocabulary.__getitem__, found), dtype=np.uint32, count=len(found))
 

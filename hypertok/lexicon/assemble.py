@@ -16,6 +16,7 @@ from hypertok.errors import InputError
 from hypertok.lexicon.added_phrases import with_overrides
 from hypertok.lexicon.concepts import CASES, KEY, read_concepts
 from hypertok.lexicon.context import ContextModel
+from hypertok.lexicon.context_guess import with_guesses
 from hypertok.lexicon.forms import COLUMNS, form_table, number_variants
 from hypertok.lexicon.inflections import Inflections, shipped_inflections
 from hypertok.lexicon.lexicon import Lexicon
@@ -59,7 +60,7 @@ def assemble(
     inflections = shipped_inflections()
     vocabulary = _with_added(counted.vocabulary, overrides)
     forms = vocabulary["form"].to_list()
-    analyses = analyse(forms, workers=workers, progress=lambda d, t: progress("analyse", d, t))
+    analyses = with_guesses(analyse(forms, workers=workers, progress=lambda d, t: progress("analyse", d, t)))
     weights = _weights(counted, vocabulary, analyses, recipe, progress)
     readings = read_concepts(
         vocabulary, analyses, weights, inflections, overrides=overrides, min_count=recipe.min_count

@@ -1,4 +1,4 @@
-"""From analyses with corpus weights to concepts: which there are, how frequent, and which one a form means."""
+"""From analyses with corpus weights to concepts: which there are, how frequent, and what a form means."""
 
 from __future__ import annotations
 
@@ -117,11 +117,20 @@ def _rows(
         kind=pl.when(abbreviation).then(pl.lit("abbreviation")).otherwise("kind"),
         lemma=pl.when(abbreviation & (pl.col("pos") == OTHER_POS)).then("form").otherwise("lemma"),
     )
+    uses = pl.col("weight").sum().over("form")
+    rows = overrides.apply(rows.with_columns(uses=uses))
+    # What a forbidden reading loses goes to the other readings of the form.
     return (
-        overrides.apply(rows)
+        rows.with_columns(weight=pl.col("uses") * share_of("weight"))
         .group_by("form", *KEY, "inflection", maintain_order=True)
         .agg(pl.col("weight", "prior").sum(), pl.col("count").first(), pl.col("lexeme").max())
     )
+
+
+def share_of(column: str) -> pl.Expr:
+    """Each reading's share of `column` (weights) within its form; of the prior where all are 0."""
+    total, prior = pl.col(column).sum().over("form"), pl.col("prior").cast(pl.Float64)
+    return pl.when(total > 0).then(pl.col(column) / total).otherwise(prior / prior.sum().over("form"))
 
 
 def _dominant(rows: pl.DataFrame) -> pl.DataFrame:
@@ -155,9 +164,12 @@ def _kept(rows: pl.DataFrame, choice: pl.DataFrame, overrides: Overrides, min_co
 
 
 def _with_case(concepts: pl.DataFrame, main: pl.DataFrame, vocabulary: pl.DataFrame) -> pl.DataFrame:
-    """Adds `case`: how the concept's own forms are usually written (0 lower, 1 Title, 2 UPPER, 3 Title-In-Every-Part)."""
+    """Adds `case`, the usual one of the concept's forms: 0 lower, 1 Title, 2 UPPER, 3 Title-In-Parts."""
     counts = main.join(vocabulary, on="form", how="left").group_by(KEY).agg(pl.col(CASES).sum())
     total = pl.sum_horizontal(CASES).clip(1)
+    # One more use, imagined in lower case: a word seen twice, both times at the start of a sentence, is not
+    # usually capitalised.
+    title = pl.col("title") / (total + pl.when(pl.col("kind") == "word").then(1).otherwise(0))
     # «Санкт-Петербург» is neither lower, Title nor UPPER: Title in every part.
     each = pl.col("lemma").str.contains("-", literal=True) & (pl.col("other") / total > 0.5)
     threshold = pl.when(pl.col("kind") == "word").then(USUALLY_TITLE).otherwise(0.5)
@@ -168,7 +180,7 @@ def _with_case(concepts: pl.DataFrame, main: pl.DataFrame, vocabulary: pl.DataFr
             .then(EACH)
             .when(pl.col("upper") / total > 0.5)
             .then(2)
-            .when(pl.col("title") / total > threshold)
+            .when(title > threshold)
             .then(1)
             .otherwise(0)
             .cast(pl.UInt8)

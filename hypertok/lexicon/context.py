@@ -9,6 +9,7 @@ probabilities of the readings of every token, summed, are the expected counts th
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -35,8 +36,8 @@ from hypertok.lexicon.context_features import (
 from hypertok.lexicon.morphology import Analyses
 
 FILE = "context.npz"
-#: Rounds over the corpus. The second adds the corpus's own shares; a third changed no figure of
-#: benchmarks/lemma.md by more than 0.0003.
+#: Rounds over the corpus. The second adds the corpus's own shares; a third changed the lemma
+#: accuracy in benchmarks/lemma.md by 0.0001.
 ROUNDS = 2
 #: Tokens scored at once: about 30 MB of arrays; larger blocks leave the cache and are slower.
 _BLOCK = 1 << 16
@@ -80,7 +81,7 @@ class ContextModel:
         return _load(path or data_file(FILE))
 
     def save(self, path: Path) -> None:
-        """Write the model: each table in 8 bits with one scale, about 1 MB. Same model, same bytes."""
+        """Write the model: each table in 8 bits with one scale, about 0.7 MB. Same model, same bytes."""
         arrays: dict[str, npt.NDArray[np.generic]] = {
             "tags": np.array(self.inventory.tags),
             "words": np.array(self.inventory.words),
@@ -266,6 +267,6 @@ def _load(path: Path) -> ContextModel:
                 list(zip(arrays["lexical_forms"].tolist(), arrays["lexical_tags"].tolist(), strict=True)),
             )
             weights = Weights(evidence=arrays["weights.evidence"].astype(np.float32), **tables)
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ArtifactError(f"{path}: not a context model ({error}); reinstall hypertok-concepts") from error
     return ContextModel(inventory, weights)

@@ -219,12 +219,16 @@ def begins_sentence(tokens: Tokens) -> npt.NDArray[np.bool_]:
 
 
 def neighbours(symbols: Ints, tokens: Tokens, start: int, stop: int) -> list[Ints]:
-    """For each of `PLACES` the symbol of that neighbour of tokens `start` to `stop`; BREAK beyond the ends."""
+    """For each of `PLACES` the symbol of that neighbour of the tokens from `start` to `stop`."""
     reach = max(PLACES)
     around = symbols[tokens[max(start - reach, 0) : stop + reach] >> 2]
     before, after = max(reach - start, 0), max(stop + reach - len(tokens), 0)
     around = np.pad(around, (before, after), constant_values=BREAK)
-    return [around[reach + place : reach + place + stop - start] for place in PLACES]
+    seen = {place: around[reach + place : reach + place + stop - start] for place in PLACES}
+    # Nothing is seen beyond a break, so that it does not matter where a corpus is cut into streams.
+    for near, far in ((-1, -2), (1, 2)):
+        seen[far] = np.where(seen[near] == BREAK, BREAK, seen[far])
+    return [seen[place] for place in PLACES]
 
 
 def evidence(readings: Readings, counts: npt.NDArray[np.float64]) -> Floats:

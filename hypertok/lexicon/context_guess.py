@@ -13,8 +13,8 @@ import numpy as np
 
 from hypertok.lexicon.morphology import Analyses
 
-#: Endings that are more often an oblique case or an adjective than the end of a stem. With a guess for these
-#: and for vowels too, mapped lemma accuracy on GSD stayed as without any («Филлипсу», «фармакотерапию»).
+#: Endings that are more often an oblique case or an adjective than the end of a stem. A guess for these and
+#: for vowels too undid the gain («Филлипсу», «фармакотерапию»).
 _INFLECTED = re.compile(r"(?:[оеёая]м|[ая]х|[ыи][хмй]|[оеё]в|[ое]й|[аеёиоуыэюя])$")
 _CONSONANT, _NONE = "NOUN,inan,masc sing,nomn", "NOUN,inan,neut,Fixd sing,nomn"
 #: Prior of the guess; the predicted readings share the rest.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import polars as pl
 
 from hypertok.codec.marks import VARIANTS
-from hypertok.lexicon.concepts import KEY, Readings
+from hypertok.lexicon.concepts import KEY, Readings, share_of
 from hypertok.lexicon.grammemes import concept_pos, inflection_of
 from hypertok.lexicon.inflections import Inflections
 from hypertok.lexicon.morphology import Analyses, paradigm_places
@@ -38,16 +38,15 @@ def form_table(
     ids = concepts.with_row_index("concept").select(*KEY, "concept", total="count")
     main = readings.main.join(ids, on=KEY).select("form", main_concept="concept")
     rows = readings.rows.join(ids, on=KEY)
-    weight = pl.col("weight").sum().over("form")
     attested = (
-        rows.with_columns(probability=pl.when(weight > 0).then(pl.col("weight") / weight).otherwise(0.0))
+        rows.with_columns(probability=share_of("weight"))
         .join(main, on="form", how="left")
         .with_columns(chosen=pl.col("concept") == pl.col("main_concept"))
         .with_columns(first=pl.col("inflection").min().over("form", "concept"))
         .select(
             "form", "concept", "inflection",
             main=pl.col("chosen") & (pl.col("inflection") == pl.col("first")),
-            attested=pl.lit(True),
+            attested=pl.col("count") > 0,
             count=pl.col("weight"),
             probability="probability",
         )

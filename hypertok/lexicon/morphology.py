@@ -97,11 +97,11 @@ def paradigm_places(number: int) -> list[tuple[str, str, str]]:
 
 
 def _analyse_batch(forms: list[str]) -> pl.DataFrame:
-    """One row per analysis; the column `analyses` counts the form's rows in the first and is 0 in the others."""
+    """One row per analysis; the column `analyses` counts the form's rows in its first row, else it is 0."""
     rows = []
     parse = analyzer().parse
     for form in forms:
-        seen = {}
+        seen: dict[tuple[str, str], list[Any]] = {}
         for p in parse(form):
             key = (p.normal_form, str(p.tag))
             if key in seen:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from hypertok.corpus.stream import BREAK, COMMA, FIRST_FORM, LATIN, NUMBER, Tokens
+from hypertok.corpus.stream import BREAK, COMMA, DASH, FIRST_FORM, LATIN, NUMBER, Tokens
 from hypertok.lexicon.phrase_grammar import ABLATIVE, GENITIVE
 from hypertok.lexicon.phrase_words import WordTable
 
@@ -47,7 +47,7 @@ def count_pairs(streams: Streams, table: WordTable) -> Candidates:
     closes = _by_id(table.adjective | table.noun)
 
     def keys(tokens: Tokens) -> Keys:
-        ids = tokens >> 2
+        ids = tokens >> np.uint32(2)
         linked = np.flatnonzero(opens[ids[:-1]] & closes[ids[1:]])
         return ids[linked].astype(np.uint64) << np.uint64(32) | ids[linked + 1]
 
@@ -60,7 +60,7 @@ def count_runs(streams: Streams, pairs: Candidates) -> tuple[Candidates, Candida
     threes: list[tuple[Keys, Counts]] = []
     fours: list[tuple[Keys, Counts]] = []
     for tokens in streams():
-        _, (_, keys3), (_, keys4) = _runs(tokens >> 2, pairs)
+        _, (_, keys3), (_, keys4) = _runs(tokens >> np.uint32(2), pairs)
         threes.append(_unique(keys3))
         fours.append(_unique(keys4))
         _merge(threes)
@@ -81,11 +81,12 @@ def gather_uses(
     `concept` gives the concept of each row of the three candidate tables, -1 for none. Columns: concept,
     left, right (form numbers of the neighbours, negative where there is no word), stretch (number of the
     stretch of `STRETCH` tokens), cases (two bits per word, the first word lowest), inside (whether the
-    first word's capital letter would mean something).
+    first word's capital letter would mean something), joined (whether a number or a Latin word is joined to
+    the first word: «64-битная»).
     """
     offset = 0
     for tokens in streams():
-        ids = tokens >> 2
+        ids = tokens >> np.uint32(2)
         numbers, (start3, keys3), (start4, keys4) = _runs(ids, pairs)
         start2 = np.flatnonzero(numbers >= 0)
         found = [
@@ -103,9 +104,13 @@ def gather_uses(
                 cases |= case[start + k] << np.uint8(2 * k)
             left = np.where(start > 0, padded[start - 1], BREAK - FIRST_FORM)
             inside = (left >= 0) | np.isin(left, np.array(_INSIDE_SENTENCE) - FIRST_FORM)
-            columns = {"concept": used, "left": left, "right": padded[start + length], "cases": cases}
-            stretch = (start + offset) // STRETCH
-            tables.append(pl.DataFrame({**columns, "stretch": stretch, "inside": inside}))
+            before = np.where(start > 1, padded[start - 2], BREAK - FIRST_FORM) + FIRST_FORM
+            columns = {
+                "concept": used, "left": left, "right": padded[start + length], "cases": cases,
+                "stretch": (start + offset) // STRETCH, "inside": inside,
+                "joined": (left == DASH - FIRST_FORM) & np.isin(before, (NUMBER, LATIN)),
+            }  # fmt: skip
+            tables.append(pl.DataFrame(columns))
         offset += len(tokens)
         yield pl.concat(tables)
 

@@ -109,7 +109,7 @@ def resolve(readings: pl.DataFrame) -> pl.DataFrame:
         .with_columns(evidence=pl.col("total") * pl.col("share"))
         .sort("row", "evidence", *CONCEPT, descending=[False, True, *[False] * len(CONCEPT)])
         .unique("row", keep="first", maintain_order=True)
-        .drop("expected", "total", "evidence", "share")
+        .select(name for name in _SCHEMA if name != "share")
     )
 
 
@@ -171,4 +171,5 @@ def collect_concepts(
 
 def _role_share(table: WordTable, role: int) -> npt.NDArray[np.float64]:
     readings = table.readings.filter(role=role)
-    return np.bincount(readings["form"].to_numpy(), readings["share"].to_numpy(), len(table.noun))
+    shares: npt.NDArray[np.float64] = readings["share"].to_numpy()
+    return np.bincount(readings["form"].to_numpy(), shares, len(table.noun)).astype(np.float64)

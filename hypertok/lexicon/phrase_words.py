@@ -22,6 +22,9 @@ Flags = npt.NDArray[np.bool_]
 GOVERN_ABLATIVE = frozenset({"управление", "обмен", "владение", "заведование", "торговля", "руководство"})
 #: An analysis below this share of its form's occurrences is no reading for a phrase («уже» as a snake).
 MIN_SHARE = 0.05
+#: Parts of speech of function words. A form that is one of them more often than not is nothing else here:
+#: «по» is too rarely the abbreviation ПО to count what follows it.
+_FUNCTION = ("PREP", "CONJ", "PRCL", "INTJ", "NPRO", "NUMR")
 #: What makes a reading: lemma, role, and for participles which one.
 _KEY = ["lemma", "role", "participle"]
 _FLAGS = ["name", "animate", "loose"]
@@ -141,7 +144,7 @@ def _read_forms(analyses: Analyses, weights: npt.NDArray[np.float64], stopwords:
 
     form, size = analyses.form_index(), len(analyses.forms)
     totals = np.bincount(form, weights, size)
-    short = _among(analyses.forms, lambda f: len(f) < 2)
+    no_word = _among(analyses.forms, lambda f: len(f) < 2)
     stopped = np.where(
         role == ADJECTIVE,
         _among(analyses.lemmas, stopwords.adjectives.__contains__)[analyses.lemma],
@@ -150,7 +153,9 @@ def _read_forms(analyses: Analyses, weights: npt.NDArray[np.float64], stopwords:
     # «текущий» is stopped as an adjective, so it must not come back as the participle of «течь».
     plain = _among(analyses.tags, lambda tag: tag.startswith("ADJF"))[analyses.tag]
     barred = np.bincount(form, stopped & plain, size) > 0
-    use = (mask != 0) & ~stopped & ~((role == ADJECTIVE) & barred[form]) & (weights > 0) & ~short[form]
+    function = _among(analyses.tags, lambda tag: tag.startswith(_FUNCTION))[analyses.tag]
+    no_word |= np.bincount(form, weights * function, size) > totals / 2
+    use = (mask != 0) & ~stopped & ~((role == ADJECTIVE) & barred[form]) & (weights > 0) & ~no_word[form]
     tag, lemma = analyses.tag[use], analyses.lemma[use]
     describing = _among(analyses.tags, lambda tag: ",Qual" in tag or tag.startswith("PRTF"))
     soft = _among(analyses.lemmas, stopwords.soft.__contains__)

@@ -1,0 +1,274 @@
+"""Artefacts on disk: whole or not at all, and refused with a remedy when anything about them is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hypertok.artifact import (
+    MANIFEST,
+    Manifest,
+    open_checked,
+    read_manifest,
+    recover,
+    seal,
+    sha256_of,
+    writing,
+)
+from hypertok.errors import ArtifactError
+
+COMMAND = "hypertok make-thing"
+Change = Callable[[Path], object]
+
+
+def write_thing(target: Path, content: str = "раз\n", **fields: Any) -> Manifest:
+    with writing(target) as folder:
+        (folder / "a.txt").write_text(content, encoding="utf-8")
+        (folder / "b.bin").write_bytes(bytes(range(256)) * 40)
+        return seal(folder, **{"kind": "thing", "schema_version": 3, "facts": {"строк": 1}, **fields})
+
+
+def open_thing(folder: Path) -> Manifest:
+    return open_checked(folder, kind="thing", schema_version=3, command=COMMAND)
+
+
+def change_manifest(folder: Path, **fields: Any) -> None:
+    path = folder / MANIFEST
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | fields), encoding="utf-8")
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def thing(tmp_path: Path) -> Path:
+    write_thing(tmp_path / "x.thing")
+    return tmp_path / "x.thing"
+
+
+def test_what_was_written_is_read(thing: Path) -> None:
+    manifest = open_thing(thing)
+    assert set(manifest.files) == {"a.txt", "b.bin"}
+    assert manifest.facts == {"строк": 1}
+    assert os.listdir(thing.parent) == ["x.thing"]
+    assert read_manifest(thing, kind="thing", command=COMMAND) == manifest
+
+
+def test_the_same_content_is_the_same_bytes(thing: Path, tmp_path: Path) -> None:
+    again = write_thing(tmp_path / "y.thing")
+    assert tree(tmp_path / "y.thing") == tree(thing)
+    assert again.sha256 == open_thing(thing).sha256 == sha256_of(thing / MANIFEST)
+    assert write_thing(tmp_path / "z.thing", "два\n").sha256 != again.sha256
+    assert write_thing(tmp_path / "z.thing", recipe={"n": 1}).sha256 != again.sha256
+
+
+def flip_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES: dict[str, tuple[Change, str]] = {
+    "a flipped bit": (lambda f: flip_bit(f / "b.bin"), "b.bin: damaged"),
+    "a truncated file": (lambda f: os.truncate(f / "b.bin", 100), "b.bin: damaged"),
+    "an emptied file": (lambda f: os.truncate(f / "a.txt", 0), "a.txt: damaged"),
+    "a longer file": (lambda f: (f / "a.txt").write_text("раз\nдва\n"), "a.txt: damaged"),
+    "a lost file": (lambda f: (f / "a.txt").unlink(), "a.txt: named in the manifest and not there"),
+    "a folder for a file": (
+        lambda f: ((f / "a.txt").unlink(), (f / "a.txt").mkdir()),
+        "named in the manifest and not there",
+    ),
+    "a truncated manifest": (lambda f: os.truncate(f / MANIFEST, 40), "unreadable manifest"),
+    "an empty manifest": (lambda f: os.truncate(f / MANIFEST, 0), "unreadable manifest"),
+    "a binary manifest": (lambda f: (f / MANIFEST).write_bytes(b"\xff\xfe\0"), "unreadable manifest"),
+    "a list for a manifest": (lambda f: (f / MANIFEST).write_text("[]"), "unreadable manifest"),
+    "a deeply nested manifest": (lambda f: (f / MANIFEST).write_text("[" * 10**5), "unreadable manifest"),
+    "no manifest": (lambda f: (f / MANIFEST).unlink(), "no thing here"),
+    "an unknown key": (lambda f: change_manifest(f, colour="red"), "unreadable manifest"),
+    "files that are no table": (lambda f: change_manifest(f, files=["a.txt"]), "unreadable manifest"),
+    "another kind": (lambda f: change_manifest(f, kind="lexicon"), "this is a lexicon, a thing is needed"),
+    "an older schema": (lambda f: change_manifest(f, schema_version=2), "written by an older hypertok"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_is_refused_with_a_remedy(thing: Path, name: str) -> None:
+    damage, says = DAMAGES[name]
+    damage(thing)
+    with pytest.raises(ArtifactError) as error:
+        open_thing(thing)
+    assert says in str(error.value)
+    assert str(thing) in str(error.value)
+    assert COMMAND in str(error.value)
+
+
+def test_every_single_byte_counts(thing: Path) -> None:
+    path = thing / "a.txt"
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x80]) + whole[place + 1 :])
+        with pytest.raises(ArtifactError):
+            open_thing(thing)
+
+
+def test_a_newer_schema_says_upgrade_whatever_else_it_brings(thing: Path) -> None:
+    change_manifest(thing, schema_version=4, shards={"new": "layout"}, files=["a.txt"])
+    with pytest.raises(ArtifactError, match=r"schema 4.*reads up to 3.*pip install -U hypertok-concepts"):
+        open_thing(thing)
+
+
+@pytest.mark.parametrize("name", ["../secret.txt", "sub/../../secret.txt", "..", ".", "", "sub/a.txt"])
+def test_file_names_cannot_leave_the_folder(thing: Path, name: str) -> None:
+    secret = thing.parent / "secret.txt"
+    secret.write_text("тайна")
+    (thing / "sub").mkdir()
+    (thing / "sub" / "a.txt").write_text("тайна")
+    change_manifest(thing, files={name: sha256_of(secret)})
+    with pytest.raises(ArtifactError, match="named in the manifest and not there"):
+        open_thing(thing)
+
+
+def test_an_absolute_file_name_is_refused(thing: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("тайна")
+    change_manifest(thing, files={str(secret): sha256_of(secret)})
+    with pytest.raises(ArtifactError, match="not there"):
+        open_thing(thing)
+
+
+def fail_writing(target: Path, failure: BaseException) -> None:
+    """Write half of a thing, see that the old one still stands, fail."""
+    with writing(target) as folder:
+        (folder / "a.txt").write_text("половина")
+        assert (target / MANIFEST).exists()
+        raise failure
+
+
+def test_a_failed_rewrite_leaves_the_old_one(thing: Path) -> None:
+    before = tree(thing)
+    for failure in (ValueError, KeyboardInterrupt, SystemExit):
+        with pytest.raises(failure):
+            fail_writing(thing, failure())
+        assert tree(thing) == before
+        assert os.listdir(thing.parent) == ["x.thing"]
+
+
+def test_a_rewrite_replaces_everything(thing: Path) -> None:
+    with writing(thing) as folder:
+        (folder / "c.txt").write_text("три")
+        seal(folder, kind="thing", schema_version=3)
+    assert set(tree(thing)) == {"c.txt", MANIFEST}
+    assert os.listdir(thing.parent) == ["x.thing"]
+
+
+def kill_between_renames(target: Path) -> None:
+    """What a kill leaves after the old folder is out of the way and before the new one is in place."""
+    target.rename(target.with_name(f".{target.name}.previous"))
+    (target.with_name(f".{target.name}.unfinished")).mkdir()
+
+
+def test_a_kill_between_the_renames_loses_nothing(thing: Path) -> None:
+    before = tree(thing)
+    kill_between_renames(thing)
+    with pytest.raises(ArtifactError, match=r"rename .*\.x\.thing\.previous to x\.thing"):
+        open_thing(thing)
+    recover(thing)
+    assert tree(thing) == before
+    recover(thing)  # nothing left to do
+    assert tree(thing) == before
+
+
+def test_a_write_after_such_a_kill_still_keeps_the_old_one_until_the_end(thing: Path) -> None:
+    before = tree(thing)
+    kill_between_renames(thing)
+    with pytest.raises(ValueError, match="stop"):
+        fail_writing(thing, ValueError("stop"))
+    assert tree(thing) == before
+    write_thing(thing, "два\n")
+    assert (thing / "a.txt").read_text("utf-8") == "два\n"
+    assert os.listdir(thing.parent) == ["x.thing"]
+
+
+def test_a_kill_in_mid_write_leaves_the_old_one(thing: Path) -> None:
+    before = tree(thing)
+    program = (
+        "import os, sys; from pathlib import Path; from hypertok.artifact import writing\n"
+        "with writing(Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'a.txt').write_text('half')\n"
+        "    os.kill(os.getpid(), 9)"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(thing)], check=False)
+    assert killed.returncode == -9
+    assert tree(thing) == before
+    write_thing(thing)
+    assert os.listdir(thing.parent) == ["x.thing"]
+
+
+FOREIGN: dict[str, Change] = {
+    "a folder of notes": lambda p: (p.mkdir(), (p / "notes.md").write_text("моё")),
+    "an empty folder": lambda p: p.mkdir(),
+    "a file": lambda p: p.write_text("моё"),
+    "a browser extension": lambda p: (p.mkdir(), (p / MANIFEST).write_text('{"manifest_version": 3}')),
+    "a web page": lambda p: (p.mkdir(), (p / MANIFEST).write_text('{"name": "Заметки", "icons": []}')),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_is_no_artefact_is_never_replaced(tmp_path: Path, name: str) -> None:
+    target = tmp_path / "mine"
+    FOREIGN[name](target)
+    before = tree(target) if target.is_dir() else target.read_bytes()
+    with pytest.raises(ArtifactError, match="not a hypertok artefact; name another output"):
+        write_thing(target)
+    assert (tree(target) if target.is_dir() else target.read_bytes()) == before
+
+
+def test_a_file_of_the_users_among_ours_is_not_deleted(thing: Path) -> None:
+    (thing / "мои заметки.md").write_text("важно")
+    with pytest.raises(ArtifactError, match=r"мои заметки\.md: not part of the artefact"):
+        write_thing(thing)
+    assert (thing / "мои заметки.md").read_text() == "важно"
+
+
+def test_a_damaged_artefact_can_be_built_again(thing: Path) -> None:
+    (thing / "a.txt").unlink()
+    os.truncate(thing / "b.bin", 3)
+    write_thing(thing)
+    open_thing(thing)
+
+
+def test_a_link_is_followed_not_replaced(thing: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.thing"
+    link.symlink_to(thing)
+    for content in ("два\n", "три\n"):
+        write_thing(link, content)
+        assert link.is_symlink()
+        assert (thing / "a.txt").read_text("utf-8") == content
+    assert sorted(os.listdir(tmp_path)) == ["link.thing", "x.thing"]
+
+
+def test_the_current_folder_can_be_named(thing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(thing)
+    write_thing(Path("."), "два\n")
+    assert (thing / "a.txt").read_text("utf-8") == "два\n"
+
+
+def test_a_missing_parent_is_made(tmp_path: Path) -> None:
+    write_thing(tmp_path / "глубоко" / "внутри" / "x.thing")
+    open_thing(tmp_path / "глубоко" / "внутри" / "x.thing")
+
+
+def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "x.thing").write_text("это файл")
+    with pytest.raises(ArtifactError, match=r"x\.thing"):
+        open_thing(tmp_path / "x.thing")
+    with pytest.raises(ArtifactError, match="no thing here"):
+        open_thing(tmp_path / "нет такого")
