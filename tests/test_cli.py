@@ -69,7 +69,8 @@ def test_explain_a_word_a_phrase_and_a_symbol(lexicon: Path) -> None:
 def test_unknown_word_is_an_error_that_says_what_to_do(lexicon: Path) -> None:
     done = hypertok("lexicon", "explain", lexicon, "абырвалг")
     assert done.returncode == 1
-    assert "абырвалг" in done.stderr.decode() and "overrides" in done.stderr.decode()
+    assert "абырвалг" in done.stderr.decode()
+    assert "overrides" in done.stderr.decode()
 
 
 def test_export_json_is_plain_and_tsv_has_every_concept(lexicon: Path) -> None:
@@ -117,7 +118,9 @@ def test_text_that_is_not_utf8_is_refused_with_its_place(lexicon: Path, tmp_path
     bad.write_bytes("первая\nвторая ".encode() + "печень".encode("cp1251"))
     done = hypertok("encode", lexicon, bad)
     assert done.returncode == 1
-    assert f"{bad}:2" in done.stderr.decode().replace("\n", "") and "pack" in done.stderr.decode()
+    message = done.stderr.decode().replace("\n", "")
+    assert f"{bad}:2" in message
+    assert "pack" in message
 
 
 def test_pack_and_unpack_restore_a_note_and_a_folder(lexicon: Path, tmp_path: Path) -> None:

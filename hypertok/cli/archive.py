@@ -1,7 +1,9 @@
 """`hypertok pack` and `hypertok unpack`."""
 
+
 def pack() -> None:
     """Pack."""
+
 
 def unpack() -> None:
     """Unpack."""

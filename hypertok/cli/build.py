@@ -9,7 +9,14 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from hypertok.cli.console import EXIT_SKIPPED, err, out
 
@@ -34,8 +41,9 @@ def build_lexicon(
     corpus: Annotated[
         str,
         typer.Argument(
-            help="Folder (or one file) of texts: .txt .md .jsonl .csv .parquet .html .fb2 and any other text; a "
-            "saved Hugging Face datasets folder; or hf://owner/name to stream a hub dataset (the only use of the "
+            help="Folder (or one file) of texts: .txt .md .jsonl .csv .parquet .html .fb2 and any other "
+            "text; a saved Hugging Face datasets folder; or hf://owner/name to stream a hub dataset (the only "
+            "use of the "
             "network)."
         ),
     ],
@@ -53,7 +61,9 @@ def build_lexicon(
         ),
     ] = None,
     min_count: Annotated[int, typer.Option(min=1, help="Rarest concept kept, in uses.")] = 1,
-    max_concepts: Annotated[int, typer.Option(min=1, help="Most concepts kept, the most frequent first.")] = 250_000,
+    max_concepts: Annotated[
+        int, typer.Option(min=1, help="Most concepts kept, the most frequent first.")
+    ] = 250_000,
     phrases: Annotated[bool, typer.Option(help="Look for multiword concepts such as «цикл Кребса».")] = True,
     min_phrase_count: Annotated[
         int | None, typer.Option(min=2, help="Rarest multiword concept kept [default: by corpus size].")
@@ -62,7 +72,8 @@ def build_lexicon(
         bool, typer.Option(help="Weigh the readings of ambiguous forms by their contexts in the corpus.")
     ] = True,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes [default: one per processor]. No effect on the result.")
+        int | None,
+        typer.Option(min=1, help="Worker processes [default: one per processor]. No effect on the result."),
     ] = None,
     engine: Annotated[
         Engine, typer.Option(help="Where counting runs: this machine, or a Ray cluster (extra `ray`).")
@@ -112,9 +123,10 @@ def build_lexicon(
         facts = manifest.facts
         done = "written" if result.fresh else "already up to date"
         out.print(
-            f"[bold]{escape(str(target))}[/] {done}: {facts['concepts']:,} concepts, {facts['forms']:,} forms "
-            f"({facts['forms_attested']:,} of them seen), {facts['words_in_lexicon'] / facts['words']:.1%} of "
-            f"{facts['words']:,} words covered"
+            f"[bold]{escape(str(target))}[/] {done}: {facts['concepts']:,} concepts, "
+            f"{facts['forms']:,} forms ({facts['forms_attested']:,} of them seen), "
+            f"{facts['words_in_lexicon'] / facts['words']:.1%} of {facts['words']:,} words covered",
+            soft_wrap=True,
         )
     skipped = manifest.facts["sources"]["skipped"]
     if skipped:

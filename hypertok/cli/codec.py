@@ -28,7 +28,7 @@ def encode(
 ) -> None:
     """Turn a text into symbol text, one symbol per concept; `hypertok decode` restores it byte for byte.
 
-      hypertok encode notes.lexicon note.md > note.sym
+    hypertok encode notes.lexicon note.md > note.sym
     """
     from hypertok.lexicon.lexicon import Lexicon
 
@@ -36,17 +36,21 @@ def encode(
     symbols = Lexicon.load(lexicon).encode(content, concepts_only=concepts_only)
     write_bytes(symbols.encode("utf-8"), output)
     if concepts_only:
-        err.print("[yellow]lossy:[/] inflection and case are gone; this cannot be decoded to the original text")
+        err.print(
+            "[yellow]lossy:[/] inflection and case are gone; this cannot be decoded to the original text"
+        )
 
 
 def decode(
     lexicon: LexiconArgument,
-    symbols: Annotated[Path, typer.Argument(help="Symbol text made by `hypertok encode`, or - for standard input.")],
+    symbols: Annotated[
+        Path, typer.Argument(help="Symbol text made by `hypertok encode`, or - for standard input.")
+    ],
     output: OutputOption = None,
 ) -> None:
     """Restore the text behind symbol text, byte for byte.
 
-      hypertok decode notes.lexicon note.sym > note.md
+    hypertok decode notes.lexicon note.sym > note.md
     """
     from hypertok.lexicon.lexicon import Lexicon
 

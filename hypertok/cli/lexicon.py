@@ -35,7 +35,7 @@ class Format(StrEnum):
 def info(lexicon: LexiconArgument, as_json: JsonOption = False) -> None:
     """Concepts, forms and coverage, and what was repaired or skipped in the corpus, and why.
 
-      hypertok lexicon info notes.lexicon
+    hypertok lexicon info notes.lexicon
     """
     from hypertok.lexicon.lexicon import Lexicon
 
@@ -60,7 +60,7 @@ def explain(
 ) -> None:
     """What a word means to the lexicon: readings with probabilities, concept, symbol, all forms with counts.
 
-      hypertok lexicon explain notes.lexicon печени
+    hypertok lexicon explain notes.lexicon печени
     """
     from hypertok.lexicon.lexicon import Lexicon
 
@@ -167,13 +167,18 @@ def _print_explanation(found: Explanation) -> None:
             style="bold" if reading.main else None,
         )
     out.print(readings)
-    forms = Table("form", "inflections", "uses", title=f"all forms of {concept.lemma}", title_justify="left", box=None)
+    forms = Table(
+        "form", "inflections", "uses", title=f"all forms of {concept.lemma}", title_justify="left", box=None
+    )
     together: dict[str, tuple[list[str], float, bool]] = {}
     for form in found.forms:
         inflections, count, attested = together.get(form.form, ([], 0.0, False))
-        together[form.form] = ([*inflections, form.inflection or "–"], count + form.count, attested or form.attested)
+        together[form.form] = (
+            [*inflections, form.inflection or "–"],
+            count + form.count,
+            attested or form.attested,
+        )
     for spelling, (inflections, count, attested) in together.items():
         uses = f"{count:,.0f}" if attested else "not seen"
         forms.add_row(spelling, "; ".join(inflections), uses, style=None if attested else "dim")
     out.print(forms)
-

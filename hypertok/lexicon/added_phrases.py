@@ -65,7 +65,8 @@ def _head(words: list[str]) -> tuple[int, Any]:
             if parse.tag.POS == "NOUN" and parse.tag.case == "nomn":
                 return place, parse
     raise InputError(
-        f"overrides: the added concept {' '.join(words)!r} has no noun in the nominative to inflect; give its base form"
+        f"overrides: the added concept {' '.join(words)!r} has no noun in the nominative to inflect; "
+        "give its base form"
     )
 
 

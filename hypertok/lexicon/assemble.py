@@ -100,8 +100,9 @@ def _weights(
         weights = ContextModel.load().estimate(counted.streams, analyses)
         progress("context", 1, 1)
         return weights
-    counts = vocabulary.select(pl.sum_horizontal(CASES)).to_series().to_numpy()
-    return analyses.prior.astype(np.float64) * np.repeat(counts, np.diff(analyses.offsets))
+    counts = vocabulary.select(pl.sum_horizontal(CASES)).to_series().to_numpy().astype(np.float64)
+    weights = analyses.prior.astype(np.float64) * np.repeat(counts, np.diff(analyses.offsets))
+    return np.asarray(weights, dtype=np.float64)
 
 
 def _phrases(
@@ -160,7 +161,7 @@ def _number_concepts(
 ) -> pl.DataFrame:
     """All concepts in id order with their symbols: those of the base as they were, then new ones by count."""
     found = found.sort("count", *KEY, descending=[True, False, False, False])
-    kept: dict[tuple[str, ...], str] = {}
+    kept: dict[tuple[str, str, str], str] = {}
     if old:
         had = old.concepts.select(*KEY, "symbol", old_cases="cases")
         kept = {
@@ -183,19 +184,20 @@ def _number_concepts(
     return found.with_columns(assign_symbols(found, kept))
 
 
-def _give(kept: dict[tuple[str, ...], str], key: tuple[str, str, str], symbol: str) -> None:
+def _give(kept: dict[tuple[str, str, str], str], key: tuple[str, str, str], symbol: str) -> None:
     """Give an override's symbol to its concept unless that breaks the promise that symbols never change."""
     owner = next((k for k, s in kept.items() if s == symbol), key)
     if owner != key or kept.get(key, symbol) != symbol:
         raise InputError(
             f"overrides: the symbol {symbol!r} for {key[0]!r} clashes with the base lexicon "
-            f"({owner[0]!r} has {kept[owner]!r}); symbols never change, so choose another or build without --base"
+            f"({owner[0]!r} has {kept[owner]!r}); symbols never change, so choose another one or build "
+            "without --base"
         )
     kept[key] = symbol
 
 
 def _forms_of_old(old: Lexicon, table: pl.DataFrame) -> pl.DataFrame:
-    """Forms of base concepts that the new corpus does not bring along, so that old symbol text stays readable."""
+    """Forms of base concepts that the new corpus lacks, so that old symbol text stays readable."""
     had = old.forms.select(*(name for name in COLUMNS if name != "variant")).with_columns(
         attested=pl.lit(False), count=pl.lit(0.0)
     )

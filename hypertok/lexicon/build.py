@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field
 import hypertok
 from hypertok.artifact import Manifest, seal, sha256_of, writing
 from hypertok.corpus.counting import CountedCorpus, count_corpus
-from hypertok.corpus.records import SourceReport
 from hypertok.data import data_file
 from hypertok.lexicon.assemble import Tables, assemble
 from hypertok.lexicon.lexicon import KIND, SCHEMA_VERSION, Lexicon
@@ -169,9 +168,8 @@ def _versions() -> dict[str, str]:
     }
 
 
-_SOURCES = {
+_SOURCES: dict[str, pl.DataType | type[pl.DataType]] = {
     "path": pl.String, "format": pl.String, "encoding": pl.String, "bytes": pl.Int64, "characters": pl.Int64,
     "documents": pl.Int64, "status": pl.String, "reason": pl.String, "repaired": pl.String,
     "lookalikes": pl.Int64, "lookalike_examples": pl.List(pl.String), "sha256": pl.String,
 }  # fmt: skip
-__all__ = ["BuildResult", "Recipe", "SourceReport", "build_lexicon"]

@@ -9,7 +9,7 @@ nouns, and any two concepts share as many inflections as their paradigms allow.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Literal
 
 Kind = Literal["word", "name", "abbreviation", "unknown", "phrase"]
@@ -51,13 +51,13 @@ _NOTES = {"Infr", "Slng", "Arch", "Litr", "Erro", "Dist", "Prnt", "Poss", "Ques"
           "Impe", "Impx", "Mult", "Refl", "Inmx", "Adjx", "GNdr", "Ms-f", "Sgtm", "Pltm"}  # fmt: skip
 
 
-@lru_cache(maxsize=None)
+@cache
 def concept_pos(tag: str) -> str:
     """Part of speech of the concept a tag belongs to; `OTHER_POS` where pymorphy3 knows none."""
     return POS.get(tag.split(" ", 1)[0].split(",", 1)[0], OTHER_POS)
 
 
-@lru_cache(maxsize=None)
+@cache
 def kind_of(tag: str, known: bool) -> Kind:
     """Name, abbreviation, dictionary word or unknown (a predicted analysis)."""
     grammemes = set(tag.replace(" ", ",").split(","))
@@ -68,7 +68,7 @@ def kind_of(tag: str, known: bool) -> Kind:
     return "name" if grammemes & _NAMES else "word"
 
 
-@lru_cache(maxsize=None)
+@cache
 def inflection_of(tag: str) -> str:
     """The grammemes that tell this form from the other forms of its concept.
 

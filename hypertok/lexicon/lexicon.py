@@ -61,7 +61,7 @@ class Form:
 class Explanation:
     """Everything the lexicon knows about a word: its readings, and all forms of the concept it mainly means.
 
-    `code` is what the codec writes for the form; `spelled` is the same with its marks in words, «肝⟨sing,gent⟩».
+    `code` is what the codec writes for the form, `spelled` the same with its marks in words: «肝⟨sing,gent⟩».
     """
 
     form: str
@@ -146,7 +146,7 @@ class Lexicon:
         return Concept(number, lemma, row["pos"], row["kind"], row["symbol"], row["count"])
 
     def explain(self, word: str) -> Explanation:
-        """Readings, code and paradigm of a word or phrase, in any case; «елка» finds «ёлка», a symbol its concept.
+        """Readings, code and paradigm of a word or phrase in any case, or of a symbol; «елка» finds «ёлка».
 
         Raises:
             InputError: the lexicon does not know the word.
@@ -174,8 +174,8 @@ class Lexicon:
     def to_json(self) -> str:
         """All concepts as one JSON object {lemma: symbol}, the most frequent first.
 
-        A lemma that is several concepts has the commonest under its own name, the others as «печь (VERB)», and
-        where that is taken too «роман (NOUN, name)».
+        A lemma that is several concepts has the commonest under its own name, the others as «печь (VERB)»,
+        and where that is taken too «роман (NOUN, name)».
         """
         mapping: dict[str, str] = {}
         for lemma, row in self._by_count():
@@ -197,7 +197,7 @@ class Lexicon:
             yield apply_case(row["lemma"], self.book.cases_of(row["id"])), row
 
     def _spell(self, code: str) -> str:
-        names = {mark: key for mark, key in self._marks.iter_rows()}
+        names = dict(self._marks.iter_rows())
         return "".join(f"⟨{names[char]}⟩" if char in names else char for char in code)
 
     @cached_property

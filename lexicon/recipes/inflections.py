@@ -12,10 +12,12 @@ from hypertok.lexicon.grammemes import inflection_of
 from hypertok.lexicon.morphology import analyzer
 
 #: Grammar-book order: where one form has several readings, the codec takes the first in the table.
-ORDER = (
-    "INFN sing masc femn neut plur nomn gent datv accs ablt loct voct gen1 gen2 acc2 loc1 loc2 anim inan "
-    "1per 2per 3per pres past futr indc impr actv pssv ADJS COMP PRTF PRTS GRND"
-).split()
+ORDER = [
+    *("INFN", "sing", "masc", "femn", "neut", "plur"),
+    *("nomn", "gent", "datv", "accs", "ablt", "loct", "voct", "gen1", "gen2", "acc2", "loc1", "loc2"),
+    *("anim", "inan", "1per", "2per", "3per", "pres", "past", "futr", "indc", "impr", "actv", "pssv"),
+    *("ADJS", "COMP", "PRTF", "PRTS", "GRND"),
+]
 
 
 def rank(inflection: str) -> tuple[int, list[int]]:

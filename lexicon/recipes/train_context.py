@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hypertok.corpus.stream import TOKEN, BREAK, FIRST_FORM, Vocabulary
+from hypertok.corpus.stream import BREAK, FIRST_FORM, TOKEN, Vocabulary
 from hypertok.lexicon.context import ContextModel, Weights
 from hypertok.lexicon.context_features import (
     PLACES,
