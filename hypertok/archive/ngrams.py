@@ -16,9 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
 
 #: Symbols are below 2**21 (shape and piece number), rows below 2**42.
-SYMBOL_BITS = 21
+_SYMBOL_BITS = 21
+#: Keys looked up at a time, to bound memory.
+_STEP = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,7 @@ class Level:
 
 
 def count_chain(
-    items: Int32,
-    symbols: Int32,
-    minimum: Sequence[int],
-    breaks: npt.NDArray[np.bool_] | None = None,
+    items: Int32, symbols: Int32, minimum: Sequence[int], breaks: Bool | None = None
 ) -> list[Level]:
     """Count the n-grams of a sequence.
 
@@ -47,51 +48,57 @@ def count_chain(
         minimum: per level, the least count that a row must have to be kept.
         breaks: places that no longer context may reach over (unknown pieces, ends of documents).
     """
-    levels = [_level(np.zeros(len(symbols), np.int64), symbols, minimum[0])[0]]
+    levels = [_level(_counted(symbols.astype(np.int64)), minimum[0])[0]]
     places = np.arange(1, len(symbols), dtype=np.int32)
-    parents = items[:-1].astype(np.int64)
+    keys = items[:-1].astype(np.int64)
     for order, least in enumerate(minimum[1:], 1):
-        level, keys, kept = _level(parents, symbols[places], least)
+        keys <<= _SYMBOL_BITS
+        keys |= symbols[places]
+        level, kept = _level(_counted(keys), least)
         levels.append(level)
         if order + 1 == len(minimum) or not len(level):
             break
-        rows, known = _find(kept, keys)
-        del keys
+        known = _find(kept, keys)
         if breaks is not None:
             known &= ~breaks[places]
-        known &= places + 1 < len(symbols)
+        known &= places < len(symbols) - 1
         places = places[known] + np.int32(1)
-        parents = rows[known]
+        keys = keys[known]
     return levels
 
 
-def _level(
-    parents: npt.NDArray[np.int64], symbols: Int32, least: int
-) -> tuple[Level, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    keys = (parents << SYMBOL_BITS) | symbols
+def _counted(keys: Int64) -> tuple[Int64, Int64]:
     ordered = np.sort(keys)
-    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
-    counts = np.diff(starts, append=len(ordered))
-    good = counts >= least
-    kept = ordered[starts[good]]
-    level = Level(
-        (kept >> SYMBOL_BITS).astype(np.int32),
-        (kept & ((1 << SYMBOL_BITS) - 1)).astype(np.int32),
-        counts[good].astype(np.int32),
-    )
-    return level, keys, kept
+    if not len(ordered):
+        return ordered, ordered
+    new = np.empty(len(ordered), np.bool_)
+    new[0] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    starts = np.flatnonzero(new)
+    distinct = ordered[starts]
+    counts = np.empty(len(starts), np.int64)
+    np.subtract(starts[1:], starts[:-1], out=counts[:-1])
+    counts[-1] = len(ordered) - starts[-1]
+    return distinct, counts
 
 
-def _find(
-    kept: npt.NDArray[np.int64], keys: npt.NDArray[np.int64], step: int = 1 << 20
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Row of each key among the kept ones, and whether it is there; in steps, to bound memory."""
-    rows = np.empty(len(keys), np.int64)
+def _level(counted: tuple[Int64, Int64], least: int) -> tuple[Level, Int64]:
+    distinct, counts = counted
+    if least > 1:
+        good = counts >= least
+        distinct, counts = distinct[good], counts[good]
+    parents = (distinct >> _SYMBOL_BITS).astype(np.int32)
+    symbols = (distinct & ((1 << _SYMBOL_BITS) - 1)).astype(np.int32)
+    return Level(parents, symbols, counts.astype(np.int32)), distinct
+
+
+def _find(kept: Int64, keys: Int64) -> Bool:
+    """Whether each key is among the kept ones; `keys` becomes their rows there."""
     known = np.empty(len(keys), np.bool_)
-    for start in range(0, len(keys), step):
-        part = keys[start : start + step]
-        place = np.searchsorted(kept, part)
-        place[place == len(kept)] = 0
-        rows[start : start + step] = place
-        known[start : start + step] = kept[place] == part
-    return rows, known
+    for start in range(0, len(keys), _STEP):
+        part = keys[start : start + _STEP]
+        rows = np.searchsorted(kept, part)
+        rows[rows == len(kept)] = 0
+        known[start : start + _STEP] = kept[rows] == part
+        part[:] = rows
+    return known

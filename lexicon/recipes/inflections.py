@@ -33,7 +33,7 @@ def main() -> None:
     rows = path.read_text(encoding="utf-8").splitlines()[1:] if path.exists() else []
     known = {row.split("\t")[1] for row in rows}
     tags = {str(tag) for tag in analyzer().dictionary.gramtab}
-    for inflection in sorted({inflection_of(tag) for tag in tags} - known, key=rank):
+    for inflection in sorted({inflection_of(tag) for tag in tags} - known, key=lambda key: (rank(key), key)):
         rows.append(f"{len(rows) + 1}\t{inflection}")
     path.write_text("id\tinflection\n" + "\n".join(rows) + "\n", encoding="utf-8")
     print(f"{path.name}: {len(rows)} inflections")
