@@ -166,9 +166,6 @@ def test_explain_a_symbol(vault_lexicon: Lexicon) -> None:
     assert found.form == "печень"
 
 
-@pytest.mark.xfail(
-    reason="lexicon.py looks a symbol up by its lemma and so finds other concepts", strict=True
-)
 def test_explain_any_symbol_speaks_of_its_own_concept(vault_lexicon: Lexicon) -> None:
     wrong = []
     for symbol, lemma, pos in vault_lexicon.concepts.select("symbol", "lemma", "pos").iter_rows():
@@ -319,7 +316,6 @@ def test_merge(build: Build) -> None:
     assert_decodes(lexicon)
 
 
-@pytest.mark.xfail(reason="assemble.py keeps old probabilities beside new ones", strict=True)
 def test_overrides_change_an_existing_lexicon(build: Build) -> None:
     texts = {"а.md": "Стекло разбилось. Печень и печёнка."}
     before = symbols_of(build(texts))

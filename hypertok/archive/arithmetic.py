@@ -9,6 +9,9 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
+
+_Doubles = npt.NDArray[np.float64]
 
 #: Probabilities are handed to the coder as integers over 2**16.
 ONE = 1 << 16
@@ -20,7 +23,7 @@ _LN2 = 0.6931471805599453
 _E_PER_STEP = 1.0039138893383475734  # e ** (1 / 256)
 
 
-def _logarithms(count: int) -> np.ndarray:
+def _logarithms(count: int) -> _Doubles:
     """Natural logarithms of 1 … count (index 0 holds that of 1): halve into [1, 2), then the atanh series."""
     value = np.arange(count + 1, dtype=np.float64)
     value[0] = 1.0
@@ -36,7 +39,7 @@ def _logarithms(count: int) -> np.ndarray:
     series = np.zeros(count + 1)
     for odd in range(35, 0, -2):
         series = series * square + 1.0 / odd
-    result: np.ndarray = exponent * _LN2 + 2.0 * ratio * series
+    result: _Doubles = exponent * _LN2 + 2.0 * ratio * series
     return result
 
 
@@ -67,7 +70,7 @@ _MOST = 250
 
 @cache
 def cell_tables() -> tuple[list[float], list[int], list[int], list[int]]:
-    """For a cell `zeros << 8 | ones`: its stretched estimate, its confidence slot (0–19), and its next states.
+    """For a cell `zeros << 8 | ones`: its logit, its confidence slot (0–19), and its next states.
 
     When one bit arrives, more than two counts of the other are halved: what came last weighs most.
     """

@@ -6,6 +6,7 @@ import constriction
 import numpy as np
 
 from hypertok.archive.arithmetic import ONE
+from hypertok.errors import ArtifactError
 
 _bernoulli = constriction.stream.model.Bernoulli
 _BIG_ENDIAN = np.dtype(">u4")
@@ -32,7 +33,8 @@ class BitWriter:
             probabilities = np.array(self._probabilities, dtype=np.float64) / ONE
             encoder.encode(np.array(self._bits, dtype=np.int32), _bernoulli(perfect=False), probabilities)
         words = encoder.get_compressed()
-        return words.astype(_BIG_ENDIAN).tobytes().rstrip(b"\0")
+        data: bytes = words.astype(_BIG_ENDIAN).tobytes()
+        return data.rstrip(b"\0")
 
 
 class BitReader:
@@ -41,8 +43,17 @@ class BitReader:
     def __init__(self, data: bytes) -> None:
         padded = data + bytes(-len(data) % 4)
         words = np.frombuffer(padded, dtype=_BIG_ENDIAN).astype(np.uint32)
+        # The surest decision still costs log2(1 + 1 / 65535) bits, so honest data holds no more than this many.
+        self._left = (len(data) + 16) * 8 * ONE
         self._decode = constriction.stream.queue.RangeDecoder(words).decode
 
     def code(self, bit: int, probability: int) -> int:
-        """The next bit; `bit` is ignored."""
+        """The next bit; `bit` is ignored.
+
+        Raises:
+            ArtifactError: more bits are asked for than the data can hold.
+        """
+        self._left -= 1
+        if self._left < 0:
+            raise ArtifactError("the archive's text does not end: it was not made by hypertok")
         return int(self._decode(_bernoulli(probability / ONE, perfect=False)))

@@ -18,20 +18,22 @@ from collections.abc import Iterable
 
 from hypertok.corpus.words import WORD_PATTERN
 
-#: A shape is `2 * capitals + space`: capitals 0 as is, 1 first letter, 2 all letters; space 1 when one stands before.
+#: A shape is `2 * capitals + space`: capitals 0 as is, 1 first letter, 2 all letters; space 1 when one stands
+#: before.
 SHAPES = 6
 _CAPITALISED = 2
 _UPPER = 4
 
 # A space belongs to the piece after it; only spaces that have none to belong to are pieces themselves.
 _PIECE = re.compile(
-    rf"( ?)({WORD_PATTERN}|[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]{{1,4}}|(?:\r?\n)+ *|([^\w\s])\3*|[^ ]| +(?= |$|\r|\n))",
+    rf"( ?)({WORD_PATTERN}|[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]{{1,4}}"
+    r"|(?:\r?\n)+ *|([^\w\s])\3*|[^ ]| +(?= |$|\r|\n))",
     re.DOTALL,
 )
 
 
 def surfaces(text: str) -> list[str]:
-    """The text cut into pieces as written, each with the space before it, if any; they concatenate to `text`."""
+    """The text cut into pieces as written, each with the space before it; joined they are `text`."""
     return [space + piece for space, piece, _ in _PIECE.findall(text)]
 
 

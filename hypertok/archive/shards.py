@@ -23,7 +23,7 @@ _HASH_BITS = 32
 
 @dataclass
 class Shard:
-    """Documents as arrays of numbers into `surfaces`, each with its content hash; `share` of 2**32 is kept."""
+    """Documents as numbers into `surfaces`, each with its content hash; hashes below `share` are kept."""
 
     surfaces: list[str] = field(default_factory=list)
     documents: list[tuple[int, npt.NDArray[np.int32]]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Pieces outside the vocabulary: spelled character by character, or named again by where they first occurred."""
+"""Pieces outside the vocabulary: spelled by characters, or named again by where they first occurred."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Speller:
         self._place: dict[str, int] = {}
 
     def code(self, coder: Coder, key: str, contexts: list[int]) -> tuple[str, int]:
-        """Code a key after `contexts`; returns it with its number of appearance. `key` is ignored when reading."""
+        """Code a key (ignored when reading) after `contexts`; returns it with its number of appearance."""
         place = self._place.get(key, -1)
         decide = self._predictor.decide
         if self._known and decide(coder, int(place >= 0), REPEAT, _REPEAT_NODE, 0.5, contexts[:3], ()):

@@ -6,6 +6,7 @@ archive share one adaptive state, so a later text profits from the earlier ones.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import cache
 from importlib import resources
 
@@ -20,9 +21,14 @@ _CLASS_NODE = 1 << 18
 _LEMMA_NODE = 1 << 19
 _VARIANT_NODE = 1 << 20
 _SPACE = 1 << PIECE_BITS
-_CLASS_LEVELS_AT = 7
+#: First slots of the chains "marked" and "classes" (which starts at its level 1) after those of "pieces".
+_MARKED_AT, _CLASSES_AT = 7, 9
 _HISTORY = 4
 _MASK = 0xFFFFFFFFFF
+
+
+#: What may come next by the chains "pieces" and "marked".
+_Pair = tuple[list[Range], list[Range]]
 
 
 class ArchiveModel:
@@ -33,7 +39,8 @@ class ArchiveModel:
         self.vocabulary = Vocabulary(statistics)
         chains = statistics.chains
         self.pieces = Chain(chains["pieces"], len(self.vocabulary.keys), 0)
-        self.classes = Chain(chains["classes"], len(statistics.class_names), _CLASS_LEVELS_AT)
+        self.marked = Chain(chains["marked"], len(self.vocabulary.keys), _MARKED_AT)
+        self.classes = Chain(chains["classes"], len(statistics.class_names), _CLASSES_AT)
 
 
 class TextCoder:
@@ -60,7 +67,7 @@ class TextCoder:
         Raises:
             ArtifactError: the code names a character that does not exist.
         """
-        found = []
+        found: list[str] = []
         while True:
             shape, piece, key = self._code(0, END, "")
             if piece == END:
@@ -73,13 +80,14 @@ class TextCoder:
         self._lemmas = [0] * 2
         self._classes = [0] * 3
         self._piece_rows = [0, END]
+        self._marked_rows = [0, END]
         self._class_rows = [0, 0]
 
     def _code(self, shape: int, piece: int, key: str) -> tuple[int, int, str]:
         """Code one piece, or find the next; returns its shape, number and key."""
         model = self._model
         vocabulary = model.vocabulary
-        by_piece = model.pieces.ranges(self._piece_rows)
+        by_piece = model.pieces.ranges(self._piece_rows), model.marked.ranges(self._marked_rows)
         by_class = model.classes.ranges(self._class_rows, 1)
         contexts, lemma_contexts = self._contexts()
         shape = self._shape(shape, contexts, by_piece, by_class)
@@ -90,11 +98,12 @@ class TextCoder:
             key, place = self._speller.code(self._coder, key, contexts)
             item = len(vocabulary.keys) + place
             lemma = -1 - place
-            self._piece_rows = [0, UNKNOWN]
+            self._piece_rows = self._marked_rows = [0, UNKNOWN]
         else:
             key = vocabulary.keys[piece]
             lemma = vocabulary.first_lemma[vocabulary.speech_of_class[class_]] + vocabulary.lemma_of[piece]
-            self._piece_rows = model.pieces.rows_after(piece, by_piece)
+            self._piece_rows = model.pieces.rows_after(piece, by_piece[0])
+            self._marked_rows = model.marked.rows_after(piece, by_piece[1])
         self._class_rows = model.classes.rows_after(class_, by_class, 1)
         self._pieces = [item, *self._pieces[: _HISTORY - 1]]
         self._lemmas = [lemma, self._lemmas[0]]
@@ -117,14 +126,15 @@ class TextCoder:
         return [_scatter(value) for value in mixed], [_scatter(value) for value in alike]
 
     def _shape(
-        self, wanted: int, contexts: list[int], by_piece: list[Range], by_class: list[Range]
+        self, wanted: int, contexts: list[int], by_piece: _Pair, by_class: list[Range]
     ) -> int:
+        whole, marked = by_piece
         start, stop = 0, SHAPES
         while stop - start > 1:
             # First whether the piece is capitalised, then how, then whether a space stands before it.
             cut = start + 2 if stop - start > 2 else start + 1
             middle = cut << PIECE_BITS
-            chains = ((by_piece, middle), (by_class, middle))
+            chains = ((whole, middle), (marked, middle), (by_class, middle))
             bit = int(wanted >= cut)
             if self._predictor.decide(self._coder, bit, SHAPE, cut, 0.3, contexts, chains):
                 start = cut
@@ -133,16 +143,18 @@ class TextCoder:
         return start
 
     def _class(
-        self, wanted: int, shape: int, contexts: list[int], by_piece: list[Range], by_class: list[Range]
+        self, wanted: int, shape: int, contexts: list[int], by_piece: _Pair, by_class: list[Range]
     ) -> int:
         cuts = self._model.vocabulary.classes
         firsts = self._model.vocabulary.first_of_class
         base = shape << PIECE_BITS
+        whole, marked = by_piece
         start, stop = 0, len(firsts) - 1
         while stop - start > 1:
             cut = cuts.cut(start, stop)
             share = cuts.share_above(start, cut, stop)
-            chains = ((by_piece, base + firsts[cut]), (by_class, base + cut))
+            middle = base + firsts[cut]
+            chains = ((whole, middle), (marked, middle), (by_class, base + cut))
             bit = int(wanted >= cut)
             if self._predictor.decide(self._coder, bit, CLASS, _CLASS_NODE + cut, share, contexts, chains):
                 start = cut
@@ -151,7 +163,7 @@ class TextCoder:
         return start
 
     def _piece(
-        self, wanted: int, class_: int, shape: int, contexts: list[int], by_piece: list[Range]
+        self, wanted: int, class_: int, shape: int, contexts: list[int], by_piece: _Pair
     ) -> int:
         vocabulary = self._model.vocabulary
         speech = vocabulary.speech_of_class[class_]
@@ -159,17 +171,18 @@ class TextCoder:
         lemma_of = vocabulary.lemma_of
         node = _LEMMA_NODE + vocabulary.first_lemma[speech]
         base = shape << PIECE_BITS
+        whole, marked = by_piece
         start, stop = vocabulary.first_of_class[class_], vocabulary.first_of_class[class_ + 1]
         first, last = 0, len(lemmas.sums) - 1
         decide = self._predictor.decide
         share_above = vocabulary.pieces.share_above
         while stop - start > 1 and last - first > 1:
             lemma = lemmas.cut(first, last)
-            cut = _first_at_least(lemma_of, lemma, start, stop)
+            cut = bisect_left(lemma_of, lemma, start, stop)
             if start < cut < stop:
                 share = share_above(start, cut, stop)
                 bit = int(wanted >= cut)
-                chains = ((by_piece, base + cut),)
+                chains = ((whole, base + cut), (marked, base + cut))
                 if decide(self._coder, bit, LEMMA, node + lemma, share, contexts, chains):
                     start, first = cut, lemma
                 else:
@@ -181,7 +194,7 @@ class TextCoder:
         while stop - start > 1:
             cut = (start + stop) // 2
             bit = int(wanted >= cut)
-            chains = ((by_piece, base + cut),)
+            chains = ((whole, base + cut), (marked, base + cut))
             if decide(self._coder, bit, VARIANT, _VARIANT_NODE + cut, 0.5, contexts, chains):
                 start = cut
             else:
@@ -195,15 +208,9 @@ def _scatter(value: int) -> int:
     return value >> 24
 
 
-def _first_at_least(values: list[int], wanted: int, start: int, stop: int) -> int:
-    from bisect import bisect_left
-
-    return bisect_left(values, wanted, start, stop)
-
-
 @cache
 def initial_weights() -> list[float]:
-    """Weights learned on held-out training notes (benchmarks/archive.py --weights); they only save learning."""
+    """Weights learned on held-out training notes (benchmarks/archive_weights.py); they only save learning."""
     weights = [0.2] * WEIGHTS
     text = resources.files("hypertok.archive").joinpath("weights.tsv").read_text(encoding="ascii")
     for line in text.splitlines():

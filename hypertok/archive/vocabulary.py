@@ -1,7 +1,7 @@
 """The numbered pieces and the binary tree through which a piece is coded.
 
-A piece is reached in three stages: its class (what kind of thing, for a word its part of speech and inflection),
-its lemma among those of its part of speech (its concept), and, rarely, which of several spellings. Pieces are
+A piece is reached in three stages: its class (what kind of thing, for a word its part of speech and
+inflection), its lemma among those of its part of speech (its concept), and, rarely, which of several spellings. Pieces are
 numbered in that order, so every node of the tree is a cut of an interval of numbers, and the counts of both
 sides after any context are found by bisection. Cuts halve the weight of their interval.
 """
@@ -9,13 +9,13 @@ sides after any context are found by bisection. Cuts halve the weight of their i
 from __future__ import annotations
 
 from bisect import bisect_left
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from hypertok.archive.statistics import Statistics
 
 
 class Cuts:
-    """Where to cut intervals of a sequence of weights; cuts are kept, for the same ones come again and again."""
+    """Where to cut intervals of a sequence of weights; cuts are kept, for the same ones come again."""
 
     def __init__(self, weights: list[int]) -> None:
         self.sums = list(accumulate(weights, initial=0))
@@ -65,7 +65,7 @@ class Vocabulary:
         self.class_of = [place[name] for name in statistics.classes]
         self.first_of_class = [bisect_left(self.class_of, c) for c in range(len(names) + 1)]
         starts = self.first_of_class
-        self.classes = Cuts([sum(statistics.counts[a:b]) for a, b in zip(starts, starts[1:], strict=False)])
+        self.classes = Cuts([sum(statistics.counts[a:b]) for a, b in pairwise(starts)])
         self._number_lemmas(statistics, names)
 
     def _number_lemmas(self, statistics: Statistics, names: list[str]) -> None:

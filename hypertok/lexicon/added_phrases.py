@@ -1,6 +1,6 @@
 """Multiword concepts that a person adds by hand: inflected by the dictionary alone, whatever the corpus has.
 
-The head is the first noun that can be nominative; adjectives before it agree with it, words after it stay.
+The head is the first word that can only be a noun in the nominative, or the last that can be one; adjectives before it agree with it, words after it stay.
 """
 
 from __future__ import annotations
@@ -60,14 +60,21 @@ def _forms(lemma: str, number: int) -> Iterable[tuple[int, str, str, int, bool]]
 
 def _head(words: list[str]) -> tuple[int, Any]:
     """Place and analysis of the head."""
-    for place, word in enumerate(words):
-        for parse in analyzer().parse(word):
-            if parse.tag.POS == "NOUN" and parse.tag.case == "nomn":
-                return place, parse
+    nouns = [_nominative(word, "NOUN") for word in words]
+    for place, noun in enumerate(nouns):
+        # «горький» is a surname too, but before another noun it is an adjective.
+        adjective = _nominative(words[place], "ADJF") and any(nouns[place + 1 :])
+        if noun and not adjective:
+            return place, noun
     raise InputError(
         f"overrides: the added concept {' '.join(words)!r} has no noun in the nominative to inflect; "
         "give its base form"
     )
+
+
+def _nominative(word: str, pos: str) -> Any:
+    parses = analyzer().parse(word)
+    return next((p for p in parses if pos == p.tag.POS and p.tag.case == "nomn"), None)
 
 
 def _agreeing(word: str, head: Any) -> str:

@@ -18,9 +18,10 @@ from hypertok.lexicon.concepts import CASES, KEY, read_concepts
 from hypertok.lexicon.context import ContextModel
 from hypertok.lexicon.context_guess import with_guesses
 from hypertok.lexicon.forms import COLUMNS, form_table, number_variants
+from hypertok.lexicon.grammemes import concept_pos
 from hypertok.lexicon.inflections import Inflections, shipped_inflections
 from hypertok.lexicon.lexicon import Lexicon
-from hypertok.lexicon.morphology import Analyses, analyse
+from hypertok.lexicon.morphology import Analyses, analyse, analyzer
 from hypertok.lexicon.overrides import Overrides
 from hypertok.lexicon.phrases import MAX_PHRASES, Phrases, find_phrases
 from hypertok.lexicon.symbols import assign_symbols
@@ -63,7 +64,13 @@ def assemble(
     analyses = with_guesses(analyse(forms, workers=workers, progress=lambda d, t: progress("analyse", d, t)))
     weights = _weights(counted, vocabulary, analyses, recipe, progress)
     readings = read_concepts(
-        vocabulary, analyses, weights, inflections, overrides=overrides, min_count=recipe.min_count
+        vocabulary,
+        analyses,
+        weights,
+        inflections,
+        overrides=overrides,
+        min_count=recipe.min_count,
+        base=old.concepts if old else None,
     )
     phrases = _phrases(counted, analyses, weights, recipe, overrides, progress)
     singles = readings.concepts.select(*KEY, "count", cases=pl.col("case").cast(pl.String))
@@ -76,8 +83,8 @@ def assemble(
         how="vertical_relaxed",
     )
     if old:
-        table = pl.concat([table, _forms_of_old(old, table)], how="vertical_relaxed")
-    table = number_variants(table)
+        table = pl.concat([table, _forms_of_old(old, table, overrides)], how="vertical_relaxed")
+    table = number_variants(table, concepts["lemma"])
     by_form = table.with_row_index("row").sort("form", "row")["row"]
     table = table.with_columns(by_form=by_form)
     return Tables(_with_base(concepts, table), table, _inflection_table(inflections))
@@ -164,24 +171,34 @@ def _number_concepts(
     kept: dict[tuple[str, str, str], str] = {}
     if old:
         had = old.concepts.select(*KEY, "symbol", old_cases="cases")
-        kept = {
-            key: symbol for *parts, symbol in had.select(*KEY, "symbol").iter_rows() for key in [tuple(parts)]
-        }
-        base = had.join(found, on=KEY, how="left", maintain_order="left").select(
-            *KEY, pl.col("count").fill_null(0), pl.coalesce("cases", "old_cases").alias("cases")
+        kept = {(lemma, pos, kind): s for lemma, pos, kind, s in had.select(*KEY, "symbol").iter_rows()}
+        # The usual case stays too: it decides what a symbol without a case mark says in older symbol text.
+        base = had.join(found.drop("cases"), on=KEY, how="left", maintain_order="left").select(
+            *KEY, pl.col("count").fill_null(0), cases="old_cases"
         )
         new = found.join(had, on=KEY, how="anti", maintain_order="left")
         found = pl.concat([base, new.head(max(0, recipe.max_concepts - base.height))])
     else:
         found = found.head(recipe.max_concepts)
     for (lemma, pos), symbol in overrides.add.items():
-        if not symbol:
-            continue
-        for kind in ("phrase",) if " " in lemma else ("word", "name", "abbreviation", "unknown"):
-            if not found.filter(lemma=lemma, pos=pos, kind=kind).is_empty():
-                _give(kept, (lemma, pos, kind), symbol)
-                break
+        kinds = set(found.filter(lemma=lemma, pos=pos)["kind"])
+        if not kinds:
+            raise InputError(
+                f"overrides: there is no concept {lemma!r} {pos} to add; pymorphy3 reads it as "
+                f"{_read_as(lemma)}: give one of these"
+            )
+        if symbol:
+            _give(kept, (lemma, pos, min(kinds, key=_KINDS.index)), symbol)
     return found.with_columns(assign_symbols(found, kept))
+
+
+#: Which of several concepts with one lemma and part of speech an override means.
+_KINDS = ("phrase", "word", "name", "abbreviation", "unknown")
+
+
+def _read_as(word: str) -> str:
+    readings = {(p.normal_form, concept_pos(str(p.tag))): None for p in analyzer().parse(word)}
+    return ", ".join(f"{lemma} {pos}" for lemma, pos in readings)
 
 
 def _give(kept: dict[tuple[str, str, str], str], key: tuple[str, str, str], symbol: str) -> None:
@@ -196,16 +213,29 @@ def _give(kept: dict[tuple[str, str, str], str], key: tuple[str, str, str], symb
     kept[key] = symbol
 
 
-def _forms_of_old(old: Lexicon, table: pl.DataFrame) -> pl.DataFrame:
-    """Forms of base concepts that the new corpus lacks, so that old symbol text stays readable."""
-    had = old.forms.select(*(name for name in COLUMNS if name != "variant")).with_columns(
+def _forms_of_old(old: Lexicon, table: pl.DataFrame, overrides: Overrides) -> pl.DataFrame:
+    """Forms of base concepts that the new corpus lacks, so that old symbol text stays readable.
+
+    A concept forbidden since keeps its symbol, so that nothing else gets it, and no forms.
+    """
+    forbidden = [
+        number
+        for number, key in enumerate(old.concepts.select("lemma", "pos").iter_rows())
+        if key in overrides.forbid
+    ]
+    had = old.forms.filter(~pl.col("concept").is_in(forbidden))
+    had = had.select(*(name for name in COLUMNS if name != "variant")).with_columns(
         attested=pl.lit(False), count=pl.lit(0.0)
     )
     missing = had.join(table.select("form", "concept").unique(), on=["form", "concept"], how="anti")
-    taken = table.filter(pl.col("main")).select("form").with_columns(taken=True)
+    taken = table.select("form", "main").group_by("form").agg(taken=pl.col("main").any())
+    # A form that the new corpus reads otherwise keeps its old reading without weight.
     return (
         missing.join(taken, on="form", how="left", maintain_order="left")
-        .with_columns(main=pl.col("main") & pl.col("taken").is_null())
+        .with_columns(
+            main=pl.col("main") & ~pl.col("taken").fill_null(False),
+            probability=pl.when(pl.col("taken").is_null()).then("probability").otherwise(0.0),
+        )
         .select(table.columns)
     )
 

@@ -14,11 +14,11 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 import hypertok
-from hypertok.artifact import Manifest, seal, sha256_of, writing
+from hypertok.artifact import Manifest, recover, seal, sha256_of, writing
 from hypertok.corpus.counting import CountedCorpus, count_corpus
 from hypertok.data import data_file
 from hypertok.lexicon.assemble import Tables, assemble
-from hypertok.lexicon.lexicon import KIND, SCHEMA_VERSION, Lexicon
+from hypertok.lexicon.lexicon import KIND, SCHEMA_VERSION, Lexicon, lexicon_manifest
 from hypertok.lexicon.overrides import read_overrides
 
 Step = Literal["count", "analyse", "context", "phrases", "write"]
@@ -75,6 +75,7 @@ def build_lexicon(
         ArtifactError: `output` is something else, or `base` is damaged.
     """
     recipe = recipe or Recipe()
+    output = output.resolve()
     own = read_overrides(data_file("overrides.tsv"))
     theirs = read_overrides(overrides) if overrides else None
     old = _base(output, base)
@@ -110,9 +111,10 @@ def build_lexicon(
 
 
 def _base(output: Path, base: Path | None) -> Lexicon | None:
-    if base:
-        return Lexicon.load(base)
-    return Lexicon.load(output) if output.exists() else None
+    recover(output)
+    if base and output.exists():
+        lexicon_manifest(output)  # whatever else stands there must not be replaced
+    return Lexicon.load(base or output) if base or output.exists() else None
 
 
 def _same(old: Manifest, parents: dict[str, str], recipe: Recipe) -> bool:

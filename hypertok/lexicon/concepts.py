@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from hypertok.codec.marks import EACH
-from hypertok.lexicon.grammemes import OTHER_POS, concept_pos, inflection_of, kind_of
+from hypertok.lexicon.grammemes import concept_pos, inflection_of, kind_of
 from hypertok.lexicon.inflections import Inflections
 from hypertok.lexicon.morphology import Analyses
 from hypertok.lexicon.overrides import Overrides
@@ -52,6 +52,7 @@ def read_concepts(
     *,
     overrides: Overrides,
     min_count: int = 1,
+    base: pl.DataFrame | None = None,
 ) -> Readings:
     """Group weighted analyses into concepts and choose the dominant concept of every form.
 
@@ -60,8 +61,9 @@ def read_concepts(
         weights: (A,) expected count of each analysis in the corpus.
         overrides: added concepts are kept whatever their count; forbidden and merged ones are gone.
         min_count: concepts with a smaller expected count are left out.
+        base: concepts of the base lexicon: a word outside the dictionary keeps the kind it has there.
     """
-    rows = _rows(vocabulary, analyses, weights, inflections, overrides)
+    rows = _rows(vocabulary, analyses, weights, inflections, overrides, base)
     choice = _dominant(rows)
     concepts = _kept(rows, choice, overrides, min_count)
     rows = rows.join(concepts, on=KEY, how="semi", maintain_order="left")
@@ -75,6 +77,7 @@ def _rows(
     weights: npt.NDArray[np.float64],
     inflections: Inflections,
     overrides: Overrides,
+    base: pl.DataFrame | None,
 ) -> pl.DataFrame:
     """One row per form, concept and inflection."""
     tags = pl.DataFrame(
@@ -112,11 +115,11 @@ def _rows(
     numbered = forms.with_row_index("number").cast({"number": pl.Int64})
     rows = rows.join(numbered, on="number", how="left", maintain_order="left")
     rows = rows.filter((pl.col("kind") != "unknown") | ~pl.col("form").str.contains(_WITH_PARTICLE))
-    abbreviation = (pl.col("kind") == "unknown") & pl.col("capitals")
-    rows = rows.with_columns(
-        kind=pl.when(abbreviation).then(pl.lit("abbreviation")).otherwise("kind"),
-        lemma=pl.when(abbreviation & (pl.col("pos") == OTHER_POS)).then("form").otherwise("lemma"),
-    )
+    had = _kinds_of(base)
+    rows = rows.join(had, on=["lemma", "pos"], how="left", maintain_order="left")
+    by_case = pl.when("capitals").then(pl.lit("abbreviation")).otherwise(pl.lit("unknown"))
+    outside = pl.col("kind") == "unknown"
+    rows = rows.with_columns(kind=pl.when(outside).then(pl.coalesce("had", by_case)).otherwise("kind"))
     uses = pl.col("weight").sum().over("form")
     rows = overrides.apply(rows.with_columns(uses=uses))
     # What a forbidden reading loses goes to the other readings of the form.
@@ -131,6 +134,19 @@ def share_of(column: str) -> pl.Expr:
     """Each reading's share of `column` (weights) within its form; of the prior where all are 0."""
     total, prior = pl.col(column).sum().over("form"), pl.col("prior").cast(pl.Float64)
     return pl.when(total > 0).then(pl.col(column) / total).otherwise(prior / prior.sum().over("form"))
+
+
+def _kinds_of(base: pl.DataFrame | None) -> pl.DataFrame:
+    """Lemma, part of speech and kind (`had`) of the base's words outside the dictionary.
+
+    Case decides between the two kinds, and more text may show another case; the concept stays the same one.
+    """
+    if base is None:
+        return pl.DataFrame(schema={"lemma": pl.String, "pos": pl.String, "had": pl.String})
+    outside = base.filter(pl.col("kind").is_in(["unknown", "abbreviation"]))
+    return outside.unique(["lemma", "pos"], keep="first", maintain_order=True).select(
+        "lemma", "pos", had="kind"
+    )
 
 
 def _dominant(rows: pl.DataFrame) -> pl.DataFrame:

@@ -37,6 +37,7 @@ POS = {
 OTHER_POS = "X"
 
 _UNNAMED_POS = {"NOUN", "ADJF", "VERB", "NUMR", "ADVB", "NPRO", "PRED", "PREP", "CONJ", "PRCL", "INTJ"}
+_GENDERED = {"Patr", "Surn"}
 _NAMES = {"Name", "Surn", "Patr", "Geox", "Orgn", "Trad"}
 #: Grammemes of the constant part of a tag that still tell forms of one paradigm apart.
 _INFLECTING_CONSTANTS = {
@@ -83,6 +84,9 @@ def inflection_of(tag: str) -> str:
     pos, *constants = constant.split(",")
     kept = _INFLECTING_CONSTANTS.get(pos, set()) | _ALWAYS_INFLECTING
     grammemes = [g for g in constants if g in kept]
+    # Men's and women's patronymics and surnames share one paradigm: «Иванович», «Ивановна».
+    if "femn" in constants and not _GENDERED.isdisjoint(constants):
+        grammemes.append("femn")
     grammemes += [g for g in variable.split(",") if g and g not in _NOTES]
     named = [] if pos in _UNNAMED_POS else [pos]
     return " ".join([*named, ",".join(grammemes)]).strip()

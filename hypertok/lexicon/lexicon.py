@@ -151,7 +151,8 @@ class Lexicon:
         Raises:
             InputError: the lexicon does not know the word.
         """
-        form, rows = self._find(word.strip())
+        number = self.book.concept_of_symbol(word.strip())
+        form, rows = self._find(word.strip()) if number is None else self._base_form(number)
         table = self._forms[rows].sort("probability", "main", descending=True)
         readings = tuple(
             Reading(
@@ -169,6 +170,8 @@ class Lexicon:
             for row in self._forms[own.start : own.stop].iter_rows(named=True)
         )
         code = self.encode(apply_case(form, self.book.cases_of(main.concept.id)))
+        if number is not None:
+            code = main.concept.symbol
         return Explanation(form, code, self._spell(code), readings, forms)
 
     def to_json(self) -> str:
@@ -205,9 +208,14 @@ class Lexicon:
         key = pl.when(pl.col("key") == "").then(pl.format("{} {}", "role", "id")).otherwise("key")
         return pl.read_parquet(self.folder / "inflections.parquet").select("mark", key)
 
+    def _base_form(self, concept: int) -> tuple[str, list[int]]:
+        """A concept's lemma (or, where it has none, its first form) and that form's rows in this concept."""
+        own, lemma = self.book.rows_of_concept(concept), self.concepts["lemma"][concept]
+        rows = [row for row in own if self.book.forms[row] == lemma] or [own.start]
+        return self.book.forms[rows[0]], rows
+
     def _find(self, word: str) -> tuple[str, list[int]]:
-        concept = self.book.concept_of_symbol(word)
-        form = " ".join(map(form_of, word.split())) if concept is None else self.concepts["lemma"][concept]
+        form = " ".join(map(form_of, word.split()))
         spellings = [form, *(form[:i] + "ё" + form[i + 1 :] for i, c in enumerate(form) if c == "е")]
         for spelling in spellings:
             rows = self.book.rows_of(spelling)

@@ -35,6 +35,7 @@ def usable(char: str) -> bool:
         unicodedata.category(char) in {"Lo", "So", "Sm", "Sc"}
         and unicodedata.bidirectional(char) not in {"R", "AL", "AN"}
         and char not in COMPOSING
+        and not unicodedata.name(char, "").startswith(("CYRILLIC LETTER", "LATIN LETTER", "LATIN EPIGRAPHIC"))
         and not any(first <= ord(char) <= last for first, last in NOT_SYMBOLS)
         and all(unicodedata.normalize(form, char) == char for form in forms)
     )

@@ -1,0 +1,157 @@
+"""Archives as files: pack files and folders, unpack without ever writing outside the target folder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from hypertok.archive.container import Member, Packer
+from hypertok.errors import ArtifactError, InputError
+
+#: Names that Windows reserves for devices, with any extension.
+_DEVICES = frozenset(
+    ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789")]
+)
+
+
+def read_members(paths: Sequence[Path]) -> list[Member]:
+    """Files by their names, folders with everything below them, in a stable order.
+
+    Raises:
+        InputError: a path is missing, is a link or no regular file, or two members share a path.
+    """
+    members = [member for path in paths for member in _read(path)]
+    seen: set[str] = set()
+    for member in members:
+        check_path(member.path, InputError)
+        if member.path in seen:
+            raise InputError(f"{member.path} is there twice: pack the folder that holds both instead")
+        seen.add(member.path)
+    return members
+
+
+def _read(path: Path) -> Iterable[Member]:
+    if path.is_symlink():
+        raise InputError(f"{path} is a symbolic link: name the file it points to")
+    if path.is_file():
+        yield Member(path.name or path.resolve().name, path.read_bytes())
+    elif path.is_dir():
+        top = path.resolve().name
+        for folder, folders, names in os.walk(path):
+            folders.sort()
+            here = Path(folder)
+            for name in [*folders, *names]:
+                if (here / name).is_symlink():
+                    raise InputError(f"{here / name} is a symbolic link: leave it out")
+            for name in sorted(names):
+                file = here / name
+                if not file.is_file():
+                    raise InputError(f"{file} is no regular file: leave it out")
+                yield Member("/".join((top, *file.relative_to(path).parts)), file.read_bytes())
+    else:
+        raise InputError(f"{path} does not exist, or is neither a file nor a folder")
+
+
+def check_path(path: str, error: type[InputError | ArtifactError] = ArtifactError) -> PurePosixPath:
+    """A member's path, if it is safe below any folder on any system.
+
+    Raises:
+        ArtifactError: (or `error`) absolute, with a drive, a backslash, «..», an empty or reserved part.
+    """
+    reason = _unsafe(path)
+    if reason:
+        raise error(f"unsafe member path {path!r}: {reason}; nothing was written")
+    return PurePosixPath(path)
+
+
+def _unsafe(path: str) -> str | None:
+    if not path:
+        return "it is empty"
+    if path.startswith("/"):
+        return "it is absolute"
+    if "\\" in path:
+        return "it has a backslash"
+    for part in path.split("/"):
+        if part in ("", ".", ".."):
+            return f"it has the part {part!r}"
+        if ":" in part or PureWindowsPath(part).drive:
+            return "it has a colon, which names a drive or stream on Windows"
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in part):
+            return "it has a control character"
+        if part.endswith((".", " ")) or part.split(".")[0].lower() in _DEVICES:
+            return f"{part!r} is not a file name on Windows"
+    return None
+
+
+def pack_files(paths: Sequence[Path], output: Path, packer: Packer, *, force: bool = False) -> int:
+    """Pack files and folders into the archive `output`; returns its size in bytes.
+
+    Raises:
+        InputError: see `read_members`; or `output` exists and `force` is not given.
+    """
+    if output.exists() and not force:
+        raise InputError(f"{output} exists: name another file, or give --force to replace it")
+    data = packer.pack(read_members(paths))
+    _write(output, data)
+    return len(data)
+
+
+def unpack_files(archive: Path, target: Path, packer: Packer, *, force: bool = False) -> list[Path]:
+    """Unpack an archive below the folder `target`; returns the files written.
+
+    Every path is checked before the first byte is written, so a refused archive leaves nothing behind.
+
+    Raises:
+        ArtifactError: the archive cannot be used, or a member's path is unsafe.
+        InputError: a file exists already and `force` is not given, or the way to it leads through a link.
+    """
+    members = packer.unpack(archive.read_bytes())
+    if len(members) == 1 and not members[0].path:
+        members = [Member(archive.stem, members[0].content)]
+    places = [target.joinpath(*check_path(member.path).parts) for member in members]
+    # Compared as a case-insensitive, normalising file system would: two members must never be one file.
+    folded = [unicodedata.normalize("NFC", member.path).casefold() for member in members]
+    if len(set(folded)) < len(folded):
+        raise ArtifactError("two members of the archive have the same path; nothing was written")
+    for place in places:
+        _check_place(place, target, force)
+    for place, member in zip(places, members, strict=True):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        # Looked at again, for the folders made meanwhile may be someone else's links.
+        _check_place(place, target, force)
+        _write(place, member.content)
+    return places
+
+
+def _check_place(place: Path, target: Path, force: bool) -> None:
+    for above in place.parents:
+        if above == target:
+            break
+        if above.is_symlink():
+            raise InputError(f"{above} is a symbolic link: unpack into another folder")
+        if above.exists() and not above.is_dir():
+            raise InputError(f"{above} is a file where the archive has a folder: unpack into another folder")
+    if place.is_symlink():
+        raise InputError(f"{place} is a symbolic link: unpack into another folder")
+    if place.is_dir():
+        raise InputError(f"{place} is a folder where the archive has a file: unpack into another folder")
+    if place.exists() and not force:
+        raise InputError(f"{place} exists: unpack into another folder, or give --force to replace it")
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write beside the target and rename, so that a file is there whole or not at all."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
