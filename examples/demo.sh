@@ -29,6 +29,6 @@ say hypertok decode $OUT/notes.lexicon note.sym
 cmp "$OUT/note.md" "$NOTE" && echo "decoded text is byte-identical to the note"
 say hypertok pack $OUT/notes.lexicon "\"$NOTE\"" -o note.ht
 "$BIN/hypertok" pack "$OUT/notes.lexicon" "$NOTE" -o "$OUT/note.ht"
-say hypertok unpack note.ht
-"$BIN/hypertok" unpack "$OUT/note.ht" --lexicon "$OUT/notes.lexicon" -o "$OUT/unpacked"
+say hypertok unpack $OUT/note.ht -o $OUT/unpacked
+"$BIN/hypertok" unpack "$OUT/note.ht" -o "$OUT/unpacked"
 cmp "$OUT/unpacked/Цикл Кребса.md" "$NOTE" && echo "unpacked note is byte-identical to the note"

@@ -61,11 +61,11 @@ def _two_processors() -> Iterator[None]:
 
 
 class Killer(threading.Thread):
-    """Sends SIGKILL to the first worker of our own Ray that is seen counting a shard."""
+    """Sends SIGKILL to the first worker of our own Ray that is seen in the middle of a shard."""
 
-    def __init__(self, work: Path) -> None:
+    def __init__(self, corpus: Path, work: Path) -> None:
         super().__init__(daemon=True)
-        self.work = work
+        self.corpus, self.work = corpus, work
         self.killed: int | None = None
 
     def run(self) -> None:
@@ -74,7 +74,7 @@ class Killer(threading.Thread):
             if not any(self.work.glob("[0-9]*")):  # let the first shards be finished
                 continue
             for pid in descendants(os.getpid()):
-                if title(pid).startswith("ray::_apply"):
+                if reads(pid, self.corpus):
                     os.kill(pid, signal.SIGKILL)
                     self.killed = pid
                     return
@@ -94,11 +94,14 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def title(pid: int) -> str:
+def reads(pid: int, corpus: Path) -> bool:
+    """Whether a process is a Ray worker that has a file of the corpus open."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:
-        return ""
+        if not Path(f"/proc/{pid}/cmdline").read_text().startswith("ray::"):
+            return False
+        return any(Path(os.readlink(fd)).is_relative_to(corpus) for fd in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:  # ended, or closed the file, meanwhile
+        return False
 
 
 def everything(counted: CountedCorpus) -> tuple[object, ...]:
@@ -108,7 +111,7 @@ def everything(counted: CountedCorpus) -> tuple[object, ...]:
 
 def test_a_killed_worker_changes_nothing(corpus: Path, tmp_path: Path) -> None:
     local = everything(count_corpus(corpus, tmp_path / "local", workers=2))
-    killer = Killer(tmp_path / "ray")
+    killer = Killer(corpus, tmp_path / "ray")
     killer.start()
     counted = count_corpus(corpus, tmp_path / "ray", engine="ray", workers=3)
     assert killer.killed, "no worker was killed, so nothing was proved"

@@ -43,7 +43,7 @@ class BitReader:
     def __init__(self, data: bytes) -> None:
         padded = data + bytes(-len(data) % 4)
         words = np.frombuffer(padded, dtype=_BIG_ENDIAN).astype(np.uint32)
-        # The surest decision still costs log2(1 + 1 / 65535) bits, so honest data holds no more than this many.
+        # The surest decision still costs log2(1 + 1 / 65535) bits, so honest data holds no more than these.
         self._left = (len(data) + 16) * 8 * ONE
         self._decode = constriction.stream.queue.RangeDecoder(words).decode
 

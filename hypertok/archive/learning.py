@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from hypertok.archive.ngrams import Int32, Level, count_chain
 from hypertok.archive.pieces import shape_and_key
@@ -33,6 +33,9 @@ _USUAL = (
     + "".join(map(chr, range(0x410, 0x450)))
     + "Ёё\u00a0«»—–…№“”„•→×°"
 )
+#: Documents with a smaller share of words among their pieces count as marked up: 90 % of technical notes do
+#: (by length), 12 % of verse, 2 % of prose and none of drama. Their chain saves 3 % on notes.
+_MARKED_SHARE = 0.6
 _WORD, _NEWLINE, _LATIN, _LETTER, _DIGITS, _MARK = "word", "newline", "latin", "letter", "digits", "mark"
 
 
@@ -50,9 +53,17 @@ class Settings(BaseModel):
     piece_limit: int = PIECE_LIMIT
     least_count: int = 3
     pieces: tuple[int, ...] = (1, 1, 2, 2, 2, 3, 3)
-    marked: tuple[int, ...] = (1, 1, 2)
+    marked: tuple[int, ...] = (1, 1, 2, 2)
     classes: tuple[int, ...] = (1, 1, 2, 3, 4)
     characters: tuple[int, ...] = (1, 1, 2, 3, 4)
+
+    @field_validator("pieces", "marked", "classes", "characters")
+    @classmethod
+    def _nested(cls, minimum: tuple[int, ...]) -> tuple[int, ...]:
+        # Every n-gram kept must have its shorter ones kept too: the predictor relies on it.
+        if not minimum or minimum[0] < 1 or list(minimum) != sorted(minimum):
+            raise ValueError("least counts must be at least 1 and must not fall with the length")
+        return minimum
 
 
 def empty_statistics() -> Statistics:
@@ -66,20 +77,18 @@ def build_statistics(texts: Iterable[str], analyse: Analyse, settings: Settings 
     return statistics_of([count_shard(texts, limit=settings.piece_limit)], analyse, settings)
 
 
-def statistics_of(
-    shards: Iterable[Shard], analyse: Analyse, settings: Settings | None = None
-) -> Statistics:
+def statistics_of(shards: Iterable[Shard], analyse: Analyse, settings: Settings | None = None) -> Statistics:
     """Statistics of a corpus counted in shards; the same for any division into shards."""
     settings = settings or Settings()
     corpus = merge_shards(shards, limit=settings.piece_limit)
-    surfaces = _Surfaces(corpus.surfaces)
-    keys = surfaces.keys
     # Every document has END before it, and END follows the last.
     lengths = np.array([len(sequence) + 1 for _, sequence in corpus.documents], np.int64)
     ends = np.concatenate([[0], np.cumsum(lengths)])
     gap = np.full(1, len(corpus.surfaces), np.int32)
     sequence = np.concatenate([p for _, document in corpus.documents for p in (gap, document)] + [gap])
     corpus.documents.clear()
+    surfaces, sequence = _used(corpus.surfaces, sequence)
+    keys = surfaces.keys
 
     key_at = surfaces.key[sequence]
     totals = np.bincount(key_at, minlength=len(keys) + 1)[: len(keys)]
@@ -141,6 +150,13 @@ class _Surfaces:
         self.keys = list(number)
 
 
+def _used(surfaces: list[str], sequence: Int32) -> tuple[_Surfaces, Int32]:
+    """The surfaces that occur in the documents kept, and the sequence in their numbers."""
+    used = np.bincount(sequence, minlength=len(surfaces) + 1)[:-1] > 0
+    renumber = np.cumsum(np.append(used, True), dtype=np.int32) - np.int32(1)
+    return _Surfaces([surfaces[i] for i in np.flatnonzero(used)]), renumber[sequence]
+
+
 @dataclass(frozen=True)
 class _Numbered:
     places: npt.NDArray[np.int64]
@@ -173,19 +189,10 @@ def _class_numbers(classes: list[str]) -> Int32:
 
 
 def _marked(surfaces: _Surfaces, sequence: Int32, ends: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Documents with few words among their pieces, by 2-means over the share of words."""
+    """Documents in which words are few among the pieces."""
     is_word = np.array([kind_of(key) == _WORD for key in surfaces.keys] + [False], np.bool_)
     words = np.concatenate([[0], np.cumsum(is_word[surfaces.key[sequence]], dtype=np.int64)])
-    lengths = np.diff(ends)
-    share = (words[ends[1:]] - words[ends[:-1]]) / np.maximum(lengths, 1)
-    border = 0.5
-    for _ in range(20):
-        low = share < border
-        if low.all() or not low.any():
-            return np.zeros(len(share), np.bool_)
-        centres = [np.average(share[side], weights=lengths[side]) for side in (low, ~low)]
-        border = float(sum(centres) / 2)
-    marked: npt.NDArray[np.bool_] = share < border
+    marked: npt.NDArray[np.bool_] = words[ends[1:]] - words[ends[:-1]] < _MARKED_SHARE * np.diff(ends)
     return marked
 
 

@@ -40,7 +40,7 @@ class Level:
 def count_chain(
     items: Int32, symbols: Int32, minimum: Sequence[int], breaks: Bool | None = None
 ) -> list[Level]:
-    """Count the n-grams of a sequence.
+    """Count the n-grams of a sequence; levels stop where no row is left.
 
     Args:
         items: what stands at each place, as a context of length one.
@@ -55,8 +55,10 @@ def count_chain(
         keys <<= _SYMBOL_BITS
         keys |= symbols[places]
         level, kept = _level(_counted(keys), least)
+        if not len(level):
+            break
         levels.append(level)
-        if order + 1 == len(minimum) or not len(level):
+        if order + 1 == len(minimum):
             break
         known = _find(kept, keys)
         if breaks is not None:

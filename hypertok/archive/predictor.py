@@ -1,8 +1,8 @@
 """Mixes what static counts and the text so far say about one binary decision.
 
 Each source gives a probability; their logits are added with weights, and the weights follow the text
-(logistic mixing). A source's weight depends on the phase of the decision, on how often its context was seen and on
-whether it was ever followed by anything else, so the mixer learns which evidence to trust.
+(logistic mixing). A source's weight depends on the phase of the decision, on how often its context was seen
+and on whether it was ever followed by anything else, so the mixer learns which evidence to trust.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from hypertok.archive.ngrams import Level
 
 #: Phases of coding: shape, class, lemma, variant, spelled character, repeated spelled piece.
 SHAPE, CLASS, LEMMA, VARIANT, SPELLING, REPEAT = range(6)
-#: Weights per phase: 14 chain levels of 40 slots, then 7 adaptive contexts of 20.
-_LEVELS = 14
+#: Weights per phase: 15 chain levels of 40 slots, then 7 adaptive contexts of 20.
+_LEVELS = 15
 _LEVEL_SLOTS = 40
 _CELL_SLOTS = 20
 _CELLS_AT = _LEVELS * _LEVEL_SLOTS
@@ -36,7 +36,7 @@ WEIGHTS = 6 * PHASE_WEIGHTS
 #: Prior strength of the shorter context, per distinct symbol seen; 0.5 and 1.0 measured 0.1 % worse.
 _PRIOR = 0.7
 #: Learning rate of the weights; 0.005 and 0.02 measured 0.3 % and 0.1 % worse.
-_RATE = 0.01
+RATE = 0.01
 #: Each chain feeds the mixer only its longest contexts, into which the shorter ones have gone as priors;
 #: feeding all of them measured no better and a third slower, one 0.3 % worse.
 _FED = 2
@@ -56,7 +56,7 @@ class Coder(Protocol):
 
 
 class Chain:
-    """A chain of levels laid out for look-up; `slots` is its first number among the 14 chain levels."""
+    """A chain of levels laid out for look-up; `slots` is its first number among the 15 chain levels."""
 
     def __init__(self, levels: list[Level], items: int, slots: int) -> None:
         self._levels: list[tuple[Any, ...]] = []
@@ -167,7 +167,7 @@ class Predictor:
             total = -CLAMP
         probability = self._squash[int((total + 12.0) * STEPS)]
         bit = coder.code(bit, probability)
-        step = (bit - probability / ONE) * _RATE
+        step = (bit - probability / ONE) * RATE
         for which, logit in evidence:
             weights[which] += step * logit
         after = self._after_one if bit else self._after_zero

@@ -98,5 +98,3 @@ def _code_point(coder: Coder, character: str) -> str:
     if found > 0x10FFFF or 0xD800 <= found <= 0xDFFF:
         raise ArtifactError("the archive's text is damaged: it names a character that does not exist")
     return chr(found)
-
-

@@ -16,13 +16,15 @@ from hypertok.archive.speller import Speller
 from hypertok.archive.statistics import END, PIECE_BITS, UNKNOWN, Statistics
 from hypertok.archive.vocabulary import Vocabulary
 
+#: Weight of evidence that the learned weights do not know.
+FIRST_WEIGHT = 0.2
 #: Node numbers: shapes as they are, then classes, lemmas, variants.
 _CLASS_NODE = 1 << 18
 _LEMMA_NODE = 1 << 19
 _VARIANT_NODE = 1 << 20
 _SPACE = 1 << PIECE_BITS
 #: First slots of the chains "marked" and "classes" (which starts at its level 1) after those of "pieces".
-_MARKED_AT, _CLASSES_AT = 7, 9
+_MARKED_AT, _CLASSES_AT = 7, 10
 _HISTORY = 4
 _MASK = 0xFFFFFFFFFF
 
@@ -46,12 +48,18 @@ class ArchiveModel:
 class TextCoder:
     """Codes the texts of one archive, in order."""
 
-    def __init__(self, model: ArchiveModel, coder: Coder) -> None:
+    def __init__(self, model: ArchiveModel, coder: Coder, weights: list[float] | None = None) -> None:
+        """`weights` replaces the shipped first weights, for learning them."""
         self._model = model
         self._coder = coder
-        self._predictor = Predictor(initial_weights())
+        self._predictor = Predictor(weights or first_weights())
         self._speller = Speller(model.statistics, self._predictor)
         self._start_text()
+
+    @property
+    def weights(self) -> list[float]:
+        """The mixer's weights as they are now."""
+        return self._predictor.weights
 
     def write(self, text: str) -> None:
         """Code one text. The coder must be a writer."""
@@ -125,9 +133,7 @@ class TextCoder:
         alike = [value * 8 + tag for tag, value in enumerate((0, lemma + 1, lemmas, three, before + 1, four))]
         return [_scatter(value) for value in mixed], [_scatter(value) for value in alike]
 
-    def _shape(
-        self, wanted: int, contexts: list[int], by_piece: _Pair, by_class: list[Range]
-    ) -> int:
+    def _shape(self, wanted: int, contexts: list[int], by_piece: _Pair, by_class: list[Range]) -> int:
         whole, marked = by_piece
         start, stop = 0, SHAPES
         while stop - start > 1:
@@ -162,9 +168,7 @@ class TextCoder:
                 stop = cut
         return start
 
-    def _piece(
-        self, wanted: int, class_: int, shape: int, contexts: list[int], by_piece: _Pair
-    ) -> int:
+    def _piece(self, wanted: int, class_: int, shape: int, contexts: list[int], by_piece: _Pair) -> int:
         vocabulary = self._model.vocabulary
         speech = vocabulary.speech_of_class[class_]
         lemmas = vocabulary.lemmas[speech]
@@ -209,9 +213,9 @@ def _scatter(value: int) -> int:
 
 
 @cache
-def initial_weights() -> list[float]:
+def first_weights() -> list[float]:
     """Weights learned on held-out training notes (benchmarks/archive_weights.py); they only save learning."""
-    weights = [0.2] * WEIGHTS
+    weights = [FIRST_WEIGHT] * WEIGHTS
     text = resources.files("hypertok.archive").joinpath("weights.tsv").read_text(encoding="ascii")
     for line in text.splitlines():
         if line and not line.startswith("#"):

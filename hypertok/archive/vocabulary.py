@@ -1,9 +1,9 @@
 """The numbered pieces and the binary tree through which a piece is coded.
 
 A piece is reached in three stages: its class (what kind of thing, for a word its part of speech and
-inflection), its lemma among those of its part of speech (its concept), and, rarely, which of several spellings. Pieces are
-numbered in that order, so every node of the tree is a cut of an interval of numbers, and the counts of both
-sides after any context are found by bisection. Cuts halve the weight of their interval.
+inflection), its lemma among those of its part of speech (its concept), and, rarely, which of several
+spellings. Pieces are numbered in that order, so every node of the tree cuts an interval of numbers, and
+the counts of its two sides after any context are found by bisection. Cuts halve the weight of their interval.
 """
 
 from __future__ import annotations

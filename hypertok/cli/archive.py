@@ -1,9 +1,68 @@
 """`hypertok pack` and `hypertok unpack`."""
 
+from __future__ import annotations
 
-def pack() -> None:
-    """Pack."""
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from hypertok.cli.codec import LexiconArgument
+from hypertok.cli.console import err
+
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 
 
-def unpack() -> None:
-    """Unpack."""
+def pack(
+    lexicon: LexiconArgument,
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders to pack.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Archive [default: FIRST_PATH.ht].")] = None,
+    self_contained: Annotated[
+        bool,
+        typer.Option(help="Pack without the lexicon's knowledge: larger, but unpacks without the lexicon."),
+    ] = False,
+    force: ForceOption = False,
+) -> None:
+    """Pack texts into a small archive with what the lexicon knows of your language and notes.
+
+    Any file can be packed; UTF-8 text becomes small. To unpack you need the same lexicon, so keep it.
+
+      hypertok pack notes.lexicon note.md -o note.ht
+      hypertok pack notes.lexicon notes/ -o notes.ht
+    """
+    from hypertok.archive import pack_files, self_contained_packer
+    from hypertok.lexicon.lexicon import packer_of
+
+    target = output or paths[0].with_name(f"{paths[0].resolve().name}.ht")
+    packer = self_contained_packer() if self_contained else packer_of(lexicon)
+    size = pack_files(paths, target, packer, force=force)
+    err.print(f"[bold]{escape(str(target))}[/]: {size:,} bytes", soft_wrap=True)
+
+
+def unpack(
+    archive: Annotated[Path, typer.Argument(help="Archive made by `hypertok pack`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to unpack into.")] = Path(),
+    lexicon: Annotated[
+        Path | None,
+        typer.Option(
+            help="The lexicon it was packed with [default: found by its sha256 beside the archive or in this folder]."
+        ),
+    ] = None,
+    force: ForceOption = False,
+) -> None:
+    """Restore what was packed, byte for byte; nothing is written outside the output folder.
+
+      hypertok unpack note.ht
+    """
+    from hypertok.archive import read_header, self_contained_packer, unpack_files
+    from hypertok.cli.console import read_bytes
+    from hypertok.lexicon.lexicon import find_lexicon, packer_of
+
+    header = read_header(read_bytes(archive))
+    if header.self_contained:
+        packer = self_contained_packer()
+    else:
+        packer = packer_of(lexicon or find_lexicon(header.lexicon, [archive.resolve().parent, Path()]))
+    for file in unpack_files(archive, output, packer, force=force):
+        err.print(escape(str(file)), soft_wrap=True)

@@ -71,6 +71,9 @@ def build_lexicon(
     context: Annotated[
         bool, typer.Option(help="Weigh the readings of ambiguous forms by their contexts in the corpus.")
     ] = True,
+    statistics: Annotated[
+        bool, typer.Option(help="Learn what follows what in the texts; `hypertok pack` needs it.")
+    ] = True,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Worker processes [default: one per processor]. No effect on the result."),
@@ -97,6 +100,7 @@ def build_lexicon(
         phrases=phrases,
         min_phrase_count=min_phrase_count,
         context=context,
+        statistics=statistics,
     )
     with _progress() as bar:
         tasks = {}

@@ -31,8 +31,9 @@ from hypertok.errors import InputError
 
 #: Version of what a shard folder holds; a change makes older work folders useless, so they are redone.
 SHARD_VERSION = 2
-#: Distinct forms held in memory at once. MEASURED
-MAX_FORMS = 2_000_000
+#: Distinct forms held in memory at once; the shared 107 MB corpus has 0.32 million. Measured with
+#: benchmarks/memory.py (long words, most of them new): the main process peaks at 827 MiB, with 2 million at 981.
+MAX_FORMS = 1_500_000
 #: A segment of a shard ends with the first document past either bound. Measured on 8 MiB of prose:
 #: 0.9 million tokens, 0.1 million surfaces; a surface costs about 0.4 kB while its segment is counted.
 _SEGMENT_TOKENS = 2_000_000
@@ -50,12 +51,14 @@ class CountedCorpus:
     """A counted corpus: the vocabulary with counts, and the token streams on disk.
 
     Attributes:
+        plan: what was to be read, in shards.
         vocabulary: columns form, lower, title, upper, other (counts by case pattern), sorted by form.
         reports: one report per source file.
         fingerprint: sha256 over the files' names and contents.
         pruned: forms dropped because more than `MAX_FORMS` were seen; their tokens read as unknown.
     """
 
+    plan: Plan
     vocabulary: pl.DataFrame
     reports: list[SourceReport]
     fingerprint: str
@@ -105,7 +108,7 @@ def count_corpus(
         raise InputError(_nothing_to_count(root, reports))
     for segment in segments:
         np.save(segment / "ids.npy", _global_ids(segment, vocabulary["form"]))
-    return CountedCorpus(vocabulary, reports, fingerprint(reports), pruned, tuple(folders))
+    return CountedCorpus(plan, vocabulary, reports, fingerprint(reports), pruned, tuple(folders))
 
 
 def merge_vocabularies(tables: Iterable[Path], max_forms: int = MAX_FORMS) -> tuple[pl.DataFrame, int]:

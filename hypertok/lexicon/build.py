@@ -15,13 +15,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import hypertok
 from hypertok.artifact import Manifest, recover, seal, sha256_of, writing
+from hypertok.archive.statistics import save_statistics
 from hypertok.corpus.counting import CountedCorpus, count_corpus
 from hypertok.data import data_file
 from hypertok.lexicon.assemble import Tables, assemble
 from hypertok.lexicon.lexicon import KIND, SCHEMA_VERSION, Lexicon, lexicon_manifest
 from hypertok.lexicon.overrides import read_overrides
+from hypertok.lexicon.statistics import learn_statistics
 
-Step = Literal["count", "analyse", "context", "phrases", "write"]
+Step = Literal["count", "analyse", "context", "phrases", "statistics", "write"]
 Progress = Callable[[Step, int, int], None]
 
 
@@ -34,6 +36,7 @@ class Recipe(BaseModel):
         phrases: whether multiword concepts are looked for.
         min_phrase_count: rarest multiword concept kept; None chooses by corpus size.
         context: whether the readings of ambiguous forms are weighed by their contexts in the corpus.
+        statistics: whether it is learned what follows what, which packing archives needs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +46,7 @@ class Recipe(BaseModel):
     phrases: bool = True
     min_phrase_count: int | None = Field(None, ge=2)
     context: bool = True
+    statistics: bool = True
 
 
 class BuildResult(BaseModel):
@@ -93,8 +97,17 @@ def build_lexicon(
     if old:
         parents["base"] = old.sha256
     tables = assemble(counted, recipe, own | theirs if theirs else own, old, workers=workers, progress=tell)
-    tell("write", 0, 1)
     with writing(output) as folder:
+        if recipe.statistics:
+            learned = learn_statistics(
+                counted,
+                tables.analyses,
+                engine=engine,
+                workers=workers,
+                progress=lambda d, t: tell("statistics", d, t),
+            )
+            save_statistics(learned, folder)
+        tell("write", 0, 1)
         _write(folder, tables, counted)
         manifest = seal(
             folder,

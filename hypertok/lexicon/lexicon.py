@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from hypertok.artifact import Manifest, open_checked, read_manifest
+from hypertok.archive import Packer, load_packer
+from hypertok.artifact import MANIFEST, Manifest, open_checked, read_manifest
 from hypertok.codec.codec import Codec
 from hypertok.codec.marks import apply_case
 from hypertok.corpus.words import form_of
@@ -233,3 +234,34 @@ class Lexicon:
 def lexicon_manifest(folder: str | Path) -> Manifest:
     """The manifest alone, files unchecked: for figures that need no tables."""
     return read_manifest(Path(folder), kind=KIND, command=COMMAND)
+
+
+def packer_of(folder: str | Path) -> Packer:
+    """The archive packer of a lexicon folder; it needs the statistics only, not the tables of words.
+
+    Raises:
+        ArtifactError: no such lexicon, damaged, or built without statistics.
+    """
+    folder = Path(folder)
+    manifest = open_checked(folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)
+    return load_packer(folder, manifest.sha256)
+
+
+def find_lexicon(sha256: str, folders: Iterable[Path]) -> Path:
+    """The lexicon whose sha256 begins with `sha256`, looked for right inside `folders`.
+
+    Raises:
+        ArtifactError: there is none.
+    """
+    folders = list(folders)
+    for folder in folders:
+        for path in sorted(folder.glob(f"*/{MANIFEST}")):
+            try:
+                if lexicon_manifest(path.parent).sha256.startswith(sha256):
+                    return path.parent
+            except ArtifactError:  # some other program's manifest.json
+                continue
+    places = " or ".join(str(folder) for folder in dict.fromkeys(f.resolve() for f in folders))
+    raise ArtifactError(
+        f"the lexicon {sha256}… that this archive was packed with is not in {places}; name it with --lexicon"
+    )

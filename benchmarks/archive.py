@@ -1,0 +1,177 @@
+"""Bits per character of archives beside zstd, xz, brotli and PPMd (`python benchmarks/archive.py`).
+
+Needs the `bench` extra and the shared corpora (environment variable HYPERTOK_SHARED). Statistics and
+dictionaries are learned from the training split; only the validation split is measured. Prints the tables of
+archive.md. `--model FOLDER` keeps the statistics between runs; `--quick` measures every sixth note.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import lzma
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import brotli
+import pyppmd
+import zstandard
+from measure import facts
+
+from hypertok.archive import Member, Packer
+from hypertok.lexicon.word_classes import analyse_word
+from hypertok.archive.learning import statistics_of
+from hypertok.archive.shards import count_shard
+from hypertok.archive.statistics import CONTEXTS_TABLE, PIECES_TABLE, load_statistics, save_statistics
+from hypertok.archive.text_coder import ArchiveModel
+
+SHARED = Path(os.environ.get("HYPERTOK_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+CORPORA = SHARED / "data" / "corpora"
+NOTES = "tech_md"
+#: Larger files are cut: single notes are the subject, and one novel would outweigh all others.
+CUT = 20_000
+LEXICON = "00" * 32
+
+Compress = Callable[[bytes], int]
+
+
+def texts(split: str) -> list[tuple[str, str]]:
+    """(domain, text) of every file of a split, but for the treebanks."""
+    with (CORPORA / "splits.tsv").open(encoding="utf-8") as file:
+        rows = [r for r in csv.DictReader(file, delimiter="\t") if r["split"] == split]
+    return [
+        (row["domain"], (CORPORA / row["path"]).read_bytes().decode())
+        for row in rows
+        if row["domain"] != "gold_lemma"
+    ]
+
+
+def learn(folder: Path, train: list[tuple[str, str]]) -> None:
+    """Build the statistics of the training split and print what they cost."""
+    start = time.process_time()
+    shard = count_shard(text for _, text in train)
+    counted = time.process_time()
+    learned = statistics_of([shard], analyse_word)
+    done = time.process_time()
+    folder.mkdir(parents=True, exist_ok=True)
+    save_statistics(learned, folder)
+    print(
+        f"statistics: {counted - start:.1f} s cutting (one core), {done - counted:.1f} s counting (CPU time)"
+    )
+
+
+def competitors(train: list[tuple[str, str]], size: int) -> dict[str, Compress]:
+    """Every compressor of the table; dictionaries have `size` bytes."""
+    plain = zstandard.ZstdCompressor(level=19)
+    found: dict[str, Compress] = {
+        "xz -9e": lambda data: len(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME)),
+        "zstd -19": lambda data: len(plain.compress(data)),
+        "brotli -11, largest window": lambda data: len(brotli.compress(data, quality=11, lgwin=24)),
+    }
+    for order in (4, 6, 8, 16, 32):
+        found[f"PPMd, order {order}"] = lambda data, order=order: len(
+            pyppmd.compress(data, max_order=order, mem_size=512 << 20)
+        )
+    everything = b"".join(text.encode() for domain, text in train if domain != NOTES)
+    notes = b"".join(text.encode() for domain, text in train if domain == NOTES)
+    samples = [text.encode()[:100_000] for domain, text in train if domain == NOTES]
+    dictionaries = {
+        "zstd -19, dictionary trained on notes (1 MB)": zstandard.train_dictionary(1_000_000, samples),
+        "zstd -19, dictionary of raw notes": raw((everything + notes)[-size:]),
+        "zstd -19, all training text raw": raw(everything + notes),
+    }
+    for name, dictionary in dictionaries.items():
+        settings = zstandard.ZstdCompressionParameters.from_level(
+            19, window_log=27, write_checksum=False, write_content_size=False, write_dict_id=False
+        )
+        dictionary.precompute_compress(compression_params=settings)
+        compressor = zstandard.ZstdCompressor(dict_data=dictionary, compression_params=settings)
+        found[name] = lambda data, compressor=compressor: len(compressor.compress(data))
+        print(f"{name}: {len(dictionary.as_bytes()) / 1e6:.1f} MB")
+    return found
+
+
+def raw(data: bytes) -> zstandard.ZstdCompressionDict:
+    """Text itself as a dictionary; the end is cheapest to refer to, so the best matching text comes last."""
+    return zstandard.ZstdCompressionDict(data, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+
+
+def measure(name: str, compress: Compress, single: list[str], whole: bytes | None) -> None:
+    """One row: mean over single texts weighted by characters, their median, and all as one."""
+    start = time.perf_counter()
+    sizes = [compress(text.encode()) for text in single]
+    seconds = time.perf_counter() - start
+    characters = sum(map(len, single))
+    speed = sum(len(text.encode()) for text in single) / seconds / 1000
+    median = statistics.median(8 * size / len(text) for size, text in zip(sizes, single, strict=True))
+    together = f"{8 * compress(whole) / characters:.3f}" if whole is not None else "–"
+    mean = f"{8 * sum(sizes) / characters:.3f}"
+    print(f"| {name} | {mean} | {median:.3f} | {together} | {speed:,.0f} |", flush=True)
+
+
+def main() -> None:
+    """Learn, measure, print."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--model", type=Path)
+    arguments.add_argument("--quick", action="store_true")
+    options = arguments.parse_args()
+    print(facts("constriction", "zstandard", "brotli", "pyppmd", "numpy"))
+    train = texts("train")
+    folder = options.model or Path(tempfile.mkdtemp())
+    if not (folder / CONTEXTS_TABLE).exists():
+        learn(folder, train)
+    size = sum((folder / name).stat().st_size for name in (PIECES_TABLE, CONTEXTS_TABLE))
+    start = time.perf_counter()
+    packer = Packer(ArchiveModel(load_statistics(folder)), LEXICON)
+    print(f"statistics: {size / 1e6:.1f} MB on disk, loaded in {time.perf_counter() - start:.2f} s")
+
+    others = competitors(train, size)
+    valid = texts("valid")
+    for domain in (NOTES, *sorted({domain for domain, _ in valid} - {NOTES})):
+        single = [text for d, text in valid if d == domain]
+        if domain == NOTES:
+            single = single[:: 6 if options.quick else 1]
+            whole: bytes | None = "".join(single).encode()
+        else:
+            single = [text[:CUT] for text in single]
+            whole = None
+        count = sum(map(len, single))
+        print(f"\n{domain}: {len(single)} texts, {count:,} characters")
+        print("| compressor | mean | median | whole | kB/s |\n|---|---|---|---|---|")
+
+        def ours(data: bytes) -> int:
+            return len(packer.pack([Member("", data)]))
+
+        for name, compress in {"**hypertok pack**": ours, **others}.items():
+            measure(name, compress, single, whole)
+        if domain == NOTES:
+            unpack_speed(packer, single[:40])
+            self_contained(single[:40])
+
+
+def unpack_speed(packer: Packer, single: list[str]) -> None:
+    """Check that some notes come back, and how fast."""
+    archives = [packer.pack([Member("", text.encode())]) for text in single]
+    start = time.perf_counter()
+    back = [packer.unpack(archive)[0].content.decode() for archive in archives]
+    seconds = time.perf_counter() - start
+    same = sum(a == b for a, b in zip(back, single, strict=True))
+    speed = sum(len(text.encode()) for text in single) / seconds / 1000
+    print(f"\nunpacked {same} of {len(single)} identically, {speed:.0f} kB/s")
+
+
+def self_contained(single: list[str]) -> None:
+    """Archives that need no lexicon."""
+    from hypertok.archive import self_contained_packer
+
+    packer = self_contained_packer()
+    size = sum(len(packer.pack([Member("", text.encode())])) for text in single)
+    print(f"self-contained: {8 * size / sum(map(len, single)):.3f} bits per character on the same notes")
+
+
+if __name__ == "__main__":
+    main()
