@@ -9,11 +9,13 @@ import polars as pl
 
 from hypertok.artifact import seal, writing
 from hypertok.corpus.counting import CountedCorpus
+from hypertok.corpus.records import Plan
 from hypertok.lexicon.assemble import Tables, _inflection_table
 from hypertok.lexicon.build import _write
 from hypertok.lexicon.forms import number_variants
 from hypertok.lexicon.inflections import shipped_inflections
 from hypertok.lexicon.lexicon import KIND, SCHEMA_VERSION
+from hypertok.lexicon.morphology import analyse
 from hypertok.lexicon.symbols import assign_symbols
 
 SYLLABLES = [c + v for c in "бвгджзклмнпрстфхцчшщ" for v in "аеиоуыюя"]
@@ -81,10 +83,21 @@ def write_lexicon(folder: Path, concepts: int, forms: int) -> None:
     by_form = rows.with_row_index("row").sort("form", "row")["row"]
     columns = ["symbol", "lemma", "pos", "kind", "count", "cases", "base"]
     tables = Tables(
-        table.select(columns), rows.with_columns(by_form=by_form), _inflection_table(shipped_inflections())
+        analyses=analyse([]),
+        concepts=table.select(columns),
+        forms=rows.with_columns(by_form=by_form),
+        inflections=_inflection_table(shipped_inflections()),
+    )
+    nothing_counted = CountedCorpus(
+        plan=Plan(Path(), ()),
+        vocabulary=pl.DataFrame(),
+        reports=[],
+        fingerprint="",
+        pruned=0,
+        shard_folders=(),
     )
     with writing(folder) as beside:
-        _write(beside, tables, CountedCorpus(pl.DataFrame(), [], "", 0, ()))
+        _write(beside, tables, nothing_counted)
         seal(
             beside,
             kind=KIND,

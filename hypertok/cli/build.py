@@ -25,8 +25,8 @@ STEPS = {
     "analyse": "analysing forms",
     "context": "weighing readings by context",
     "phrases": "finding multiword concepts",
-    "statistics": "learning what follows what",
-    "write": "writing the lexicon",
+    "statistics": "cutting texts into pieces",
+    "write": "writing; learning what follows what",
 }
 
 

@@ -31,8 +31,8 @@ from hypertok.errors import InputError
 
 #: Version of what a shard folder holds; a change makes older work folders useless, so they are redone.
 SHARD_VERSION = 2
-#: Distinct forms held in memory at once; the shared 107 MB corpus has 0.32 million. Measured with
-#: benchmarks/memory.py (long words, most of them new): the main process peaks at 827 MiB, with 2 million at 981.
+#: Distinct forms held in memory at once; the shared 107 MB corpus has 0.32 million. In
+#: benchmarks/memory.py (long words, many new ones) the main process peaks at 827 MiB, with 2 million at 981.
 MAX_FORMS = 1_500_000
 #: A segment of a shard ends with the first document past either bound. Measured on 8 MiB of prose:
 #: 0.9 million tokens, 0.1 million surfaces; a surface costs about 0.4 kB while its segment is counted.

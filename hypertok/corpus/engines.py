@@ -14,10 +14,10 @@ import signal
 import socket
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import islice
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -67,6 +67,18 @@ def run(
     if workers <= 1:
         return (function(item) for item in items)
     return _run_in(lambda: _Processes(function, workers), items)
+
+
+@contextmanager
+def background(function: Callable[[Item], Result], item: Item) -> Iterator[Callable[[], Result]]:
+    """Work on one item in a process of its own meanwhile; the call that is handed out waits for the result.
+
+    Raises:
+        HypertokError: (from that call) the process was killed.
+    """
+    with closing(_Processes(function, 1)) as pool:
+        handle = pool.submit(item)
+        yield lambda: pool.result(handle)
 
 
 class _Pool(ABC, Generic[Item, Result]):

@@ -35,9 +35,8 @@ PHRASE_KEY = {"pos": "NOUN", "kind": "phrase"}
 
 @dataclass(frozen=True)
 class Tables:
-    """The lexicon's tables, ready to be written (columns: docs/lexicon-format.md), and what they came from."""
+    """The lexicon's tables, ready to be written (columns: docs/lexicon-format.md)."""
 
-    analyses: Analyses
     concepts: pl.DataFrame
     forms: pl.DataFrame
     inflections: pl.DataFrame
@@ -88,7 +87,7 @@ def assemble(
     table = number_variants(table, concepts["lemma"])
     by_form = table.with_row_index("row").sort("form", "row")["row"]
     table = table.with_columns(by_form=by_form)
-    return Tables(analyses, _with_base(concepts, table), table, _inflection_table(inflections))
+    return Tables(_with_base(concepts, table), table, _inflection_table(inflections))
 
 
 def _with_added(vocabulary: pl.DataFrame, overrides: Overrides) -> pl.DataFrame:

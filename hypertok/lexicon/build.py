@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -15,13 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import hypertok
 from hypertok.artifact import Manifest, recover, seal, sha256_of, writing
-from hypertok.archive.statistics import save_statistics
 from hypertok.corpus.counting import CountedCorpus, count_corpus
 from hypertok.data import data_file
 from hypertok.lexicon.assemble import Tables, assemble
 from hypertok.lexicon.lexicon import KIND, SCHEMA_VERSION, Lexicon, lexicon_manifest
 from hypertok.lexicon.overrides import read_overrides
-from hypertok.lexicon.statistics import learn_statistics
+from hypertok.lexicon.statistics import learning_statistics
 
 Step = Literal["count", "analyse", "context", "phrases", "statistics", "write"]
 Progress = Callable[[Step, int, int], None]
@@ -96,19 +96,22 @@ def build_lexicon(
         return BuildResult(manifest=old.manifest, fresh=False)
     if old:
         parents["base"] = old.sha256
-    tables = assemble(counted, recipe, own | theirs if theirs else own, old, workers=workers, progress=tell)
-    with writing(output) as folder:
+    overriding = own | theirs if theirs else own
+    with writing(output) as folder, ExitStack() as stack:
         if recipe.statistics:
-            learned = learn_statistics(
-                counted,
-                tables.analyses,
+            learning = learning_statistics(
+                counted.plan,
+                folder,
                 engine=engine,
                 workers=workers,
                 progress=lambda d, t: tell("statistics", d, t),
             )
-            save_statistics(learned, folder)
+            wait = stack.enter_context(learning)
+        tables = assemble(counted, recipe, overriding, old, workers=workers, progress=tell)
         tell("write", 0, 1)
         _write(folder, tables, counted)
+        if recipe.statistics:
+            wait()
         manifest = seal(
             folder,
             kind=KIND,

@@ -1,43 +1,52 @@
-"""What follows what in the corpus, for the archive: a second reading of the texts as they are, markup included."""
+"""What follows what in the corpus, for the archive: a second reading of the texts as they are, markup included.
+
+Cutting the texts into pieces uses every worker; learning from the pieces takes one processor for as long as
+the rest of the build, so it runs beside it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from hypertok.archive.learning import statistics_of
 from hypertok.archive.shards import Shard as Pieces
 from hypertok.archive.shards import count_shard
-from hypertok.archive.statistics import Statistics
+from hypertok.archive.statistics import save_statistics
 from hypertok.corpus import engines
-from hypertok.corpus.counting import CountedCorpus
 from hypertok.corpus.documents import read_shard
-from hypertok.corpus.records import Document, Shard
-from hypertok.lexicon.morphology import Analyses
-from hypertok.lexicon.word_classes import analyse_with
+from hypertok.corpus.records import Document, Plan, Shard
+from hypertok.lexicon.word_classes import analyse_word
 
 
-def learn_statistics(
-    counted: CountedCorpus,
-    analyses: Analyses,
+@contextmanager
+def learning_statistics(
+    plan: Plan,
+    folder: Path,
     *,
     engine: engines.EngineName = "local",
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Statistics:
-    """Statistics of the corpus that `counted` counted; the same for every number of workers."""
-    shards = counted.plan.shards
-    pieces = []
-    for found in engines.run(partial(_pieces, counted.plan.root), shards, engine=engine, workers=workers):
-        pieces.append(found)
+) -> Iterator[Callable[[], None]]:
+    """Learn the archive's statistics of a corpus in the background; the result waits until they are in `folder`.
+
+    The tables are the same for every engine and number of workers.
+    """
+    cut: list[Pieces] = []
+    for pieces in engines.run(partial(_cut, plan.root), plan.shards, engine=engine, workers=workers):
+        cut.append(pieces)
         if progress:
-            progress(len(pieces), len(shards) + 1)
-    statistics = statistics_of(pieces, analyse_with(analyses))
-    if progress:
-        progress(len(shards) + 1, len(shards) + 1)
-    return statistics
+            progress(len(cut), len(plan.shards))
+    with engines.background(partial(_learn, folder), cut) as wait:
+        cut.clear()
+        yield wait
 
 
-def _pieces(root: Path, shard: Shard) -> Pieces:
+def _cut(root: Path, shard: Shard) -> Pieces:
     return count_shard(item.text for item in read_shard(root, shard) if isinstance(item, Document))
+
+
+def _learn(folder: Path, pieces: Sequence[Pieces]) -> None:
+    save_statistics(statistics_of(pieces, analyse_word), folder)

@@ -1,4 +1,4 @@
-"""Class and lemma of a word for the archive's statistics, from the analyses `build-lexicon` makes anyway.
+"""Class and lemma of a word for the archive's statistics.
 
 The class is what the next words depend on: part of speech, number, case, gender, tense, person, mood, voice.
 It joins the lexicon's inflection with the gender and animacy of the concept, for agreement needs both.
@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 
-import numpy as np
-
-from hypertok.archive.learning import Analyse
-from hypertok.lexicon.morphology import Analyses, analyzer
+from hypertok.lexicon.morphology import analyzer
 
 _NUMBER_AND_CASE = {"sing", "plur", "nomn", "gent", "datv", "accs", "ablt", "loct", "voct", "gen1", "gen2"}
 _KEPT = _NUMBER_AND_CASE | {
@@ -34,23 +31,8 @@ def class_of(tag: str) -> str:
     return " ".join([grammemes[0], *(g for g in grammemes[1:] if g in _KEPT)])
 
 
-def analyse_with(analyses: Analyses) -> Analyse:
-    """Look words up in analyses already made, by each form's first; words they lack have no analysis."""
-    firsts = zip(analyses.forms, analyses.offsets[:-1], np.diff(analyses.offsets), strict=True)
-    row = {form: int(start) for form, start, number in firsts if number}
-
-    def analyse(form: str) -> tuple[str, str] | None:
-        start = row.get(form)
-        if start is None:
-            return None
-        class_ = class_of(analyses.tags[analyses.tag[start]])
-        return (class_, analyses.lemmas[analyses.lemma[start]]) if class_ else None
-
-    return analyse
-
-
 def analyse_word(form: str) -> tuple[str, str] | None:
-    """Ask pymorphy3 directly, about 30 µs a word: for statistics built without a lexicon."""
+    """Class and lemma by the dictionary's first analysis, None where it has none."""
     parse = analyzer().parse(form)[0]
     class_ = class_of(str(parse.tag))
     return (class_, str(parse.normal_form)) if class_ else None
