@@ -158,3 +158,11 @@ def test_rebuilding_the_same_says_so_and_a_missing_corpus_is_an_error(lexicon: P
     assert done.returncode == 1
     assert "нет" in done.stderr.decode()
     assert not (tmp_path / "y.lexicon").exists()
+
+
+def test_an_output_inside_the_corpus_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("Печень и сердце.", encoding="utf-8")
+    done = hypertok("build-lexicon", ".", "-o", "inside.lexicon", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "inside the corpus" in done.stderr.decode()
+    assert [p.name for p in tmp_path.iterdir()] == ["note.txt"]

@@ -48,7 +48,7 @@ def build_lexicon(
         ),
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Lexicon folder to write [default: CORPUS.lexicon].")
+        Path | None, typer.Option("--output", "-o", help="Lexicon folder to write [default: NAME.lexicon here].")
     ] = None,
     overrides: Annotated[
         Path | None,
@@ -93,7 +93,9 @@ def build_lexicon(
     from hypertok.lexicon.build import Recipe
     from hypertok.lexicon.build import build_lexicon as build
 
-    target = output or Path(f"{corpus.rstrip('/').removeprefix('hf://').replace('/', '_')}.lexicon")
+    hub = corpus.startswith("hf://")
+    name = corpus.removeprefix("hf://").replace("/", "_").replace(":", "_") if hub else Path(corpus).resolve().name
+    target = output or Path(f"{name}.lexicon")
     recipe = Recipe(
         min_count=min_count,
         max_concepts=max_concepts,
@@ -111,7 +113,7 @@ def build_lexicon(
             bar.update(tasks[step], completed=done, total=total)
 
         result = build(
-            corpus if corpus.startswith("hf://") else Path(corpus),
+            corpus if hub else Path(corpus),
             target,
             recipe,
             overrides=overrides,

@@ -105,6 +105,7 @@ def count_corpus(
     segments = [segment for folder in folders for segment in _segments(folder)]
     vocabulary, pruned = merge_vocabularies(segment / "forms.parquet" for segment in segments)
     if vocabulary.is_empty():
+        shutil.rmtree(work)
         raise InputError(_nothing_to_count(root, reports))
     for segment in segments:
         np.save(segment / "ids.npy", _global_ids(segment, vocabulary["form"]))

@@ -18,6 +18,7 @@ import hypertok
 from hypertok.artifact import Manifest, recover, seal, sha256_of, writing
 from hypertok.corpus.counting import CountedCorpus, count_corpus
 from hypertok.data import data_file
+from hypertok.errors import InputError
 from hypertok.lexicon.assemble import Tables, assemble
 from hypertok.lexicon.lexicon import KIND, SCHEMA_VERSION, Lexicon, lexicon_manifest
 from hypertok.lexicon.overrides import read_overrides
@@ -75,11 +76,12 @@ def build_lexicon(
     its symbol. Counting is resumable: finished work is kept beside the output until the lexicon is written.
 
     Raises:
-        InputError: no Russian words, or a faulty overrides file.
+        InputError: no Russian words, a faulty overrides file, or an output inside the corpus.
         ArtifactError: `output` is something else, or `base` is damaged.
     """
     recipe = recipe or Recipe()
     output = output.resolve()
+    _refuse_inside(output, corpus)
     own = read_overrides(data_file("overrides.tsv"))
     theirs = read_overrides(overrides) if overrides else None
     old = _base(output, base)
@@ -124,6 +126,14 @@ def build_lexicon(
     shutil.rmtree(work)
     tell("write", 1, 1)
     return BuildResult(manifest=manifest, fresh=True)
+
+
+def _refuse_inside(output: Path, corpus: Path | str) -> None:
+    if isinstance(corpus, Path) and output.is_relative_to(corpus.resolve()):
+        raise InputError(
+            f"{output}: lies inside the corpus {corpus}, so the next build would read it as text; name an output "
+            "outside it with --output"
+        )
 
 
 def _base(output: Path, base: Path | None) -> Lexicon | None:

@@ -76,6 +76,8 @@ def analyse(
     if len(batches) == 1:
         workers = 1
     tables = []
+    if progress:
+        progress(0, len(forms))
     for table in engines.run(_analyse_batch, batches, workers=workers):
         tables.append(table)
         if progress:

@@ -30,11 +30,13 @@ def learning_statistics(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Callable[[], None]]:
-    """Learn the archive's statistics of a corpus in the background; the result waits until they are in `folder`.
+    """Learn the archive's statistics in the background; the call handed out waits until they are in `folder`.
 
     The tables are the same for every engine and number of workers.
     """
     cut: list[Pieces] = []
+    if progress:
+        progress(0, len(plan.shards))
     for pieces in engines.run(partial(_cut, plan.root), plan.shards, engine=engine, workers=workers):
         cut.append(pieces)
         if progress:
