@@ -42,7 +42,6 @@ def learning_statistics(
         if progress:
             progress(len(cut), len(plan.shards))
     with engines.background(partial(_learn, folder), cut) as wait:
-        cut.clear()
         yield wait
 
 
