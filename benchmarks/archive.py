@@ -23,11 +23,11 @@ import zstandard
 from measure import facts
 
 from hypertok.archive import Member, Packer
-from hypertok.lexicon.word_classes import analyse_word
 from hypertok.archive.learning import statistics_of
 from hypertok.archive.shards import count_shard
 from hypertok.archive.statistics import CONTEXTS_TABLE, PIECES_TABLE, load_statistics, save_statistics
 from hypertok.archive.text_coder import ArchiveModel
+from hypertok.lexicon.word_classes import analyse_word
 
 SHARED = Path(os.environ.get("HYPERTOK_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 CORPORA = SHARED / "data" / "corpora"
@@ -44,9 +44,7 @@ def texts(split: str) -> list[tuple[str, str]]:
     with (CORPORA / "splits.tsv").open(encoding="utf-8") as file:
         rows = [r for r in csv.DictReader(file, delimiter="\t") if r["split"] == split]
     return [
-        (row["domain"], (CORPORA / row["path"]).read_bytes().decode())
-        for row in rows
-        if row["domain"] != "gold_lemma"
+        (row["domain"], (CORPORA / row["path"]).read_bytes().decode()) for row in rows if row["domain"] != "gold_lemma"
     ]
 
 
@@ -59,9 +57,7 @@ def learn(folder: Path, train: list[tuple[str, str]]) -> None:
     done = time.process_time()
     folder.mkdir(parents=True, exist_ok=True)
     save_statistics(learned, folder)
-    print(
-        f"statistics: {counted - start:.1f} s cutting (one core), {done - counted:.1f} s counting (CPU time)"
-    )
+    print(f"statistics: {counted - start:.1f} s cutting (one core), {done - counted:.1f} s counting (CPU time)")
 
 
 def competitors(train: list[tuple[str, str]], size: int) -> dict[str, Compress]:

@@ -16,9 +16,9 @@ from pathlib import Path
 from archive import NOTES, texts
 
 from hypertok.archive import predictor, text_coder
-from hypertok.lexicon.word_classes import analyse_word
 from hypertok.archive.learning import build_statistics
 from hypertok.archive.text_coder import ArchiveModel, TextCoder
+from hypertok.lexicon.word_classes import analyse_word
 
 EVERY = 40
 NOTE_CUT, PROSE_CUT = 12_000, 6_000

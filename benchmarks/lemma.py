@@ -162,10 +162,7 @@ def pymorphy_first() -> System:
     parse = lru_cache(maxsize=None)(pymorphy3.MorphAnalyzer().parse)
 
     def run(sentences: list[list[Token]]) -> list[list[Pair]]:
-        return [
-            [(p.normal_form, upos(str(p.tag))) for t in s for p in parse(t.word.lower())[:1]]
-            for s in sentences
-        ]
+        return [[(p.normal_form, upos(str(p.tag))) for t in s for p in parse(t.word.lower())[:1]] for s in sentences]
 
     return run
 

@@ -255,9 +255,7 @@ def loading(runs: int, work: Path) -> str:
     folder = work / "large.lexicon"
     write_lexicon(folder, CONCEPTS, FORMS)
     text = " ".join(stem(n * 17 % CONCEPTS) + ENDINGS[n % 3] for n in range(1000))
-    found = [run("-c", LOAD, str(folder), text).printed for _ in range(runs + 1)][
-        1:
-    ]  # the first warms the disk
+    found = [run("-c", LOAD, str(folder), text).printed for _ in range(runs + 1)][1:]  # the first warms the disk
     imports, load, encode = (median(r["times"][k + 1] - r["times"][k] for r in found) for k in range(3))
     size = sum(file.stat().st_size for file in folder.iterdir())
     return "\n".join(
@@ -279,14 +277,10 @@ def loading(runs: int, work: Path) -> str:
 
 def main() -> None:
     """Print the tables asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, default=SHARED / "data" / "corpora")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument(
-        "--only", choices=("build", "growth", "loading"), help="one table instead of all three"
-    )
+    parser.add_argument("--only", choices=("build", "growth", "loading"), help="one table instead of all three")
     options = parser.parse_args()
     if options.only != "loading" and not options.corpus.is_dir():
         sys.exit(f"{options.corpus}: no such folder; name one with --corpus")

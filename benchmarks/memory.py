@@ -68,9 +68,7 @@ def write_corpus(folder: Path, size: int, seed: int = 0) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gib", type=float, default=1.0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="print figures for a program")
@@ -80,9 +78,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         free = shutil.disk_usage(folder).free
         if free < 3 * size + (1 << 30):
-            sys.exit(
-                f"{free >> 30} GiB free on disk and {(3 * size >> 30) + 1} needed; name another --folder"
-            )
+            sys.exit(f"{free >> 30} GiB free on disk and {(3 * size >> 30) + 1} needed; name another --folder")
         corpus = Path(folder, "corpus")
         corpus.mkdir()
         began = time.perf_counter()

@@ -143,9 +143,7 @@ def open_checked(folder: Path, *, kind: str, schema_version: int, command: str) 
     for name, expected in manifest.files.items():
         path = folder / name
         if name != os.path.basename(name) or not path.is_file():
-            raise ArtifactError(
-                f"{path}: named in the manifest and not there; build it again with: {command}"
-            )
+            raise ArtifactError(f"{path}: named in the manifest and not there; build it again with: {command}")
         if sha256_of(path) != expected:
             raise ArtifactError(
                 f"{path}: damaged (its sha256 is not the manifest's {expected[:12]}…); restore it from a "
@@ -179,13 +177,9 @@ def read_manifest(folder: Path, *, kind: str, command: str, schema_version: int 
         remedy = f"rename {previous} to {folder.name}" if previous.exists() else f"make one with: {command}"
         raise ArtifactError(f"{folder}: no {kind} here; {remedy}") from None
     except (OSError, ValidationError) as error:
-        raise ArtifactError(
-            f"{path}: unreadable manifest ({error}); build it again with: {command}"
-        ) from error
+        raise ArtifactError(f"{path}: unreadable manifest ({error}); build it again with: {command}") from error
     if manifest.kind != kind:
-        raise ArtifactError(
-            f"{folder}: this is a {manifest.kind}, a {kind} is needed; make one with: {command}"
-        )
+        raise ArtifactError(f"{folder}: this is a {manifest.kind}, a {kind} is needed; make one with: {command}")
     return manifest
 
 

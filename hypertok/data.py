@@ -18,8 +18,7 @@ def data_file(name: str) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise HypertokError(
-        f"the shipped data file {name} is missing; reinstall with: "
-        "pip install --force-reinstall hypertok-concepts"
+        f"the shipped data file {name} is missing; reinstall with: pip install --force-reinstall hypertok-concepts"
     )
 
 
@@ -52,8 +51,6 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str,
                 )
             continue
         if len(values) > len(columns):
-            raise InputError(
-                f"{path}:{number}: expected at most {len(columns)} columns, got {len(values)}: {line!r}"
-            )
+            raise InputError(f"{path}:{number}: expected at most {len(columns)} columns, got {len(values)}: {line!r}")
         rows.append((number, dict(zip(columns, values + [""] * (len(columns) - len(values)), strict=True))))
     return rows

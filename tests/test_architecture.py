@@ -92,9 +92,7 @@ def test_no_import_cycles_at_load_time() -> None:
         "    sys.modules.clear(); sys.modules.update(kept)\n"
         "    importlib.import_module(name)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, *MODULES], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", program, *MODULES], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
 
 

@@ -41,9 +41,7 @@ SHA256 = hashlib.sha256(b"lexicon").hexdigest()
 TEXTS = st.one_of(
     st.text(),
     st.text(alphabet=" \r\n\tабвгеёАБВЁ\u0301-’abcXYZ019.,—«»`#"),
-    st.lists(st.sampled_from([*NOTES, "Печень ", "ПЕЧЕНЬ", "getNote", "\x00", "😀", "İ"]), max_size=6).map(
-        "".join
-    ),
+    st.lists(st.sampled_from([*NOTES, "Печень ", "ПЕЧЕНЬ", "getNote", "\x00", "😀", "İ"]), max_size=6).map("".join),
 )
 
 
@@ -249,9 +247,7 @@ def test_folder_comes_back(tmp_path: Path) -> None:
     (vault / "снимок.png").write_bytes(bytes(range(256)))
     pack_files([vault], tmp_path / "vault.ht", packer())
     unpack_files(tmp_path / "vault.ht", tmp_path / "out", packer())
-    found = {
-        p.relative_to(tmp_path / "out"): p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()
-    }
+    found = {p.relative_to(tmp_path / "out"): p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
     assert found == {p.relative_to(tmp_path): p.read_bytes() for p in vault.rglob("*") if p.is_file()}
 
 

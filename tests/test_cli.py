@@ -15,9 +15,7 @@ VAULT = REPOSITORY / "examples" / "vault"
 NOTE = VAULT / "Медицина" / "Цикл Кребса.md"
 
 
-def hypertok(
-    *arguments: object, stdin: bytes = b"", cwd: Path | None = None
-) -> subprocess.CompletedProcess[bytes]:
+def hypertok(*arguments: object, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
     """Run the command; output is bytes, because encode and decode promise exact bytes."""
     command = [sys.executable, "-m", "hypertok.cli.main", *map(str, arguments)]
     path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])

@@ -59,9 +59,7 @@ def signs() -> str:
     """Characters that mean something to the codec, and neighbours of its ranges."""
     edges = (marks.BLOCK_FIRST, marks.BLOCK_LAST, marks.SYMBOLS_FIRST, marks.INFLECTION_FIRST, 0x400, 0x52F)
     near = "".join(chr(edge + step) for edge in edges for step in (-1, 0, 1))
-    return (
-        near + marks.CASE_MARKS + marks.VARIANTS + "\ue102\ue104❤肝🌲中€°\ufe0f\u200d\u0301\u0308-' \n\r\t’‐"
-    )
+    return near + marks.CASE_MARKS + marks.VARIANTS + "\ue102\ue104❤肝🌲中€°\ufe0f\u200d\u0301\u0308-' \n\r\t’‐"
 
 
 russian = st.builds(
@@ -75,9 +73,7 @@ piece = st.one_of(
     russian.map(lambda w: w + " "),
     st.text(any_character, max_size=8),
     st.text(st.deferred(lambda: st.sampled_from(signs())), max_size=6),
-    st.sampled_from(
-        ["", " ", "  ", "\n", "\r\n", "-", "--", "’", STRESS, "\ud800", "\udfff", "\x00", "\U0010ffff"]
-    ),
+    st.sampled_from(["", " ", "  ", "\n", "\r\n", "-", "--", "’", STRESS, "\ud800", "\udfff", "\x00", "\U0010ffff"]),
 )
 texts = st.lists(piece, max_size=12).map("".join)
 
@@ -194,9 +190,7 @@ def test_what_happens_to_be_a_symbol_is_escaped(small_lexicon: Lexicon) -> None:
 
 
 def test_concepts_only_says_the_lemma(small_lexicon: Lexicon) -> None:
-    said = small_lexicon.decode(
-        small_lexicon.encode("У печени и циклом Кребса ПЕЧЁТ д'Иф", concepts_only=True)
-    )
+    said = small_lexicon.decode(small_lexicon.encode("У печени и циклом Кребса ПЕЧЁТ д'Иф", concepts_only=True))
     assert said == "У печень и цикл Кребса печь д'Иф"  # «У» and «д'Иф» are not in the lexicon
 
 
@@ -249,9 +243,7 @@ class LyingBook:
         )
         inflection = chance.choice((0, 0, 1, 2, 1023, 1024, 1025, 1600, -1, 2**40))
         variant = chance.choice((0, 0, 0, 1, 16, 17, -1))
-        return chance.choice(
-            (None, Code(symbol, inflection, variant, self._cases(chance, form.count(" ") + 1)))
-        )
+        return chance.choice((None, Code(symbol, inflection, variant, self._cases(chance, form.count(" ") + 1))))
 
     def form_at(self, symbol: str, inflection: int, variant: int) -> tuple[str, tuple[int, ...]] | None:
         chance = self._chance("form", symbol, inflection, variant)
@@ -285,9 +277,7 @@ def test_decoding_with_a_lying_book_gives_text_or_a_codec_error(text: str, seed:
     assert not error or "(line " in error
 
 
-@pytest.mark.parametrize(
-    "symbol", ["", "ab", "a", " ", "-", "я", "ѣ", "’", "‐", STRESS, "\ue000", "\ue4ff", "\n"]
-)
+@pytest.mark.parametrize("symbol", ["", "ab", "a", " ", "-", "я", "ѣ", "’", "‐", STRESS, "\ue000", "\ue4ff", "\n"])
 def test_a_symbol_that_can_stand_in_raw_text_is_refused(symbol: str) -> None:
     book = LyingBook(0)
     book.symbols = frozenset({"❤", symbol})
@@ -301,9 +291,7 @@ def test_caches_stay_bounded(small_lexicon: Lexicon, monkeypatch: pytest.MonkeyP
     codec = Codec(small_lexicon.book)
     chance = random.Random(5)
     for _ in range(200):
-        text = (
-            " ".join(mangle(chance.choice([*WORDS, *PHRASES]), chance) for _ in range(30)) + " english" * 99
-        )
+        text = " ".join(mangle(chance.choice([*WORDS, *PHRASES]), chance) for _ in range(30)) + " english" * 99
         assert_lossless(codec, text)
         for cache_ in (codec._encoder, codec._decoder, codec._phrases):
             assert len(cache_) <= 50

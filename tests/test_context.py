@@ -154,10 +154,7 @@ def test_every_tag_of_the_dictionary_is_one_the_model_knows() -> None:
 def test_unknown_word_may_be_in_its_base_form() -> None:
     analyses = analyse(["крэйг", "крэйгом", "рэу", "дом"], workers=1)
     guessed = with_guesses(analyses)
-    lemmas = [
-        {guessed.lemmas[n] for n in guessed.lemma[guessed.offsets[f] : guessed.offsets[f + 1]]}
-        for f in range(4)
-    ]
+    lemmas = [{guessed.lemmas[n] for n in guessed.lemma[guessed.offsets[f] : guessed.offsets[f + 1]]} for f in range(4)]
     assert "крэйг" in lemmas[0]
     assert "крэйгом" not in lemmas[1]
     assert "рэу" in lemmas[2]

@@ -56,9 +56,7 @@ def everything(counted: CountedCorpus) -> tuple[object, ...]:
 
 def naive_counts(folder: Path) -> dict[str, tuple[int, ...]]:
     """Counts by case pattern of every form in plain Russian text files, without any of our machinery."""
-    seen = Counter(
-        word for file in folder.glob("*.txt") for word in find_words(file.read_text(encoding="utf-8"))
-    )
+    seen = Counter(word for file in folder.glob("*.txt") for word in find_words(file.read_text(encoding="utf-8")))
     counts: dict[str, list[int]] = {}
     for word, count in seen.items():
         letters = [c for c in word if c.isalpha()]
@@ -149,9 +147,7 @@ counting.count_corpus(Path(sys.argv[1]), Path(sys.argv[2]), workers=2, progress=
 
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus, work = write_corpus(tmp_path / "notes", files=14, words=10_000), tmp_path / "work"
-    with subprocess.Popen(
-        [sys.executable, "-c", DRIVER, corpus, work], stdout=subprocess.PIPE, text=True
-    ) as driver:
+    with subprocess.Popen([sys.executable, "-c", DRIVER, corpus, work], stdout=subprocess.PIPE, text=True) as driver:
         assert driver.stdout
         assert driver.stdout.readline() == "under way\n"
         workers = children(driver.pid)
@@ -183,9 +179,7 @@ def wait_until_gone(pids: list[int]) -> None:
         time.sleep(0.05)
 
 
-def test_long_shards_are_counted_in_segments(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_long_shards_are_counted_in_segments(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = count_corpus(corpus, tmp_path / "whole", workers=1)
     monkeypatch.setattr(counting, "_SEGMENT_TOKENS", 3000)
     cut = count_corpus(corpus, tmp_path / "cut", workers=1)
@@ -247,7 +241,5 @@ def form_tables(folder: Path) -> list[Path]:
         ranks, counts = np.unique(rng.zipf(1.3, 2000) % 100_000, return_counts=True)
         rows = {"form": [f"форма{rank}" for rank in ranks], "lower": counts, **dict.fromkeys(CASES[1:], 0)}
         paths.append(folder / f"{number}.parquet")
-        pl.DataFrame(rows, schema={"form": pl.String, **dict.fromkeys(CASES, pl.Int64)}).write_parquet(
-            paths[-1]
-        )
+        pl.DataFrame(rows, schema={"form": pl.String, **dict.fromkeys(CASES, pl.Int64)}).write_parquet(paths[-1])
     return paths

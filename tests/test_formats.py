@@ -84,9 +84,7 @@ def test_many_malformed_lines_are_counted(tmp_path: Path) -> None:
 def test_an_enormous_record_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jsonl_source, "RECORD_LIMIT", 100)
     path = tmp_path / "а.jsonl"
-    path.write_text(
-        '{"text": "до"}\n{"text": "' + "слово " * 99 + '"}\n{"text": "после"}\n', encoding="utf-8"
-    )
+    path.write_text('{"text": "до"}\n{"text": "' + "слово " * 99 + '"}\n{"text": "после"}\n', encoding="utf-8")
     text, _, report = read_one(path)
     assert text == "до\n\nпосле"
     assert "line 2" in report.reason
@@ -170,9 +168,7 @@ def test_a_cell_over_the_limit_is_passed_over(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize("shard_bytes", [200, 8 << 20])
 def test_parquet_text_column_in_any_cut(tmp_path: Path, shard_bytes: int) -> None:
     path = tmp_path / "а.parquet"
-    pl.DataFrame({"id": range(300), "text": RECORDS, "other": ["лишнее"] * 300}).write_parquet(
-        path, row_group_size=70
-    )
+    pl.DataFrame({"id": range(300), "text": RECORDS, "other": ["лишнее"] * 300}).write_parquet(path, row_group_size=70)
     plan = plan_shards(path, shard_bytes)
     assert len(plan.shards) == (1 if shard_bytes > 10_000 else len(plan.shards)) > 0
     text, _, report = read_one(path, shard_bytes)
@@ -229,13 +225,7 @@ def test_html_gives_the_text_a_reader_sees(tmp_path: Path, encoding: str) -> Non
 
 def test_broken_deep_and_large_html(tmp_path: Path) -> None:
     path = tmp_path / "а.htm"
-    body = (
-        "<div>" * 5000
-        + "глубоко"
-        + "</p></div>" * 5000
-        + "<p>a < b & слово <p>"
-        + "строка <i>текста</i>\n" * 90_000
-    )
+    body = "<div>" * 5000 + "глубоко" + "</p></div>" * 5000 + "<p>a < b & слово <p>" + "строка <i>текста</i>\n" * 90_000
     path.write_text(body, encoding="utf-8")
     documents, (report,) = read(path)
     prose = "".join(document.prose for document in documents)

@@ -175,9 +175,7 @@ def test_symbols_are_safe_characters() -> None:
 
 
 def test_lemmas_are_known_to_pymorphy3_in_their_part_of_speech() -> None:
-    assert_no_faults(
-        [f"line {r.line}: {r.symbol}: {fault}" for r in rows() for fault in lemma_faults(r.lemma, r.pos)]
-    )
+    assert_no_faults([f"line {r.line}: {r.symbol}: {fault}" for r in rows() for fault in lemma_faults(r.lemma, r.pos)])
 
 
 def test_comments_name_the_kind_of_the_symbol() -> None:

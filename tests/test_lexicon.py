@@ -31,9 +31,7 @@ Build = Callable[..., Lexicon]
 def build(tmp_path: Path) -> Build:
     """Builds a lexicon from texts (file name -> content) with overrides given as lines."""
 
-    def run(
-        texts: dict[str, str], name: str = "x.lexicon", overrides: str = "", **options: object
-    ) -> Lexicon:
+    def run(texts: dict[str, str], name: str = "x.lexicon", overrides: str = "", **options: object) -> Lexicon:
         corpus = tmp_path / f"{name}.corpus"
         corpus.mkdir(exist_ok=True)
         for file, text in texts.items():

@@ -96,9 +96,7 @@ PIECES = (
     "$$",
     "---",
 )
-SNIPPETS = st.lists(
-    st.sampled_from((*PIECES, "\n", " ", "слово", "код", "https://а.рф", "@", "#", "!", "^", ":"))
-)
+SNIPPETS = st.lists(st.sampled_from((*PIECES, "\n", " ", "слово", "код", "https://а.рф", "@", "#", "!", "^", ":")))
 
 
 @given(SNIPPETS)

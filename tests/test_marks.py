@@ -43,9 +43,7 @@ def test_every_shipped_inflection_has_a_mark() -> None:
 
 def test_numbers_and_marks_are_inverse() -> None:
     capacity = marks.INFLECTION_LAST - marks.INFLECTION_FIRST + 1
-    assert [marks.inflection_id(marks.inflection_mark(n)) for n in range(capacity + 1)] == [
-        *range(capacity + 1)
-    ]
+    assert [marks.inflection_id(marks.inflection_mark(n)) for n in range(capacity + 1)] == [*range(capacity + 1)]
     variants = range(len(marks.VARIANTS) + 1)
     assert [marks.variant_id(marks.variant_mark(n)) for n in variants] == [*variants]
     assert marks.inflection_mark(0) == marks.variant_mark(0) == ""

@@ -300,9 +300,7 @@ def test_judged_terms_are_complete() -> None:
 def test_terms_of_the_example_notes() -> None:
     vault = ROOT / "examples" / "vault"
     plan = plan_shards(vault)
-    prose = [
-        item.prose for shard in plan.shards for item in read_shard(vault, shard) if isinstance(item, Document)
-    ]
+    prose = [item.prose for shard in plan.shards for item in read_shard(vault, shard) if isinstance(item, Document)]
     found = find(*prose)
     assert_consistent(found)
     wanted = {"цикл кребса", "оперативная память", "операционная система", "база данных"}

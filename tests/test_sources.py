@@ -176,9 +176,7 @@ def test_utf16_is_never_cut(tmp_path: Path) -> None:
     assert read_all(plan)[0][0].text == SENTENCE * 50
 
 
-@given(
-    st.lists(st.integers(min_value=0, max_value=400), max_size=12), st.integers(min_value=1, max_value=2000)
-)
+@given(st.lists(st.integers(min_value=0, max_value=400), max_size=12), st.integers(min_value=1, max_value=2000))
 @settings(max_examples=40, deadline=None)
 def test_every_plan_gives_the_same_text(
     tmp_path_factory: pytest.TempPathFactory, lengths: list[int], shard_bytes: int

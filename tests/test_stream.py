@@ -30,9 +30,7 @@ from hypertok.corpus.words import find_words, form_of, is_russian
 
 RUSSIAN = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
 #: What text is made of, odd things included: stress marks, old letters, Latin, digits, other scripts.
-ALPHABET = (
-    RUSSIAN + RUSSIAN.upper() + "ѣіѢўѓ'’-‐‑\u0301 \n\t\u00a0.,!?…—–:;«»()_#abcXYZé0129²½汉字ا\u0300😀\ue000"
-)
+ALPHABET = RUSSIAN + RUSSIAN.upper() + "ѣіѢўѓ'’-‐‑\u0301 \n\t\u00a0.,!?…—–:;«»()_#abcXYZé0129²½汉字ا\u0300😀\ue000"
 PROSE = st.text(ALPHABET, max_size=200).map(lambda text: clean(text)[0])
 
 

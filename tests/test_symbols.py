@@ -36,9 +36,7 @@ def usable() -> frozenset[str]:
 def composing() -> frozenset[str]:
     """First halves of canonical compositions: NFC may join them with what follows."""
     pairs = (unicodedata.decomposition(chr(code)).split() for code in range(0x110000))
-    return frozenset(
-        chr(int(pair[0], 16)) for pair in pairs if len(pair) == 2 and not pair[0].startswith("<")
-    )
+    return frozenset(chr(int(pair[0], 16)) for pair in pairs if len(pair) == 2 and not pair[0].startswith("<"))
 
 
 def test_there_is_room() -> None:
@@ -85,9 +83,7 @@ def test_no_cyrillic_latin_or_digits_by_name() -> None:
 
 
 def test_no_right_to_left_and_no_modifiers() -> None:
-    wrong = [
-        c for c in every_symbol() if unicodedata.bidirectional(c) in {"R", "AL", "AN", "RLE", "RLO", "RLI"}
-    ]
+    wrong = [c for c in every_symbol() if unicodedata.bidirectional(c) in {"R", "AL", "AN", "RLE", "RLO", "RLI"}]
     assert not wrong, wrong[:20]
     forbidden = [
         range(0x1F1E6, 0x1F200),

@@ -178,9 +178,7 @@ def _table(members: list[Member], texts: list[str | None]) -> bytes:
     """Number of members, size of each that is not text plus one (0: text), length of the blob, the blob."""
     raw = b"".join(m.content for m, text in zip(members, texts, strict=True) if text is None)
     packed = lzma.compress(raw, format=lzma.FORMAT_RAW, filters=_LZMA) if raw else b""
-    sizes = [
-        len(member.content) + 1 if text is None else 0 for member, text in zip(members, texts, strict=True)
-    ]
+    sizes = [len(member.content) + 1 if text is None else 0 for member, text in zip(members, texts, strict=True)]
     return b"".join(map(_varint, [len(members), *sizes, len(packed)])) + packed
 
 

@@ -12,9 +12,7 @@ from hypertok.archive.container import Member, Packer
 from hypertok.errors import ArtifactError, InputError
 
 #: Names that Windows reserves for devices, with any extension.
-_DEVICES = frozenset(
-    ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789")]
-)
+_DEVICES = frozenset(["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789")])
 
 
 def read_members(paths: Sequence[Path]) -> list[Member]:

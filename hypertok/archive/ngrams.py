@@ -37,9 +37,7 @@ class Level:
         return len(self.symbols)
 
 
-def count_chain(
-    items: Int32, symbols: Int32, minimum: Sequence[int], breaks: Bool | None = None
-) -> list[Level]:
+def count_chain(items: Int32, symbols: Int32, minimum: Sequence[int], breaks: Bool | None = None) -> list[Level]:
     """Count the n-grams of a sequence; levels stop where no row is left.
 
     Args:

@@ -148,9 +148,7 @@ class TextCoder:
                 stop = cut
         return start
 
-    def _class(
-        self, wanted: int, shape: int, contexts: list[int], by_piece: _Pair, by_class: list[Range]
-    ) -> int:
+    def _class(self, wanted: int, shape: int, contexts: list[int], by_piece: _Pair, by_class: list[Range]) -> int:
         cuts = self._model.vocabulary.classes
         firsts = self._model.vocabulary.first_of_class
         base = shape << PIECE_BITS

@@ -53,7 +53,7 @@ def unpack(
 ) -> None:
     """Restore what was packed, byte for byte; nothing is written outside the output folder.
 
-      hypertok unpack note.ht
+    hypertok unpack note.ht
     """
     from hypertok.archive import read_header, self_contained_packer, unpack_files
     from hypertok.cli.console import read_bytes

@@ -56,14 +56,10 @@ def build_lexicon(
     ] = None,
     base: Annotated[
         Path | None,
-        typer.Option(
-            help="Lexicon whose concepts keep their symbols [default: the one at OUTPUT, if there is one]."
-        ),
+        typer.Option(help="Lexicon whose concepts keep their symbols [default: the one at OUTPUT, if there is one]."),
     ] = None,
     min_count: Annotated[int, typer.Option(min=1, help="Rarest concept kept, in uses.")] = 1,
-    max_concepts: Annotated[
-        int, typer.Option(min=1, help="Most concepts kept, the most frequent first.")
-    ] = 250_000,
+    max_concepts: Annotated[int, typer.Option(min=1, help="Most concepts kept, the most frequent first.")] = 250_000,
     phrases: Annotated[bool, typer.Option(help="Look for multiword concepts such as «цикл Кребса».")] = True,
     min_phrase_count: Annotated[
         int | None, typer.Option(min=2, help="Rarest multiword concept kept [default: by corpus size].")
@@ -136,9 +132,7 @@ def build_lexicon(
         )
     skipped = manifest.facts["sources"]["skipped"]
     if skipped:
-        err.print(
-            f"[yellow]{skipped} files were skipped;[/] why: hypertok lexicon info {escape(str(target))}"
-        )
+        err.print(f"[yellow]{skipped} files were skipped;[/] why: hypertok lexicon info {escape(str(target))}")
         raise typer.Exit(EXIT_SKIPPED)
 
 

@@ -10,9 +10,7 @@ import typer
 from hypertok.cli.console import err, read_text, write_bytes
 
 LexiconArgument = Annotated[Path, typer.Argument(help="Lexicon folder made by `hypertok build-lexicon`.")]
-OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", help="File to write [default: standard output].")
-]
+OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="File to write [default: standard output].")]
 
 
 def encode(
@@ -21,9 +19,7 @@ def encode(
     output: OutputOption = None,
     concepts_only: Annotated[
         bool,
-        typer.Option(
-            "--concepts-only", help="Lossy: keep which concept each word is, drop inflection and case."
-        ),
+        typer.Option("--concepts-only", help="Lossy: keep which concept each word is, drop inflection and case."),
     ] = False,
 ) -> None:
     """Turn a text into symbol text, one symbol per concept; `hypertok decode` restores it byte for byte.
@@ -36,16 +32,12 @@ def encode(
     symbols = Lexicon.load(lexicon).encode(content, concepts_only=concepts_only)
     write_bytes(symbols.encode("utf-8"), output)
     if concepts_only:
-        err.print(
-            "[yellow]lossy:[/] inflection and case are gone; this cannot be decoded to the original text"
-        )
+        err.print("[yellow]lossy:[/] inflection and case are gone; this cannot be decoded to the original text")
 
 
 def decode(
     lexicon: LexiconArgument,
-    symbols: Annotated[
-        Path, typer.Argument(help="Symbol text made by `hypertok encode`, or - for standard input.")
-    ],
+    symbols: Annotated[Path, typer.Argument(help="Symbol text made by `hypertok encode`, or - for standard input.")],
     output: OutputOption = None,
 ) -> None:
     """Restore the text behind symbol text, byte for byte.

@@ -37,9 +37,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); check the name and its permissions"
-        ) from error
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the name and its permissions") from error
 
 
 def read_text(path: Path, remedy: str) -> str:

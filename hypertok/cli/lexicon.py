@@ -167,9 +167,7 @@ def _print_explanation(found: Explanation) -> None:
             style="bold" if reading.main else None,
         )
     out.print(readings)
-    forms = Table(
-        "form", "inflections", "uses", title=f"all forms of {concept.lemma}", title_justify="left", box=None
-    )
+    forms = Table("form", "inflections", "uses", title=f"all forms of {concept.lemma}", title_justify="left", box=None)
     together: dict[str, tuple[list[str], float, bool]] = {}
     for form in found.forms:
         inflections, count, attested = together.get(form.form, ([], 0.0, False))

@@ -133,9 +133,7 @@ def _check_symbols(symbols: frozenset[str]) -> None:
         )
 
 
-_NOT_SYMBOL = re.compile(
-    f"[{JOINERS}{STRESS}\0-\x7f{LETTERS}{chr(marks.BLOCK_FIRST)}-{chr(marks.BLOCK_LAST)}]"
-)
+_NOT_SYMBOL = re.compile(f"[{JOINERS}{STRESS}\0-\x7f{LETTERS}{chr(marks.BLOCK_FIRST)}-{chr(marks.BLOCK_LAST)}]")
 _PIECE = re.compile(rf"{WORD_PATTERN} ?|[^{LETTERS}]+")
 _CASE = f"[{marks.CASE_MARKS[0]}-{marks.CASE_MARKS[-1]}]"
 _VARIANT = f"[{marks.VARIANTS[0]}-{marks.VARIANTS[-1]}]"
@@ -197,9 +195,7 @@ class _DecodeCache(_Cache):
         try:
             return marks.apply_case(form, marks.cases_of(case, cases)) + space
         except ValueError:
-            raise _BadCode(
-                f"{form!r} does not have the {len(cases)} words of its concept {symbol!r}."
-            ) from None
+            raise _BadCode(f"{form!r} does not have the {len(cases)} words of its concept {symbol!r}.") from None
 
 
 class _EncodeCache(_Cache):

@@ -37,9 +37,7 @@ def hub_name(root: Path | str) -> str:
         return ""
     match = _HUB.fullmatch(text)
     if match is None:
-        raise InputError(
-            f"{text}: expected hf://owner/name, hf://owner/name:split or hf://owner/name/config:split"
-        )
+        raise InputError(f"{text}: expected hf://owner/name, hf://owner/name:split or hf://owner/name/config:split")
     config = f"/{match['config']}" if match["config"] else ""
     return f"hf://{match['name']}{config}:{match['split'] or 'train'}"
 

@@ -103,9 +103,7 @@ class _Pool(ABC, Generic[Item, Result]):
         """Drop what is under way and free the workers."""
 
 
-def _run_in(
-    open_pool: Callable[[], _Pool[Item, Result]], items: Sequence[Item]
-) -> Generator[Result, None, None]:
+def _run_in(open_pool: Callable[[], _Pool[Item, Result]], items: Sequence[Item]) -> Generator[Result, None, None]:
     """Keep up to `limit` items under way, yield results in item order; what finishes early waits."""
     if not items:
         return

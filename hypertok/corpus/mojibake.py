@@ -83,9 +83,7 @@ def _misreading(name: str, *codecs: str, lost: tuple[tuple[str, str], ...] = ())
         f"{one_of((0xD0, 0xD0))}{one_of((0x90, 0xBF), (0x81, 0x81))}"
         f"|{one_of((0xD1, 0xD1))}{one_of((0x80, 0x8F), (0x91, 0x91))}"
     )
-    sequence = (
-        f"{one_of((0xC2, 0xDF))}{tail}|{one_of((0xE0, 0xEF))}{tail}{{2}}|{one_of((0xF0, 0xF4))}{tail}{{3}}"
-    )
+    sequence = f"{one_of((0xC2, 0xDF))}{tail}|{one_of((0xE0, 0xEF))}{tail}{{2}}|{one_of((0xF0, 0xF4))}{tail}{{3}}"
     # The no-break space that stands for a byte is often typed over with a plain one.
     first = next(iter(signs[0xD0]))
     spaces = ((f"{first} ", f"{first}\u00a0"),) if "\u00a0" in tail else ()

@@ -37,9 +37,7 @@ class _Walk:
     repeated: int = 0
 
     def skip(self, path: str, reason: str, size: int = 0) -> None:
-        self.reports.append(
-            SourceReport(printable(path), formats.format_of(path), "", size, 0, 0, "skipped", reason)
-        )
+        self.reports.append(SourceReport(printable(path), formats.format_of(path), "", size, 0, 0, "skipped", reason))
 
 
 def printable(path: str) -> str:

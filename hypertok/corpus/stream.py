@@ -100,7 +100,4 @@ def count_forms(tokens: Tokens, size: int) -> npt.NDArray[np.int64]:
 def spell(tokens: Tokens, forms: Sequence[str]) -> list[str]:
     """The stream as readable strings, for tests and explanations: forms, class names in angle brackets."""
     names = ("break", "end", "comma", "dash", "colon", "punctuation", "number", "latin", "unknown")
-    return [
-        forms[(t >> 2) - FIRST_FORM] if t >> 2 >= FIRST_FORM else f"<{names[t >> 2]}>"
-        for t in tokens.tolist()
-    ]
+    return [forms[(t >> 2) - FIRST_FORM] if t >> 2 >= FIRST_FORM else f"<{names[t >> 2]}>" for t in tokens.tolist()]

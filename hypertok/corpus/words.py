@@ -85,4 +85,3 @@ def is_lookalike(run: str) -> bool:
     """Whether every Latin letter of a mixed run has a Russian double: probably a typing slip."""
     latin = {c for c in run if c.isascii() and c.isalpha()}
     return bool(latin) and latin <= _LOOKALIKE_LATIN
-

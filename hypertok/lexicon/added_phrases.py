@@ -1,6 +1,7 @@
 """Multiword concepts that a person adds by hand: inflected by the dictionary alone, whatever the corpus has.
 
-The head is the first word that can only be a noun in the nominative, or the last that can be one; adjectives before it agree with it, words after it stay.
+The head is the first word that can only be a noun in the nominative, or the last that can be one. Adjectives
+before it agree with it, words after it stay.
 """
 
 from __future__ import annotations
@@ -67,8 +68,7 @@ def _head(words: list[str]) -> tuple[int, Any]:
         if noun and not adjective:
             return place, noun
     raise InputError(
-        f"overrides: the added concept {' '.join(words)!r} has no noun in the nominative to inflect; "
-        "give its base form"
+        f"overrides: the added concept {' '.join(words)!r} has no noun in the nominative to inflect; give its base form"
     )
 
 

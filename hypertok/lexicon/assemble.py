@@ -145,11 +145,7 @@ def _phrase_forms(phrases: Phrases, concepts: pl.DataFrame, inflections: Inflect
     ids = concepts.with_row_index("concept").filter(pl.col("kind") == "phrase").select("concept", "lemma")
     numbered = phrases.phrases.select("lemma").with_row_index("phrase").join(ids, on="lemma")
     keys = pl.DataFrame({"inflection": inflections.keys, "id": range(1, len(inflections.keys) + 1)})
-    rows = (
-        phrases.forms.cast({"phrase": pl.UInt32})
-        .join(numbered, on="phrase")
-        .join(keys, on="inflection", how="left")
-    )
+    rows = phrases.forms.cast({"phrase": pl.UInt32}).join(numbered, on="phrase").join(keys, on="inflection", how="left")
     rows = rows.with_columns(id=pl.col("id").fill_null(inflections.id_of("")))
     # Two phrases may share a form («печени больного»); the commoner concept owns it.
     first = pl.struct("concept", "id").sort_by("concept", "id").first().over("form")
@@ -163,9 +159,7 @@ def _phrase_forms(phrases: Phrases, concepts: pl.DataFrame, inflections: Inflect
     )  # fmt: skip
 
 
-def _number_concepts(
-    found: pl.DataFrame, old: Lexicon | None, overrides: Overrides, recipe: Recipe
-) -> pl.DataFrame:
+def _number_concepts(found: pl.DataFrame, old: Lexicon | None, overrides: Overrides, recipe: Recipe) -> pl.DataFrame:
     """All concepts in id order with their symbols: those of the base as they were, then new ones by count."""
     found = found.sort("count", *KEY, descending=[True, False, False, False])
     kept: dict[tuple[str, str, str], str] = {}
@@ -219,9 +213,7 @@ def _forms_of_old(old: Lexicon, table: pl.DataFrame, overrides: Overrides) -> pl
     A concept forbidden since keeps its symbol, so that nothing else gets it, and no forms.
     """
     forbidden = [
-        number
-        for number, key in enumerate(old.concepts.select("lemma", "pos").iter_rows())
-        if key in overrides.forbid
+        number for number, key in enumerate(old.concepts.select("lemma", "pos").iter_rows()) if key in overrides.forbid
     ]
     had = old.forms.filter(~pl.col("concept").is_in(forbidden))
     had = had.select(*(name for name in COLUMNS if name != "variant")).with_columns(
@@ -262,9 +254,7 @@ def _inflection_table(inflections: Inflections) -> pl.DataFrame:
     """All marks of symbol text: mark, role, id, key."""
     rows = [(marks.ESCAPE, "escape", 0, "")]
     cases = ("lower", "Title", "UPPER", "Title-In-Every-Part")
-    rows += [
-        (mark, "case", n, name) for n, (mark, name) in enumerate(zip(marks.CASE_MARKS, cases, strict=True))
-    ]
+    rows += [(mark, "case", n, name) for n, (mark, name) in enumerate(zip(marks.CASE_MARKS, cases, strict=True))]
     rows += [(mark, "variant", n, "") for n, mark in enumerate(marks.VARIANTS, 1)]
     rows += [(marks.inflection_mark(n), "inflection", n, key) for n, key in enumerate(inflections.keys, 1)]
     schema = {"mark": pl.String, "role": pl.String, "id": pl.UInt16, "key": pl.String}

@@ -87,9 +87,7 @@ def build_lexicon(
     old = _base(output, base)
     work = output.with_name(f"{output.name}.work")
     tell = progress or (lambda step, done, total: None)
-    counted = count_corpus(
-        corpus, work, engine=engine, workers=workers, progress=lambda d, t: tell("count", d, t)
-    )
+    counted = count_corpus(corpus, work, engine=engine, workers=workers, progress=lambda d, t: tell("count", d, t))
     parents = {"corpus": counted.fingerprint, "shipped_data": _shipped_data()}
     if overrides:
         parents["overrides"] = sha256_of(overrides)

@@ -144,9 +144,7 @@ def _kinds_of(base: pl.DataFrame | None) -> pl.DataFrame:
     if base is None:
         return pl.DataFrame(schema={"lemma": pl.String, "pos": pl.String, "had": pl.String})
     outside = base.filter(pl.col("kind").is_in(["unknown", "abbreviation"]))
-    return outside.unique(["lemma", "pos"], keep="first", maintain_order=True).select(
-        "lemma", "pos", had="kind"
-    )
+    return outside.unique(["lemma", "pos"], keep="first", maintain_order=True).select("lemma", "pos", had="kind")
 
 
 def _dominant(rows: pl.DataFrame) -> pl.DataFrame:

@@ -139,9 +139,7 @@ class ContextModel:
         counts[readings.offsets[single]] = uses[single]
         return counts
 
-    def choose(
-        self, tokens: Tokens, analyses: Analyses, weights: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.int64]:
+    def choose(self, tokens: Tokens, analyses: Analyses, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """The analysis that each token of a stream has in its context; -1 where it is no word. Shape (T,).
 
         The concept (lemma and part of speech) is chosen first, then its most probable form: twelve unlikely
@@ -170,9 +168,7 @@ class ContextModel:
         """
         readings = read(analyses, self.inventory)
         counts = _per_reading(readings, weights)
-        scores = (
-            self._potential(readings, counts) + self.weights.situation[readings.tag, 0, readings.known * 1]
-        )
+        scores = self._potential(readings, counts) + self.weights.situation[readings.tag, 0, readings.known * 1]
         every = np.arange(len(scores))
         alone = Candidates(every[:0], readings.offsets[:-1], readings.form, every, every[:0]).softmax(scores)
         uses = np.bincount(readings.form, counts, len(analyses.forms))[readings.form]
@@ -226,28 +222,20 @@ def _best(found: Candidates, scores: Floats, concept: npt.NDArray[np.int64]) -> 
     return best
 
 
-def _best_analysis(
-    readings: Readings, analyses: Analyses, weights: npt.NDArray[np.float64]
-) -> npt.NDArray[np.int64]:
+def _best_analysis(readings: Readings, analyses: Analyses, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """The most used analysis of each reading, by the prior where none is used. Shape (R,)."""
     order = np.lexsort((-analyses.prior, -weights, readings.of_analysis))
-    best: npt.NDArray[np.int64] = order[
-        np.searchsorted(readings.of_analysis[order], np.arange(len(readings.tag)))
-    ]
+    best: npt.NDArray[np.int64] = order[np.searchsorted(readings.of_analysis[order], np.arange(len(readings.tag)))]
     return best
 
 
-def _per_analysis(
-    counts: npt.NDArray[np.float64], readings: Readings, analyses: Analyses
-) -> npt.NDArray[np.float64]:
+def _per_analysis(counts: npt.NDArray[np.float64], readings: Readings, analyses: Analyses) -> npt.NDArray[np.float64]:
     """Counts of readings shared out among their analyses by the prior. Shape (A,)."""
     prior = analyses.prior.astype(np.float64)
     total = np.bincount(readings.of_analysis, prior, len(counts))
     size = np.bincount(readings.of_analysis, minlength=len(counts))
     even = total[readings.of_analysis] <= 0
-    share = np.where(
-        even, 1 / size[readings.of_analysis], prior / np.where(even, 1, total[readings.of_analysis])
-    )
+    share = np.where(even, 1 / size[readings.of_analysis], prior / np.where(even, 1, total[readings.of_analysis]))
     shared: npt.NDArray[np.float64] = counts[readings.of_analysis] * share
     return shared
 

@@ -153,9 +153,7 @@ def _symbols(
     return np.concatenate([marks, symbols]), np.concatenate([marks, FIRST_FORM + best])
 
 
-def _lexical(
-    forms: Sequence[str], offsets: Ints, tag: Ints, numbers: dict[str, int], inventory: Inventory
-) -> Ints:
+def _lexical(forms: Sequence[str], offsets: Ints, tag: Ints, numbers: dict[str, int], inventory: Inventory) -> Ints:
     lexical = np.zeros(len(tag), np.int64)
     own = {(f, numbers[t]): n for n, (f, t) in enumerate(inventory.lexical, 1)}
     with_own = {f for f, _ in inventory.lexical}
@@ -250,17 +248,13 @@ def expected_share(readings: Readings, counts: npt.NDArray[np.float64]) -> npt.N
     if not len(scores):
         return scores
     exponentials = np.exp(scores - np.maximum.reduceat(scores, readings.offsets[:-1])[readings.form])
-    shares: npt.NDArray[np.float64] = (
-        exponentials / np.add.reduceat(exponentials, readings.offsets[:-1])[readings.form]
-    )
+    shares: npt.NDArray[np.float64] = exponentials / np.add.reduceat(exponentials, readings.offsets[:-1])[readings.form]
     return shares
 
 
 def _support(readings: Readings, counts: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], ...]:
     own = readings.form_concept()
-    others = np.maximum(
-        np.bincount(readings.concept, counts)[readings.concept] - np.bincount(own, counts)[own], 0
-    )
+    others = np.maximum(np.bincount(readings.concept, counts)[readings.concept] - np.bincount(own, counts)[own], 0)
     uses = np.bincount(readings.form, counts)[readings.form]
     return (
         np.log(np.maximum(readings.prior, _FLOOR)).astype(np.float64),

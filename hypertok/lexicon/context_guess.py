@@ -44,9 +44,7 @@ def with_guesses(analyses: Analyses) -> Analyses:
     nouns = np.array([t.startswith("NOUN") for t in tags], dtype=bool)
     offsets = analyses.offsets
     places, new_tags, new_lemmas = [], [], []
-    unknown = (
-        ~np.logical_or.reduceat(analyses.known, offsets[:-1]) if len(analyses.known) else np.zeros(0, bool)
-    )
+    unknown = ~np.logical_or.reduceat(analyses.known, offsets[:-1]) if len(analyses.known) else np.zeros(0, bool)
     for number in np.flatnonzero(unknown).tolist():
         form, rows = analyses.forms[number], slice(offsets[number], offsets[number + 1])
         tag = guessed_tag(form, [tags[t] for t in analyses.tag[rows]])
@@ -60,9 +58,7 @@ def with_guesses(analyses: Analyses) -> Analyses:
     at = offsets[np.array(places) + 1]
     extra = np.zeros(len(analyses.forms), np.int64)
     extra[places] = 1
-    prior = analyses.prior * np.where(
-        np.repeat(extra, np.diff(offsets)) == 1, np.float32(1 - _PRIOR), np.float32(1)
-    )
+    prior = analyses.prior * np.where(np.repeat(extra, np.diff(offsets)) == 1, np.float32(1 - _PRIOR), np.float32(1))
     return replace(
         analyses,
         offsets=offsets + np.concatenate([[0], np.cumsum(extra)]),

@@ -69,9 +69,7 @@ def _without_yo(forms: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([forms, spelled], how="vertical_relaxed")
 
 
-def _complete(
-    rows: pl.DataFrame, analyses: Analyses, inflections: Inflections, attested: pl.DataFrame
-) -> pl.DataFrame:
+def _complete(rows: pl.DataFrame, analyses: Analyses, inflections: Inflections, attested: pl.DataFrame) -> pl.DataFrame:
     """Forms of the concepts' paradigms that the corpus never showed; the commonest concept owns each."""
     wanted = rows.filter(pl.col("lexeme") >= 0).select("lexeme", "concept", "pos", "total").unique()
     lexemes = analyses.lexemes.with_row_index("lexeme").cast({"lexeme": pl.Int32})

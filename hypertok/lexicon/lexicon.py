@@ -99,9 +99,7 @@ class Lexicon:
         manifest = open_checked(folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)
         missing = [name for name in TABLES if f"{name}.parquet" not in manifest.files]
         if missing:
-            raise ArtifactError(
-                f"{folder}: the manifest names no {missing[0]}.parquet; build it again: {COMMAND}"
-            )
+            raise ArtifactError(f"{folder}: the manifest names no {missing[0]}.parquet; build it again: {COMMAND}")
         return cls(folder, manifest)
 
     @property

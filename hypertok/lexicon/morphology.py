@@ -68,9 +68,7 @@ def analyzer() -> Any:
     return pymorphy3.MorphAnalyzer(lang="ru")
 
 
-def analyse(
-    forms: Sequence[str], *, workers: int | None = None, progress: Progress | None = None
-) -> Analyses:
+def analyse(forms: Sequence[str], *, workers: int | None = None, progress: Progress | None = None) -> Analyses:
     """Analyse distinct lower-case `forms` with pymorphy3; the result does not depend on `workers`."""
     batches = [list(forms[i : i + _BATCH]) for i in range(0, len(forms), _BATCH)]
     if len(batches) == 1:
@@ -126,10 +124,7 @@ def _lexeme(parse: Any) -> tuple[str, str, int]:
     method = parse.methods_stack[0]
     while len(method) != 4:
         inner = method[-1]
-        if (
-            not (isinstance(inner, tuple) and inner and isinstance(inner[0], tuple))
-            or len(parse.methods_stack) > 1
-        ):
+        if not (isinstance(inner, tuple) and inner and isinstance(inner[0], tuple)) or len(parse.methods_stack) > 1:
             return "", "", -1
         method = inner[0]
     word, number, index = method[1:]

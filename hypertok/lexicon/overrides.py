@@ -106,8 +106,7 @@ def _problem(row: dict[str, str]) -> str:
         return f"unknown action {row['action']!r}; expected add, forbid or merge"
     if not all(map(_is_form, lemma.split(" "))):
         return (
-            f"the lemma {lemma!r} must be Cyrillic words in lower case, without stress marks, joined by "
-            "single spaces"
+            f"the lemma {lemma!r} must be Cyrillic words in lower case, without stress marks, joined by single spaces"
         )
     if row["pos"] not in _ALL_POS:
         return f"unknown part of speech {row['pos']!r}; expected one of {', '.join(sorted(_ALL_POS))}"

@@ -115,9 +115,7 @@ def gather_uses(
         yield pl.concat(tables)
 
 
-def sub_candidates(
-    pairs: Candidates, threes: Candidates, fours: Candidates
-) -> Iterator[tuple[int, int, Numbers]]:
+def sub_candidates(pairs: Candidates, threes: Candidates, fours: Candidates) -> Iterator[tuple[int, int, Numbers]]:
     """For each longer table the rows of its parts: (length, length of a part, rows (R, parts)), in order."""
     first, second = _unpack(threes.keys).T
     yield 3, 2, np.column_stack([first, second])
@@ -129,9 +127,7 @@ def sub_candidates(
     yield 4, 3, np.column_stack(three)
 
 
-def _runs(
-    ids: npt.NDArray[np.uint32], pairs: Candidates
-) -> tuple[Numbers, tuple[Numbers, Keys], tuple[Numbers, Keys]]:
+def _runs(ids: npt.NDArray[np.uint32], pairs: Candidates) -> tuple[Numbers, tuple[Numbers, Keys], tuple[Numbers, Keys]]:
     """The pair at each position, and where three and four words in a row are linked, with their keys."""
     numbers = pair_numbers(ids, pairs.keys)
     linked = np.concatenate([numbers >= 0, [False, False]])

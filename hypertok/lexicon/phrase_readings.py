@@ -100,9 +100,7 @@ def resolve(readings: pl.DataFrame) -> pl.DataFrame:
     """One reading per sequence: the one whose concept explains most occurrences in the whole corpus."""
     # Order matters twice: for sums of fractions, and for which of two equal readings wins.
     readings = readings.sort("row", *CONCEPT)
-    soft = readings.with_columns(
-        expected=pl.col("count") * pl.col("share") / pl.col("share").sum().over("row")
-    )
+    soft = readings.with_columns(expected=pl.col("count") * pl.col("share") / pl.col("share").sum().over("row"))
     totals = soft.group_by(CONCEPT, maintain_order=True).agg(total=pl.col("expected").sum().round(6))
     return (
         soft.join(totals, on=CONCEPT, maintain_order="left")

@@ -135,9 +135,7 @@ def _assemble(
     """Base forms, paradigms and cases of the chosen concepts."""
     surfaces = _surfaces(concepts, readings, tables)
     cases = _usual_cases(uses)
-    plan = list(
-        concepts.select("concept", "shape", "singular", "count", "score", "spread", *KEYS).iter_rows()
-    )
+    plan = list(concepts.select("concept", "shape", "singular", "count", "score", "spread", *KEYS).iter_rows())
     terms = [
         Term(tuple(keys[: shape.index("N") + 1]), surfaces[concept], singular)
         for concept, shape, singular, _, _, _, *keys in plan
@@ -145,9 +143,7 @@ def _assemble(
     inflector = Inflector(analyses, weights, words, (word for term in terms for word in term.words))
     tables_of_forms = [inflector.inflect(term) for term in terms]
     rows = []
-    for (concept, shape, _, count, score, spread, *_), term, forms in zip(
-        plan, terms, tables_of_forms, strict=True
-    ):
+    for (concept, shape, _, count, score, spread, *_), term, forms in zip(plan, terms, tables_of_forms, strict=True):
         pattern = _pattern(shape, term.surfaces[0][0], words)
         usual = cases[concept][: len(shape)]
         rows.append((forms[0][0], len(shape), shape.index("N"), pattern, count, score, spread, usual))

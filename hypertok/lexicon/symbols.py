@@ -73,8 +73,7 @@ def assign_symbols(concepts: pl.DataFrame, kept: dict[tuple[str, str, str], str]
             symbol = next(free, None)
         if symbol is None:
             raise InputError(
-                f"{concepts.height} concepts and no characters left for them; raise --min-count or lower "
-                "--max-concepts"
+                f"{concepts.height} concepts and no characters left for them; raise --min-count or lower --max-concepts"
             )
         taken.add(symbol)
         given.append(symbol)

@@ -251,9 +251,7 @@ def read_labels(folder: Path) -> Text:
             held = np.full(len(numbers), digest % 10 == 0)
             parts.append((np.array(numbers, np.uint32), tag, data["logp"][at], held))
     tokens, tag, logp, held = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Text(
-        tokens, tag, logp, held, vocabulary.forms, (folder / "tags.txt").read_text("utf-8").split("\n")
-    )
+    return Text(tokens, tag, logp, held, vocabulary.forms, (folder / "tags.txt").read_text("utf-8").split("\n"))
 
 
 def take_inventory(text: Text, analyses: Analyses) -> Inventory:
@@ -293,9 +291,7 @@ class Fit:
         tag = readings.tag[found.reading]
         target = np.zeros(len(tag), np.float32)
         for n in range(TOP):
-            target += (
-                np.exp(text.logp[position, n].astype(np.float32)) * agreements[text.tag[position, n], tag]
-            )
+            target += np.exp(text.logp[position, n].astype(np.float32)) * agreements[text.tag[position, n], tag]
         mass = np.add.reduceat(target, found.starts)
         labelled = mass > 0.05
         self.found, self.held_out = found, text.held_out[found.positions]
