@@ -51,9 +51,12 @@ class BitReader:
         """The next bit; `bit` is ignored.
 
         Raises:
-            ArtifactError: more bits are asked for than the data can hold.
+            ArtifactError: the data hold no such bit.
         """
         self._left -= 1
         if self._left < 0:
             raise ArtifactError("the archive's text does not end: it was not made by hypertok")
-        return int(self._decode(_bernoulli(probability / ONE, perfect=False)))
+        try:
+            return int(self._decode(_bernoulli(probability / ONE, perfect=False)))
+        except AssertionError as error:  # what constriction raises where no encoder can have been
+            raise ArtifactError("the archive's text is damaged, or was not made by hypertok") from error

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Prints every benchmark table; run it on a machine that does nothing else. HYPERTOK_SHARED names the corpora.
+set -eu
+BIN=${BIN:-.venv/bin}
+SHARED=${HYPERTOK_SHARED:-../shared}
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+"$BIN/python" benchmarks/lexicon.py
+"$BIN/hypertok" build-lexicon "$SHARED/data/corpora" -o "$WORK/all.lexicon"
+"$BIN/python" benchmarks/codec.py "$WORK/all.lexicon" "$SHARED/data/corpora/ruslit" "$SHARED/data/corpora/doka"
+"$BIN/python" benchmarks/codec_fuzz.py "$WORK/all.lexicon"
+"$BIN/python" benchmarks/lemma.py
+"$BIN/python" benchmarks/phrases.py
+"$BIN/python" benchmarks/archive.py
+"$BIN/python" benchmarks/memory.py
