@@ -21,8 +21,6 @@ Bool = npt.NDArray[np.bool_]
 
 #: Symbols are below 2**21 (shape and piece number), rows below 2**42.
 _SYMBOL_BITS = 21
-#: Keys looked up at a time, to bound memory.
-_STEP = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -46,24 +44,27 @@ def count_chain(items: Int32, symbols: Int32, minimum: Sequence[int], breaks: Bo
         minimum: per level, the least count that a row must have to be kept.
         breaks: places that no longer context may reach over (unknown pieces, ends of documents).
     """
-    levels = [_level(_counted(symbols.astype(np.int64)), minimum[0])[0]]
+    levels = [_level(*_counted(symbols.astype(np.int64)), minimum[0])]
     places = np.arange(1, len(symbols), dtype=np.int32)
     keys = items[:-1].astype(np.int64)
     for order, least in enumerate(minimum[1:], 1):
         keys <<= _SYMBOL_BITS
         keys |= symbols[places]
-        level, kept = _level(_counted(keys), least)
-        if not len(level):
-            break
-        levels.append(level)
         if order + 1 == len(minimum):
-            break
-        known = _find(kept, keys)
+            level = _level(*_counted(keys), least)
+            return [*levels, level] if len(level) else levels
+        distinct, counts, group = _grouped(keys)
+        level = _level(distinct, counts, least)
+        if not len(level):
+            return levels
+        levels.append(level)
+        good = counts >= least
+        known = good[group]
         if breaks is not None:
             known &= ~breaks[places]
         known &= places < len(symbols) - 1
         places = places[known] + np.int32(1)
-        keys = keys[known]
+        keys = (np.cumsum(good) - 1)[group[known]]
     return levels
 
 
@@ -82,23 +83,25 @@ def _counted(keys: Int64) -> tuple[Int64, Int64]:
     return distinct, counts
 
 
-def _level(counted: tuple[Int64, Int64], least: int) -> tuple[Level, Int64]:
-    distinct, counts = counted
+def _grouped(keys: Int64) -> tuple[Int64, Int64, Int32]:
+    """Distinct keys in order, their counts, and for each key its place among the distinct ones.
+
+    By sorting: looking 14 million keys up in the distinct ones by bisection took three times as long.
+    """
+    order = np.argsort(keys)
+    ordered = keys[order]
+    new = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    group = np.empty(len(keys), np.int32)
+    group[order] = np.cumsum(new, dtype=np.int32) - np.int32(1)
+    starts = np.flatnonzero(new)
+    return ordered[starts], np.diff(starts, append=len(ordered)), group
+
+
+def _level(distinct: Int64, counts: Int64, least: int) -> Level:
     if least > 1:
         good = counts >= least
         distinct, counts = distinct[good], counts[good]
     parents = (distinct >> _SYMBOL_BITS).astype(np.int32)
     symbols = (distinct & ((1 << _SYMBOL_BITS) - 1)).astype(np.int32)
-    return Level(parents, symbols, counts.astype(np.int32)), distinct
-
-
-def _find(kept: Int64, keys: Int64) -> Bool:
-    """Whether each key is among the kept ones; `keys` becomes their rows there."""
-    known = np.empty(len(keys), np.bool_)
-    for start in range(0, len(keys), _STEP):
-        part = keys[start : start + _STEP]
-        rows = np.searchsorted(kept, part)
-        rows[rows == len(kept)] = 0
-        known[start : start + _STEP] = kept[rows] == part
-        part[:] = rows
-    return known
+    return Level(parents, symbols, counts.astype(np.int32))
