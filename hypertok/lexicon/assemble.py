@@ -143,9 +143,13 @@ def _phrase_concepts(phrases: Phrases) -> pl.DataFrame:
 
 def _phrase_forms(phrases: Phrases, concepts: pl.DataFrame, inflections: Inflections) -> pl.DataFrame:
     ids = concepts.with_row_index("concept").filter(pl.col("kind") == "phrase").select("concept", "lemma")
-    numbered = phrases.phrases.select("lemma").with_row_index("phrase").join(ids, on="lemma")
+    numbered = phrases.phrases.select("lemma").with_row_index("phrase").join(ids, on="lemma", maintain_order="left")
     keys = pl.DataFrame({"inflection": inflections.keys, "id": range(1, len(inflections.keys) + 1)})
-    rows = phrases.forms.cast({"phrase": pl.UInt32}).join(numbered, on="phrase").join(keys, on="inflection", how="left")
+    rows = (
+        phrases.forms.cast({"phrase": pl.UInt32})
+        .join(numbered, on="phrase", maintain_order="left")
+        .join(keys, on="inflection", how="left", maintain_order="left")
+    )
     rows = rows.with_columns(id=pl.col("id").fill_null(inflections.id_of("")))
     # Two phrases may share a form («печени больного»); the commoner concept owns it.
     first = pl.struct("concept", "id").sort_by("concept", "id").first().over("form")

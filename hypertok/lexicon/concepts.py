@@ -149,7 +149,9 @@ def _kinds_of(base: pl.DataFrame | None) -> pl.DataFrame:
 
 def _dominant(rows: pl.DataFrame) -> pl.DataFrame:
     """For every form the concept with the largest weight: form, key, share of the form's uses."""
-    concepts = rows.group_by("form", *KEY).agg(pl.col("weight", "prior").sum(), pl.col("count").first())
+    concepts = rows.group_by("form", *KEY, maintain_order=True).agg(
+        pl.col("weight", "prior").sum(), pl.col("count").first()
+    )
     order = ["form", "weight", "prior", *KEY]
     return (
         concepts.sort(order, descending=[False, True, True, False, False, False])
@@ -162,9 +164,9 @@ def _kept(rows: pl.DataFrame, choice: pl.DataFrame, overrides: Overrides, min_co
     """Concepts frequent enough that some form means mainly, or at least now and then."""
     share = pl.col("weight") / pl.col("count").clip(1)
     concepts = (
-        rows.group_by("form", *KEY)
+        rows.group_by("form", *KEY, maintain_order=True)
         .agg(pl.col("weight").sum(), pl.col("count").first())
-        .group_by(KEY)
+        .group_by(KEY, maintain_order=True)  # sums in row order: the last bit must not depend on threads
         .agg(pl.col("weight").sum(), share=share.max())
         .join(choice.select(KEY).unique().with_columns(chosen=True), on=KEY, how="left")
     )

@@ -37,10 +37,10 @@ def form_table(
     """
     ids = concepts.with_row_index("concept").select(*KEY, "concept", total="count")
     main = readings.main.join(ids, on=KEY).select("form", main_concept="concept")
-    rows = readings.rows.join(ids, on=KEY)
+    rows = readings.rows.join(ids, on=KEY, maintain_order="left")
     attested = (
         rows.with_columns(probability=share_of("weight"))
-        .join(main, on="form", how="left")
+        .join(main, on="form", how="left", maintain_order="left")
         .with_columns(chosen=pl.col("concept") == pl.col("main_concept"))
         .with_columns(first=pl.col("inflection").min().over("form", "concept"))
         .select(
@@ -59,6 +59,8 @@ def _without_yo(forms: pl.DataFrame) -> pl.DataFrame:
     """Adds the spelling with е of every form written with ё, where no other form is spelled so."""
     spelled = (
         forms.filter(pl.col("main") & pl.col("form").str.contains("ё", literal=True))
+        # «подметён» and «подмётен» are spelled alike without ё: the commoner concept comes first.
+        .sort("concept", "inflection", "form")
         .with_columns(
             form=_with_e("form"),
             attested=pl.lit(False), count=pl.lit(0.0), probability=pl.lit(1.0),
