@@ -1,0 +1,39 @@
+"""The table of forms does not depend on the order in which its rows were made."""
+
+from __future__ import annotations
+
+import random
+
+import polars as pl
+
+from hypertok.lexicon.forms import COLUMNS, _without_yo, number_variants
+
+ROWS = [
+    # Two verbs meet in one spelling without ё: «подмётен» and «подметён».
+    ("подмётен", 7, 3),
+    ("подметён", 4, 3),
+    ("ёлка", 1, 4),
+    ("ёлки", 1, 5),
+    ("елки", 9, 5),
+    ("тёплый", 2, 22),
+]
+
+
+def table(rows: list[tuple[str, int, int]]) -> pl.DataFrame:
+    frame = pl.DataFrame(rows, schema=["form", "concept", "inflection"], orient="row")
+    return frame.with_columns(main=True, attested=True, count=1.0, probability=1.0)
+
+
+def test_the_same_table_for_every_order_of_rows() -> None:
+    expected = number_variants(_without_yo(table(ROWS)))
+    assert expected.columns == list(COLUMNS)
+    for seed in range(20):
+        rows = random.Random(seed).sample(ROWS, len(ROWS))
+        assert number_variants(_without_yo(table(rows))).equals(expected)
+
+
+def test_the_commoner_concept_owns_a_spelling_without_yo_and_no_other_form_is_taken() -> None:
+    forms = _without_yo(table(ROWS))
+    assert forms.filter(form="подметен")["concept"].to_list() == [4]
+    assert forms.filter(form="елки")["concept"].to_list() == [9]
+    assert forms.filter(form="елка").select("concept", "attested").rows() == [(1, False)]
