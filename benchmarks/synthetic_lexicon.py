@@ -15,7 +15,6 @@ from hypertok.lexicon.build import _write
 from hypertok.lexicon.forms import number_variants
 from hypertok.lexicon.inflections import shipped_inflections
 from hypertok.lexicon.lexicon import KIND, SCHEMA_VERSION
-from hypertok.lexicon.morphology import analyse
 from hypertok.lexicon.symbols import assign_symbols
 
 SYLLABLES = [c + v for c in "бвгджзклмнпрстфхцчшщ" for v in "аеиоуыюя"]
@@ -83,7 +82,6 @@ def write_lexicon(folder: Path, concepts: int, forms: int) -> None:
     by_form = rows.with_row_index("row").sort("form", "row")["row"]
     columns = ["symbol", "lemma", "pos", "kind", "count", "cases", "base"]
     tables = Tables(
-        analyses=analyse([]),
         concepts=table.select(columns),
         forms=rows.with_columns(by_form=by_form),
         inflections=_inflection_table(shipped_inflections()),
