@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -181,6 +182,21 @@ def read_manifest(folder: Path, *, kind: str, command: str, schema_version: int 
     if manifest.kind != kind:
         raise ArtifactError(f"{folder}: this is a {manifest.kind}, a {kind} is needed; make one with: {command}")
     return manifest
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a single file beside its target and rename it, so that it is there whole or not at all."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
+    beside = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        umask = os.umask(0)
+        os.umask(umask)
+        beside.chmod(0o666 & ~umask)  # mkstemp's own mode is for the owner alone
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def sha256_of(path: Path) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hypertok.archive.container import Member, Packer
+from hypertok.artifact import write_file
 from hypertok.errors import ArtifactError, InputError
 
 #: Names that Windows reserves for devices, with any extension.
@@ -93,7 +93,7 @@ def pack_files(paths: Sequence[Path], output: Path, packer: Packer, *, force: bo
     if output.exists() and not force:
         raise InputError(f"{output} exists: name another file, or give --force to replace it")
     data = packer.pack(read_members(paths))
-    _write(output, data)
+    write_file(output, data)
     return len(data)
 
 
@@ -120,7 +120,7 @@ def unpack_files(archive: Path, target: Path, packer: Packer, *, force: bool = F
         place.parent.mkdir(parents=True, exist_ok=True)
         # Looked at again, for the folders made meanwhile may be someone else's links.
         _check_place(place, target, force)
-        _write(place, member.content)
+        write_file(place, member.content)
     return places
 
 
@@ -138,18 +138,3 @@ def _check_place(place: Path, target: Path, force: bool) -> None:
         raise InputError(f"{place} is a folder where the archive has a file: unpack into another folder")
     if place.exists() and not force:
         raise InputError(f"{place} exists: unpack into another folder, or give --force to replace it")
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write beside the target and rename, so that a file is there whole or not at all."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

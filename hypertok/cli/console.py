@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
 from rich.markup import escape
 
+from hypertok.artifact import write_file
 from hypertok.errors import InputError
 
 out = Console(highlight=False)
@@ -67,12 +66,6 @@ def write_bytes(data: bytes, path: Path | None) -> None:
         sys.stdout.buffer.flush()
         return
     try:
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(beside, 0o666 & ~umask)
-        os.replace(beside, path)
+        write_file(path, data)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
