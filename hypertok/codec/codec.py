@@ -140,6 +140,10 @@ _VARIANT = f"[{marks.VARIANTS[0]}-{marks.VARIANTS[-1]}]"
 _INFLECTION = f"[{chr(marks.INFLECTION_FIRST)}-{chr(marks.INFLECTION_LAST)}]"
 
 
+#: Case mark, symbol, inflection mark, variant mark, space.
+_LONGEST_CODE = 5
+
+
 class _BadCode(Exception):
     pass
 
@@ -165,7 +169,7 @@ class _DecodeCache(_Cache):
         low = "".join(re.escape(s) for s in sorted(self.symbols) if ord(s) < marks.SYMBOLS_FIRST)
         first, last = chr(marks.SYMBOLS_FIRST), chr(marks.BLOCK_LAST + 1)
         symbol = f"[{first}-{chr(marks.BLOCK_FIRST - 1)}{last}-\U0010ffff{low}]"
-        self.word = re.compile(f"({_CASE}?)({symbol})({_INFLECTION}?)({_VARIANT}?)( ?)")
+        self.word = re.compile(f"({_CASE}?)({symbol})({_INFLECTION}?)({_VARIANT}?)")
         self.pattern = re.compile(
             f"[^{first}-\U0010ffff{low}]+|{_CASE}?{symbol}{_INFLECTION}?{_VARIANT}? ?|{ESCAPE}.|.", re.DOTALL
         )
@@ -178,12 +182,14 @@ class _DecodeCache(_Cache):
             if len(piece) == 1:
                 raise _BadCode("an escape mark at the end of the text.")
             return piece[1]
+        if piece[-1] == " " and 1 < len(piece) <= _LONGEST_CODE:  # most words are met both with and without
+            return self[piece[:-1]] + " "
         match = self.word.fullmatch(piece)
         if match is None:
             if marks.BLOCK_FIRST <= ord(piece[0]) <= marks.BLOCK_LAST:
                 raise _BadCode(f"the mark U+{ord(piece[0]):04X} stands without a concept symbol.")
             return piece
-        case, symbol, inflection, variant, space = match.groups()
+        case, symbol, inflection, variant = match.groups()
         if symbol not in self.symbols:
             if case or inflection or variant:
                 raise _BadCode(f"{symbol!r} (U+{ord(symbol):04X}) is not a concept symbol of this lexicon.")
@@ -193,7 +199,7 @@ class _DecodeCache(_Cache):
             raise _BadCode(f"the concept {symbol!r} has no such form in this lexicon.")
         form, cases = found
         try:
-            return marks.apply_case(form, marks.cases_of(case, cases)) + space
+            return marks.apply_case(form, marks.cases_of(case, cases))
         except ValueError:
             raise _BadCode(f"{form!r} does not have the {len(cases)} words of its concept {symbol!r}.") from None
 
