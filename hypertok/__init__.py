@@ -16,17 +16,24 @@ from hypertok.errors import ArtifactError, CodecError, HypertokError, InputError
 if TYPE_CHECKING:
     from hypertok.lexicon.build import BuildResult, Recipe, build_lexicon
     from hypertok.lexicon.lexicon import Lexicon
+    from hypertok.tokenizer.extend import Options, extend
+    from hypertok.tokenizer.hyper import HyperTokenizer
+    from hypertok.tokenizer.verify import verify
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "ArtifactError",
     "BuildResult",
     "CodecError",
+    "HyperTokenizer",
     "HypertokError",
     "InputError",
     "Lexicon",
+    "Options",
     "Recipe",
     "build_lexicon",
+    "extend",
+    "verify",
 ]
 
 # Loaded on first use: polars and pymorphy3 take a third of a second that `import hypertok` need not spend.
@@ -35,6 +42,10 @@ _LAZY = {
     "Recipe": "hypertok.lexicon.build",
     "build_lexicon": "hypertok.lexicon.build",
     "Lexicon": "hypertok.lexicon.lexicon",
+    "Options": "hypertok.tokenizer.extend",
+    "extend": "hypertok.tokenizer.extend",
+    "HyperTokenizer": "hypertok.tokenizer.hyper",
+    "verify": "hypertok.tokenizer.verify",
 }
 
 

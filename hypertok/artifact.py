@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -184,19 +184,26 @@ def read_manifest(folder: Path, *, kind: str, command: str, schema_version: int 
     return manifest
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a single file beside its target and rename it, so that it is there whole or not at all."""
+@contextmanager
+def writing_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write beside `path`; on leaving without an error it takes its place, whole or not at all."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
     beside = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
         umask = os.umask(0)
         os.umask(umask)
         beside.chmod(0o666 & ~umask)  # mkstemp's own mode is for the owner alone
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a single file beside its target and rename it, so that it is there whole or not at all."""
+    with writing_file(path) as file:
+        file.write(data)
 
 
 def sha256_of(path: Path) -> str:

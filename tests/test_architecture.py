@@ -1,7 +1,8 @@
 """The house stands: imports point down, every module loads on its own, and `import hypertok` is light.
 
-The order is cli -> lexicon -> archive -> codec -> corpus -> data, artifact -> errors; a module may use its
-own room and those below. Rooms that come later are added to `FLOORS` (docs/architecture.md).
+The order is cli -> measure -> tokenizer -> vocabulary -> lexicon -> archive -> codec -> corpus -> data, artifact
+-> errors; a module may use its own room and those below. Rooms that come later are added to `FLOORS`
+(docs/architecture.md).
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "hypertok"
 #: From the top down; names on one line are one floor and do not use each other.
-FLOORS = (("cli",), ("lexicon",), ("archive",), ("codec",), ("corpus",), ("artifact", "data"), ("errors",))
+FLOORS = (
+    ("cli",), ("measure",), ("tokenizer",), ("vocabulary",), ("lexicon",), ("archive",), ("codec",), ("corpus",),
+    ("artifact", "data"), ("errors",),
+)  # fmt: skip
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 HEAVY = (
     "torch",

@@ -9,16 +9,8 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
-from hypertok.cli.console import EXIT_SKIPPED, err, out
+from hypertok.cli.console import EXIT_SKIPPED, err, out, steps
 
 STEPS = {
     "count": "reading and counting",
@@ -68,7 +60,7 @@ def build_lexicon(
         bool, typer.Option(help="Weigh the readings of ambiguous forms by their contexts in the corpus.")
     ] = True,
     statistics: Annotated[
-        bool, typer.Option(help="Learn what follows what in the texts; `hypertok pack` needs it.")
+        bool, typer.Option(help="Learn what follows what in the texts; `hypertok pack` and `hypertok extend` need it.")
     ] = True,
     workers: Annotated[
         int | None,
@@ -100,14 +92,7 @@ def build_lexicon(
         context=context,
         statistics=statistics,
     )
-    with _progress() as bar:
-        tasks = {}
-
-        def tell(step: str, done: int, total: int) -> None:
-            if step not in tasks:
-                tasks[step] = bar.add_task(STEPS[step], total=total)
-            bar.update(tasks[step], completed=done, total=total)
-
+    with steps(STEPS) as tell:
         result = build(
             corpus if hub else Path(corpus),
             target,
@@ -134,14 +119,3 @@ def build_lexicon(
     if skipped:
         err.print(f"[yellow]{skipped} files were skipped;[/] why: hypertok lexicon info {escape(str(target))}")
         raise typer.Exit(EXIT_SKIPPED)
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=err,
-    )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from hypertok.artifact import write_file
 from hypertok.errors import InputError
@@ -23,6 +26,25 @@ def fail(message: str, code: int = 1) -> NoReturn:
     """Print an error line and leave with `code`."""
     err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
     raise SystemExit(code)
+
+
+@contextmanager
+def steps(names: Mapping[str, str]) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar for each step of a long command, on standard error; gives the function that reports.
+
+    Args:
+        names: what each step is called, by the key that the library reports it under.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=err) as bar:
+        tasks = {}
+
+        def tell(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bar.add_task(names.get(step, step), total=total)
+            bar.update(tasks[step], completed=done, total=total)
+
+        yield tell
 
 
 def read_bytes(path: Path) -> bytes:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hypertok import __version__
-from hypertok.cli import archive, build, codec, lexicon
+from hypertok.cli import archive, build, codec, export, extend, lexicon, tokens, verify
 from hypertok.cli.console import fail
 from hypertok.errors import HypertokError
 
@@ -33,11 +33,17 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """One token per concept for Russian: build a lexicon from your own texts, and encode texts with it.
+    """One token per concept for Russian: build a lexicon from your own texts, and extend your model's tokenizer by it.
 
-    A first round on any folder of notes:
+    A first round on any folder of notes and any stock tokenizer:
 
       hypertok build-lexicon notes/ -o notes.lexicon
+      hypertok extend qwen3/ notes.lexicon -o qwen3-notes
+      hypertok verify qwen3-notes --against qwen3/
+      hypertok tokens qwen3-notes --against qwen3/ "Цикл Кребса происходит в митохондриях."
+
+    The lexicon alone:
+
       hypertok lexicon explain notes.lexicon печени
       hypertok encode notes.lexicon note.md > note.sym
       hypertok decode notes.lexicon note.sym
@@ -49,6 +55,11 @@ def root(
 
 app.command("build-lexicon")(build.build_lexicon)
 app.add_typer(lexicon.app, name="lexicon")
+app.command("curve")(extend.curve)
+app.command("extend")(extend.extend)
+app.command("verify")(verify.verify)
+app.command("tokens")(tokens.tokens)
+app.command("export")(export.export)
 app.command("encode")(codec.encode)
 app.command("decode")(codec.decode)
 app.command("pack")(archive.pack)

@@ -24,13 +24,14 @@ import polars as pl
 
 from hypertok.corpus import engines
 from hypertok.corpus.documents import read_shard
+from hypertok.corpus.elements import Elements, Ids
 from hypertok.corpus.records import Document, Plan, Shard, SourceReport, merge_reports
 from hypertok.corpus.sources import locate, plan_shards
 from hypertok.corpus.stream import FIRST_FORM, UNKNOWN, Tokens, Vocabulary, count_forms, renumber, tokenize
 from hypertok.errors import InputError
 
 #: Version of what a shard folder holds; a change makes older work folders useless, so they are redone.
-SHARD_VERSION = 2
+SHARD_VERSION = 5
 #: Distinct forms held in memory at once; the shared 107 MB corpus has 0.32 million. In
 #: benchmarks/memory.py (long words, many new ones) the main process peaks at 827 MiB, with 2 million at 981.
 MAX_FORMS = 1_500_000
@@ -67,9 +68,22 @@ class CountedCorpus:
 
     def streams(self) -> Iterator[Tokens]:
         """Token streams of all shards in order, numbered by `vocabulary`. Each (T,), T under 3 million."""
-        for folder in self.shard_folders:
-            for segment in _segments(folder):
-                yield renumber(np.load(segment / "tokens.npy"), np.load(segment / "ids.npy"))
+        for segment in self._all_segments():
+            yield renumber(np.load(segment / "tokens.npy"), np.load(segment / "ids.npy"))
+
+    def element_tables(self) -> Iterator[pl.DataFrame]:
+        """Per segment the elements of runs: columns name, count, documents (how many hold it)."""
+        for segment in self._all_segments():
+            yield pl.read_parquet(segment / "elements.parquet")
+
+    def element_streams(self) -> Iterator[tuple[Ids, npt.NDArray[np.int64], pl.Series]]:
+        """Per segment the elements (E,), the length of each document (D,), and the names by number."""
+        for segment in self._all_segments():
+            names = pl.read_parquet(segment / "elements.parquet", columns=["name"])["name"]
+            yield np.load(segment / "elements.npy"), np.load(segment / "documents.npy"), names
+
+    def _all_segments(self) -> Iterator[Path]:
+        return (segment for folder in self.shard_folders for segment in _segments(folder))
 
 
 def count_corpus(
@@ -186,6 +200,8 @@ class _Segment:
     def __init__(self) -> None:
         self._vocabulary = Vocabulary()
         self._streams = [np.empty(0, np.uint32)]
+        self._elements = Elements()
+        self._runs = [np.empty(0, np.uint32)]
         self._length = 0
 
     @property
@@ -195,6 +211,7 @@ class _Segment:
     def add(self, prose: str) -> None:
         self._streams.append(tokenize(prose, self._vocabulary))
         self._length += len(self._streams[-1])
+        self._runs.append(self._elements.cut(prose))
 
     def write(self, folder: Path) -> None:
         tokens = np.concatenate(self._streams)
@@ -205,6 +222,24 @@ class _Segment:
         folder.mkdir()
         np.save(folder / "tokens.npy", tokens)
         table.write_parquet(folder / "forms.parquet", compression="lz4")
+        self._write_elements(folder)
+
+    def _write_elements(self, folder: Path) -> None:
+        ids = np.concatenate(self._runs)
+        lengths = np.array([len(run) for run in self._runs[1:]], np.int64)
+        number = len(self._elements.names)
+        document = np.repeat(np.arange(len(lengths)), lengths)
+        held = np.unique(document.astype(np.uint64) << np.uint64(32) | ids) & np.uint64(0xFFFFFFFF)
+        table = pl.DataFrame(
+            {
+                "name": self._elements.names,
+                "count": np.bincount(ids, minlength=number),
+                "documents": np.bincount(held.astype(np.int64), minlength=number),
+            }
+        )
+        np.save(folder / "elements.npy", ids)
+        np.save(folder / "documents.npy", lengths)
+        table.write_parquet(folder / "elements.parquet", compression="lz4")
 
 
 def _segments(shard_folder: Path) -> list[Path]:

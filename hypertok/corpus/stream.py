@@ -88,7 +88,8 @@ def renumber(tokens: Tokens, global_ids: npt.NDArray[np.uint32]) -> Tokens:
     cases = np.arange(4, dtype=np.uint32)
     classes = np.arange(FIRST_FORM << 2, dtype=np.uint32)
     words = (global_ids[:, None] << 2) | np.where(global_ids[:, None] < FIRST_FORM, np.uint32(0), cases)
-    return np.concatenate([classes, words.reshape(-1)])[tokens]
+    renumbered: Tokens = np.concatenate([classes, words.reshape(-1)])[tokens]
+    return renumbered
 
 
 def count_forms(tokens: Tokens, size: int) -> npt.NDArray[np.int64]:

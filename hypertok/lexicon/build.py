@@ -22,6 +22,7 @@ from hypertok.errors import InputError
 from hypertok.lexicon.assemble import Tables, assemble
 from hypertok.lexicon.lexicon import KIND, SCHEMA_VERSION, Lexicon, lexicon_manifest
 from hypertok.lexicon.overrides import read_overrides
+from hypertok.lexicon.runs import run_table
 from hypertok.lexicon.statistics import learning_statistics
 
 Step = Literal["count", "analyse", "context", "phrases", "statistics", "write"]
@@ -37,7 +38,7 @@ class Recipe(BaseModel):
         phrases: whether multiword concepts are looked for.
         min_phrase_count: rarest multiword concept kept; None chooses by corpus size.
         context: whether the readings of ambiguous forms are weighed by their contexts in the corpus.
-        statistics: whether it is learned what follows what, which packing archives needs.
+        statistics: whether it is learned what follows what, which packing archives and extending tokenizers needs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -111,6 +112,7 @@ def build_lexicon(
         tell("write", 0, 1)
         _write(folder, tables, counted)
         if recipe.statistics:
+            run_table(counted).write_parquet(folder / "runs.parquet", compression="zstd", statistics=False)
             wait()
         manifest = seal(
             folder,

@@ -118,6 +118,17 @@ class Lexicon:
         return pl.read_parquet(self.folder / "sources.parquet")
 
     @cached_property
+    def runs(self) -> pl.DataFrame:
+        """Word sequences of the corpus (columns: see docs/lexicon-format.md), from which units are learned.
+
+        Raises:
+            ArtifactError: the lexicon was built without statistics.
+        """
+        if "runs.parquet" not in self.manifest.files:
+            raise ArtifactError(f"{self.folder}: has no runs.parquet; build it again, with statistics: {COMMAND}")
+        return pl.read_parquet(self.folder / "runs.parquet")
+
+    @cached_property
     def codec(self) -> Codec:
         """The lossless codec over this lexicon."""
         return Codec(self.book)

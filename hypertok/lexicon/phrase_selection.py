@@ -76,7 +76,8 @@ def _npmi(both: Floats, left: Floats, right: Floats, total: float) -> Floats:
     smaller = np.minimum(left, right)
     normal = np.log(np.maximum(total / both, 2.0))
     npmi = np.log(both * total / (left * right)) / normal
-    return np.clip(npmi, 0.0, 1.0) * both / (both + 0.5) * smaller / (smaller + 0.5)
+    strength: Floats = np.clip(npmi, 0.0, 1.0) * both / (both + 0.5) * smaller / (smaller + 0.5)
+    return strength
 
 
 def threshold(concepts: pl.DataFrame, words: WordTable, min_count: int) -> Floats:

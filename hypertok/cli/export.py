@@ -1,0 +1,145 @@
+"""`hypertok export`: an extended tokenizer for tiktoken, sentencepiece or llama.cpp."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from hypertok.cli.console import err, out
+from hypertok.errors import InputError
+
+if TYPE_CHECKING:
+    from hypertok.tokenizer.hyper import HyperTokenizer
+
+
+class Target(StrEnum):
+    """What the tokenizer is written for."""
+
+    tiktoken = "tiktoken"
+    sentencepiece = "sentencepiece"
+    gguf = "gguf"
+
+
+_SUFFIXES = {Target.tiktoken: ".tiktoken", Target.sentencepiece: ".model", Target.gguf: ".gguf"}
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(help="Extended tokenizer made by `hypertok extend`.")],
+    to: Annotated[Target, typer.Option("--to", help="Format; tiktoken also writes a JSON that says how to use it.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write [default: FOLDER with a suffix, here].")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="For gguf: the stock model as a GGUF file.", show_default=False)
+    ] = None,
+    stock_model: Annotated[
+        Path | None,
+        typer.Option(help="For sentencepiece: the stock tokenizer.model, whose settings are kept.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Write the tokenizer in another program's format, and say how far that program gives the same ids.
+
+    hypertok export qwen3-notes --to tiktoken
+
+    hypertok export qwen3-notes --to gguf --model qwen3-stock.gguf -o qwen3-notes.gguf
+    """
+    from hypertok.tokenizer.hyper import HyperTokenizer
+
+    for given, option, target in ((model, "--model", Target.gguf), (stock_model, "--stock-model", "sentencepiece")):
+        if given is not None and to != target:
+            raise InputError(f"{option} {given}: is for --to {target} only; leave it out")
+    path = output or Path(f"{folder.resolve().name}{_SUFFIXES[to]}")
+    if path.resolve().parent == folder.resolve():
+        raise InputError(
+            f"{path}: loaders of the folder would take it for the tokenizer itself; name an output outside {folder}"
+        )
+    if not path.resolve().parent.is_dir():
+        raise InputError(f"{path}: the folder it should lie in is not there; make it first")
+    tokenizer = HyperTokenizer.from_pretrained(folder)
+    if to is Target.tiktoken:
+        facts = _tiktoken(tokenizer, path)
+    elif to is Target.sentencepiece:
+        facts = _sentencepiece(tokenizer, path, stock_model)
+    else:
+        facts = _gguf(tokenizer, path, model)
+    if tokenizer.manifest.recipe.get("text") == "symbols":
+        facts["parity"].append("the ids are those of symbol text: the text must go through the codec (HyperTokenizer)")
+    if as_json:
+        sys.stdout.write(json.dumps({"to": to.value, **facts}, ensure_ascii=False, indent=1) + "\n")
+        return
+    for file in facts["files"]:
+        size = Path(file).stat().st_size
+        out.print(f"[bold]{escape(file)}[/] written, {size:,} bytes", soft_wrap=True)
+    out.print(f"{facts['units']:,} new units among {facts['tokens']:,} tokens")
+    for line in facts["parity"]:
+        err.print(f"parity: {escape(line)}", soft_wrap=True)
+
+
+def _tiktoken(tokenizer: HyperTokenizer, path: Path) -> dict[str, Any]:
+    from hypertok.tokenizer.export_tiktoken import export_tiktoken
+
+    described = export_tiktoken(tokenizer.folder, path)
+    facts = _facts(tokenizer, [path, described])
+    content = json.loads(described.read_bytes())
+    facts["parity"] = [*_merging(tokenizer, facts), "special tokens only with encode(text, allowed_special='all')"]
+    if content["normalizer"]:
+        facts["parity"].append(f"tiktoken does not normalise: give it text in {content['normalizer']}")
+    return facts
+
+
+def _sentencepiece(tokenizer: HyperTokenizer, path: Path, stock_model: Path | None) -> dict[str, Any]:
+    from hypertok.tokenizer.export_sentencepiece import export_sentencepiece
+
+    export_sentencepiece(tokenizer.folder, path, stock_model=stock_model)
+    facts = _facts(tokenizer, [path])
+    facts["parity"] = [*_merging(tokenizer, facts), "special tokens written in the text are text for sentencepiece"]
+    return facts
+
+
+def _gguf(tokenizer: HyperTokenizer, path: Path, model: Path | None) -> dict[str, Any]:
+    from hypertok.tokenizer.export_gguf import export_gguf
+    from hypertok.tokenizer.stock import Family
+
+    if model is None:
+        raise InputError("--to gguf needs the stock model: name its GGUF file with --model")
+    written = export_gguf(tokenizer.folder, model, path)
+    facts = _facts(tokenizer, [path])
+    facts |= {"rows": written.rows, "grown": list(written.grown), "widened": list(written.widened)}
+    if tokenizer.plain.family is Family.SENTENCEPIECE:
+        facts["parity"] = _merging(tokenizer, facts)
+        return facts
+    texts = [tokenizer.plain.text_of(identifier) for identifier in tokenizer.new_ids]
+    facts["phrase_units"] = sum(" " in text[1:] for text in texts)
+    facts["parity"] = ["units inside words: the same ids as here, for text in the same Unicode normal form"]
+    if facts["phrase_units"]:
+        facts["parity"].append(
+            f"{facts['phrase_units']:,} units reach over a space: llama.cpp cuts there first, so it never makes them "
+            "from input (the text costs more tokens); in output they are valid"
+        )
+    return facts
+
+
+def _facts(tokenizer: HyperTokenizer, files: list[Path]) -> dict[str, Any]:
+    return {"files": list(map(str, files)), "units": len(tokenizer.new_ids), "tokens": tokenizer.vocab_size}
+
+
+def _merging(tokenizer: HyperTokenizer, facts: dict[str, Any]) -> list[str]:
+    """How far merging by ids or scores does what the list of merges does; counts go into `facts`."""
+    from hypertok.tokenizer.export_tiktoken import MergeAgreement
+    from hypertok.tokenizer.stock import Stock
+
+    agreement = MergeAgreement.of(Stock.load(tokenizer.folder), tokenizer.new_ids)
+    facts |= {"merges_out_of_order": agreement.out_of_order, "pairs_without_merge": agreement.free_pairs}
+    if not agreement.out_of_order and not agreement.free_pairs:
+        return ["the new merges act alike by construction (in the order of ids, and every pair is a merge)"]
+    return [
+        f"ids can differ where tokens of {agreement.free_pairs:,} pairs without a merge meet, or by the order of "
+        f"{agreement.out_of_order:,} merges; elsewhere they are the same"
+    ]

@@ -1,0 +1,153 @@
+"""`hypertok extend` and `hypertok curve`."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from hypertok.cli.console import out, steps, write_bytes
+
+_STEPS = {
+    "segment": "cutting texts by the stock tokenizer",
+    "merge": "learning merges",
+    "count": "counting what is emitted",
+    "symbols": "choosing symbols",
+}
+_STOCK = typer.Argument(
+    help="Stock tokenizer: a folder or file with tokenizer.json, a sentencepiece .model, a tiktoken file.",
+    show_default=False,
+)
+_LEXICON = typer.Argument(help="Lexicon folder (from `hypertok build-lexicon`).", show_default=False)
+
+
+class SpanName(StrEnum):
+    """How far a unit may reach."""
+
+    word = "word"
+    phrase = "phrase"
+
+
+class TextKind(StrEnum):
+    """What the tokenizer reads."""
+
+    surface = "surface"
+    symbols = "symbols"
+
+
+class UnitKind(StrEnum):
+    """How units are chosen."""
+
+    concept = "concept"
+    bpe = "bpe"
+
+
+_SPAN = typer.Option(help="How far a unit may reach: inside a word, or over words, spaces and commas («, что»).")
+_UNITS = typer.Option(help="How units are chosen: with the lexicon, or by plain continued BPE (the control).")
+_GENERAL = typer.Option(
+    min=0, max=10, help="Weight of general Russian beside your texts; more helps on texts unlike yours."
+)
+
+
+def extend(
+    stock: Annotated[Path, _STOCK],
+    lexicon: Annotated[Path, _LEXICON],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the extended tokenizer to.")],
+    rows: Annotated[int, typer.Option(min=1, help="New tokens, each a row of the model's matrices.")] = 32_768,
+    span: Annotated[SpanName, _SPAN] = SpanName.phrase,
+    text: Annotated[
+        TextKind, typer.Option(help="Text as it is written, or the codec's symbol text (read by HyperTokenizer).")
+    ] = TextKind.surface,
+    units: Annotated[UnitKind, _UNITS] = UnitKind.concept,
+    general: Annotated[float, _GENERAL] = 0.05,
+    replace_unused: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LANGS",
+            help="Do not grow: give the rows of tokens that these languages never use to the new units, e.g. ru,en.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+) -> None:
+    """Extend a stock tokenizer by units learned from your lexicon.
+
+    Every stock token keeps its id, and text without Russian its tokens; `hypertok verify` proves it.
+
+      hypertok extend qwen3/ notes.lexicon -o qwen3-notes --rows 32768
+      hypertok verify qwen3-notes --against qwen3/
+    """
+    from hypertok.tokenizer.extend import Options
+    from hypertok.tokenizer.extend import extend as run
+
+    options = Options(
+        rows=rows,
+        span=span.value,
+        text=text.value,
+        units=units.value,
+        general=general,
+        replace_unused=tuple(lang.strip() for lang in replace_unused.split(",")) if replace_unused else (),
+    )
+    with steps(_STEPS) as tell:
+        manifest = run(stock, lexicon, output, options, progress=tell)
+    if as_json:
+        sys.stdout.write(manifest.to_json())
+        return
+    facts = manifest.facts
+    grown = f"from id {facts['first_id']:,} on" if "first_id" in facts else "in the rows of tokens given up"
+    out.print(
+        f"[bold]{escape(str(output))}[/] written: {facts['units']:,} new tokens {grown}; "
+        f"the model needs {facts['rows']:,} rows",
+        soft_wrap=True,
+    )
+    for script, number in facts.get("given_up", {}).items():
+        out.print(f"  given up: {number:,} tokens of {script}")
+    out.print(f"prove it: hypertok verify {escape(str(output))} --against {escape(str(stock))}", soft_wrap=True)
+
+
+def curve(
+    lexicon: Annotated[Path, _LEXICON],
+    tokenizer: Annotated[Path, typer.Option(help="Stock tokenizer, as for `hypertok extend`.")],
+    corpus: Annotated[Path, typer.Option(help="Folder or file of texts to measure on; held-out ones say the truth.")],
+    rows: Annotated[
+        str, typer.Option(help="Numbers of new rows to measure, e.g. 4k,32k,128k.")
+    ] = "1k,2k,4k,8k,16k,32k,64k,128k,250k",
+    span: Annotated[SpanName, _SPAN] = SpanName.phrase,
+    units: Annotated[UnitKind, _UNITS] = UnitKind.concept,
+    general: Annotated[float, _GENERAL] = 0.05,
+    png: Annotated[Path | None, typer.Option(help="Write the curve as a picture.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the points as JSON.")] = False,
+) -> None:
+    """Characters per token for growing numbers of new rows, before anything is changed.
+
+    hypertok curve notes.lexicon --tokenizer qwen3/ --corpus held-out/ --png curve.png
+    """
+    import json
+    from dataclasses import asdict
+
+    from hypertok.measure.curve import measure_curve, parse_rows, plot_curve
+
+    with steps(_STEPS | {"measure": "measuring"}) as tell:
+        points = measure_curve(
+            lexicon, tokenizer, corpus, parse_rows(rows), span=span.value, units=units.value, general=general,
+            progress=tell,
+        )  # fmt: skip
+    if png:
+        write_bytes(plot_curve(points), png)
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(point) for point in points], ensure_ascii=False, indent=1) + "\n")
+        return
+    table = Table("new rows", "characters per token", "tokens", "of stock", "rows emitted")
+    for point in points:
+        table.add_row(
+            f"{point.rows:,}" if point.rows else "stock",
+            f"{point.characters_per_token:.3f}",
+            f"{point.tokens:,}",
+            f"{point.tokens / points[0].tokens:.1%}",
+            f"{point.emitted / point.rows:.1%}" if point.rows else "",
+        )
+    out.print(table)

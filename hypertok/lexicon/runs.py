@@ -1,0 +1,159 @@
+"""The bag of runs: what the corpus says about words next to each other, for learning units of several words.
+
+Every run of the corpus (see `corpus/elements.py`) is cut wherever two elements stand together fewer than `MIN_PAIR`
+times: no unit across such a place can be worth a row. What is left is counted and put in a table in which neither
+documents nor the order of sentences can be read.
+
+Besides its plain count a run has a *weight*, from which units for texts yet to come are learned: words that crowd in
+few documents (the names of one novel) count less. The dispersion of an element is the number of documents that hold it
+over the number expected if its uses were spread at random; a run has the least dispersion of its elements, its square
+root is taken, and within each document weights are scaled to the document's number of runs. Measured on Qwen3 with
+43,000 new rows learned from weights against counts (no other change), characters per token: literature 4.898 against
+4.895, technical 4.611 against 4.592, UD GSD 3.714 against 3.690, UD Taiga 4.025 against 3.981. Without the square root
+literature falls to 4.856; without the scaling to 4.866.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from hypertok.corpus.counting import CountedCorpus
+from hypertok.corpus.elements import BREAK, HYPHEN, is_joiner
+
+Numbers = npt.NDArray[np.int64]
+Keys = npt.NDArray[np.uint64]
+Shares = npt.NDArray[np.float64]
+
+#: Fewest times two elements stand together without being cut apart: with 4, 8.1 million neighbourhoods of the shared
+#: corpora (2.7 million distinct) leave 5.1 million (0.25 million), and even the last of 250,000 units is more frequent.
+MIN_PAIR = 4
+#: Distinct pairs and distinct runs held at once; the shared corpora have 2.7 and 1.5 million.
+MAX_PAIRS, MAX_RUNS = 8_000_000, 4_000_000
+MAX_ELEMENTS = 2_000_000
+#: Weights are kept as whole numbers of this fraction, so that their sums do not depend on the order.
+WEIGHT_UNIT = 1 / 256
+SCHEMA: dict[str, type[pl.DataType]] = {"run": pl.String, "count": pl.UInt32, "weight": pl.Float32}
+
+
+def run_table(counted: CountedCorpus) -> pl.DataFrame:
+    """All runs: run, count, weight; the most frequent first."""
+    elements = _merge_elements(counted.element_tables())
+    lengths = np.concatenate([lengths for _, lengths, _ in counted.element_streams()])
+    dispersion = np.sqrt(_dispersion(elements, lengths))
+    pairs = _frequent_pairs(counted, elements)
+    tables: list[pl.DataFrame] = []
+    for ids, lengths, names in counted.element_streams():
+        numbers = _renumber(ids, names, elements["name"])
+        linked = _links(numbers, elements["name"])
+        linked[linked] = _contains(pairs, _keys(numbers)[linked])
+        tables.append(_cut(numbers, linked, lengths, dispersion, elements["name"]))
+        if len(tables) > 8:
+            tables = [_summed(tables)]
+    total = _summed(tables).sort("count", "run", descending=[True, False])
+    weight = (pl.col("weight") * WEIGHT_UNIT).cast(pl.Float32)
+    return total.select("run", pl.col("count").cast(pl.UInt32), weight)
+
+
+def _merge_elements(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Elements of all segments, sorted by name; the first is BREAK's empty name."""
+    sums = (pl.col("count").sum(), pl.col("documents").sum())
+    total = pl.DataFrame(schema={"name": pl.String, "count": pl.Int64, "documents": pl.Int64})
+    floor = 1
+    for table in tables:
+        total = pl.concat([total, table], how="vertical_relaxed").group_by("name").agg(*sums)
+        while total.height > MAX_ELEMENTS:  # lossy counting, as for forms
+            total = total.filter((pl.col("count") > floor) | (pl.col("name") == ""))
+            floor += 1
+    return pl.concat([total, pl.DataFrame({"name": [""], "count": [0], "documents": [0]})]).unique("name").sort("name")
+
+
+def _dispersion(elements: pl.DataFrame, lengths: Numbers) -> Shares:
+    """Documents that hold each element over those expected of as many uses spread at random; at most 1. (N,)"""
+    shares = lengths / max(1, lengths.sum())
+    counts = elements["count"].to_numpy()
+    grid = np.unique(np.geomspace(1, max(2, counts.max()), 140).astype(np.int64))
+    expected = np.array([(1 - np.exp(-uses * shares)).sum() for uses in grid.tolist()])
+    shares_seen = elements["documents"].to_numpy() / np.interp(np.maximum(counts, 1), grid, expected)
+    return np.asarray(np.minimum(1, shares_seen), dtype=np.float64)
+
+
+def _renumber(ids: npt.NDArray[np.uint32], names: pl.Series, all_names: pl.Series) -> Numbers:
+    """Numbers of the elements in `all_names`; an element that was pruned becomes BREAK. (E,)"""
+    places = all_names.search_sorted(names).clip(0, len(all_names) - 1)
+    known = (all_names.gather(places) == names).to_numpy()
+    numbers: Numbers = np.where(known, places.to_numpy(), BREAK).astype(np.int64)[ids]
+    return numbers
+
+
+def _keys(numbers: Numbers) -> Keys:
+    return numbers[:-1].astype(np.uint64) << np.uint64(32) | numbers[1:].astype(np.uint64)
+
+
+def _links(numbers: Numbers, names: pl.Series) -> npt.NDArray[np.bool_]:
+    """Whether each element runs on into the next. (E - 1,)"""
+    joiner = np.fromiter((is_joiner(name) for name in names), bool, len(names))
+    spaced = names.str.starts_with(" ").to_numpy() | joiner
+    hyphen = (names == HYPHEN).to_numpy()
+    here, there = numbers[:-1], numbers[1:]
+    # Two joiners never join: their merge would fire in text of any language. A joiner that opens a run joins nothing.
+    apart = joiner[here] & joiner[there]
+    apart[1:] |= joiner[here[1:]] & (here[:-1] == BREAK)  # what it follows is no simple word
+    linked: npt.NDArray[np.bool_] = (here != BREAK) & (there != BREAK) & (spaced[there] | hyphen[here]) & ~apart
+    return linked
+
+
+def _frequent_pairs(counted: CountedCorpus, elements: pl.DataFrame) -> Keys:
+    """Sorted keys of the pairs of elements that stand together at least MIN_PAIR times."""
+    total = pl.DataFrame(schema={"key": pl.UInt64, "count": pl.Int64})
+    for ids, _, names in counted.element_streams():
+        numbers = _renumber(ids, names, elements["name"])
+        keys, counts = np.unique(_keys(numbers)[_links(numbers, elements["name"])], return_counts=True)
+        found = pl.DataFrame({"key": keys, "count": counts}, schema=total.schema)
+        total = pl.concat([total, found]).group_by("key").agg(pl.col("count").sum())
+        if total.height > MAX_PAIRS:
+            total = total.filter(pl.col("count") > 1)
+    return total.filter(pl.col("count") >= MIN_PAIR)["key"].sort().to_numpy()
+
+
+def _contains(sorted_keys: Keys, keys: Keys) -> npt.NDArray[np.bool_]:
+    if not len(sorted_keys):
+        return np.zeros(len(keys), bool)
+    places = np.minimum(np.searchsorted(sorted_keys, keys), len(sorted_keys) - 1)
+    found: npt.NDArray[np.bool_] = sorted_keys[places] == keys
+    return found
+
+
+def _cut(
+    numbers: Numbers, linked: npt.NDArray[np.bool_], lengths: Numbers, dispersion: Shares, names: pl.Series
+) -> pl.DataFrame:
+    """The runs of one segment: run, count, weight (in WEIGHT_UNIT)."""
+    inside = numbers != BREAK
+    begins = inside.copy()
+    begins[1:] &= ~linked
+    starts = np.flatnonzero(begins)
+    if not len(starts):
+        return pl.DataFrame(schema={"run": pl.String, "count": pl.Int64, "weight": pl.Int64})
+    # BREAKs after a run fall into its slice; they neither add to its length nor lower its dispersion.
+    sizes = np.add.reduceat(inside.astype(np.int64), starts)
+    least = np.minimum.reduceat(np.where(inside, dispersion[numbers], 1.0), starts)
+    document = np.repeat(np.arange(len(lengths)), lengths)[starts]
+    mean = np.bincount(document, weights=least) / np.maximum(1, np.bincount(document))
+    weights = np.rint(least / mean[document] / WEIGHT_UNIT).astype(np.int64)
+    spelled, listed = names.to_list(), numbers.tolist()
+    ends = (starts + sizes).tolist()
+    runs = ["".join([spelled[n] for n in listed[a:b]]) for a, b in zip(starts.tolist(), ends, strict=True)]
+    table = pl.DataFrame({"run": runs, "count": np.ones(len(runs), np.int64), "weight": weights})
+    return _summed([table])
+
+
+def _summed(tables: list[pl.DataFrame]) -> pl.DataFrame:
+    if not tables:
+        return pl.DataFrame(schema={"run": pl.String, "count": pl.Int64, "weight": pl.Int64})
+    total = pl.concat(tables).group_by("run").agg(pl.col("count").sum(), pl.col("weight").sum())
+    if total.height > MAX_RUNS:
+        total = total.filter(pl.col("count") > 1)
+    return total

@@ -1,0 +1,1 @@
+"""What a tokenizer or model does on text, in figures."""

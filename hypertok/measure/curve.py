@@ -1,0 +1,120 @@
+"""Characters per token for growing numbers of new rows: what an extension would buy, before anything is changed."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hypertok.corpus.documents import read_shard
+from hypertok.corpus.records import Document
+from hypertok.corpus.sources import plan_shards
+from hypertok.errors import InputError
+from hypertok.lexicon.lexicon import Lexicon
+from hypertok.measure.tokens import count_tokens
+from hypertok.tokenizer.extend import Options, learn
+from hypertok.tokenizer.stock import Stock, tokenizer_of
+from hypertok.tokenizer.surgery import extended
+from hypertok.vocabulary.units import Method, Span
+
+_NUMBER = re.compile(r"([0-9]+)(k?)")
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One number of new rows: `emitted` of them occur in the texts. The first point, with no rows, is the stock."""
+
+    rows: int
+    characters_per_token: float
+    tokens_per_word: float
+    tokens: int
+    whole_words: float
+    emitted: int
+
+
+def parse_rows(text: str) -> list[int]:
+    """Numbers of rows from «4k,32k»; k is a thousand.
+
+    Raises:
+        InputError: something else.
+
+    >>> parse_rows("500,4k")
+    [500, 4000]
+    """
+    found = [_NUMBER.fullmatch(part.strip()) for part in text.split(",")]
+    if not all(found):
+        raise InputError(f"{text!r} is no list of row numbers; write for example 4k,32k,128k")
+    return sorted({int(match[1]) * (1000 if match[2] else 1) for match in found if match} - {0})
+
+
+def measure_curve(
+    lexicon: Path,
+    tokenizer: Path,
+    corpus: Path,
+    rows: Sequence[int],
+    *,
+    span: Span = "phrase",
+    units: Method = "concept",
+    general: float = 0.05,
+    progress: Progress | None = None,
+) -> list[Point]:
+    """Learn units once, for the largest number of rows, and count the corpus with the best of them.
+
+    Raises:
+        InputError: an unsupported tokenizer, no Russian in the corpus, or more rows than there are units.
+    """
+    tell = progress or (lambda step, done, total: None)
+    stock, texts = Stock.load(tokenizer), list(documents(corpus))
+    options = Options(rows=max(rows), span=span, units=units, general=general)
+    learned = learn(stock, Lexicon.load(lexicon), options, progress=progress)
+    points = []
+    for place, number in enumerate([0, *sorted(rows)]):
+        tell("measure", place, len(rows) + 1)
+        data = extended(stock, learned.first(number), span=span)
+        counts = count_tokens(tokenizer_of(stock.path, data), texts, stock.first_free_id)
+        share = counts.whole_words / counts.words
+        points.append(
+            Point(number, counts.characters_per_token, counts.tokens_per_word, counts.tokens, share, counts.emitted)
+        )
+    tell("measure", len(points), len(points))
+    return points
+
+
+def documents(corpus: Path) -> Iterator[str]:
+    """The texts of a folder or file, read as for a lexicon."""
+    plan = plan_shards(corpus)
+    for shard in plan.shards:
+        for item in read_shard(plan.root, shard):
+            if isinstance(item, Document):
+                yield item.text
+
+
+def plot_curve(points: Sequence[Point]) -> bytes:
+    """The curve as a PNG file.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError('drawing needs matplotlib; install it with: pip install "hypertok-concepts[plot]"') from None
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    new = [point for point in points if point.rows]
+    axes.plot(
+        [point.rows for point in new], [point.characters_per_token for point in new], marker="o", label="extended"
+    )
+    axes.axhline(points[0].characters_per_token, linestyle="--", color="grey", label="stock")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks([point.rows for point in new], [f"{point.rows / 1000:g}k" for point in new])
+    axes.set_xlabel("new rows")
+    axes.set_ylabel("characters per token")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""Surgery on a tokenizer: load it, extend it, prove it, export it."""

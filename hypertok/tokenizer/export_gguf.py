@@ -1,0 +1,241 @@
+"""Export of an extended tokenizer into a GGUF file of the stock model, for llama.cpp.
+
+Tokens, token types, scores and merges are those of the GGUF plus the new ones; the embedding and output matrices get
+one row for each new token, so far the mean of the rows of its constituents; all else is copied bit for bit.
+
+How llama.cpp then reads text, by `tokenizer.ggml.model` of the file:
+
+- "gpt2" (byte-level: Qwen, Llama 3): it merges the pairs of the list in the list's order, as `tokenizers` does, so
+  units of one word give the same ids. How text is cut into pieces is fixed in its code and chosen by the name in
+  `tokenizer.ggml.pre`; all known ways cut at spaces. A unit of several words is therefore never made from input
+  there; the same text costs more tokens, which are word units and stock tokens. Such units are still valid in output.
+- "llama" (SentencePiece-style: Gemma, Llama 2): text is one piece; any two neighbours that make a token are merged,
+  highest score first. New units score below all others in the order of their first merges, so units of words and of
+  phrases both work. What can differ is said in `export_sentencepiece`.
+
+Nothing is normalised there: text that is not in NFC gives other ids with Qwen, as with the stock model. And
+`Llama.detokenize` of llama-cpp-python (seen in 0.3.36) silently drops every token of more than 32 bytes, which is 16
+Cyrillic letters; llama.cpp's own programs and its function `llama_detokenize` do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hypertok.artifact import writing_file
+from hypertok.errors import ArtifactError, InputError
+from hypertok.tokenizer.gguf_file import (
+    FLOAT32,
+    INT32,
+    GgufFile,
+    number,
+    numbers,
+    read_gguf,
+    string,
+    strings,
+    write_gguf,
+)
+from hypertok.tokenizer.gguf_rows import Constituents, grown_tensor
+from hypertok.tokenizer.stock import Family, Stock
+
+#: tokenizer.ggml.model of the files that can be extended.
+MODELS = {"gpt2": Family.BYTE_LEVEL, "llama": Family.SENTENCEPIECE}
+NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5  # tokenizer.ggml.token_type
+LOWEST_SCORE = -(2.0**24)  # beyond this, 32-bit floats do not tell neighbouring whole numbers apart
+
+
+@dataclass(frozen=True)
+class GgufExport:
+    """What an export wrote.
+
+    Attributes:
+        path: the file.
+        rows: tokens in it, and rows of its matrices.
+        units: new tokens among them.
+        grown: names of the matrices that got rows.
+        widened: those of them that became F16 because their type cannot be written.
+    """
+
+    path: Path
+    rows: int
+    units: int
+    grown: tuple[str, ...]
+    widened: tuple[str, ...]
+
+
+def export_gguf(
+    folder: Path | str, model: Path | str, output: Path | str, *, vocabulary_only: bool = False
+) -> GgufExport:
+    """Write the GGUF file `model` with the tokenizer of `folder` in the place of its own.
+
+    A new row is the mean of its constituents' rows, weighted by their characters (both as in delta.parquet; without
+    it the unit's merges tell the constituents, all of one weight). Rows of ids that no token has are the mean of all.
+
+    Args:
+        folder: the extended tokenizer.
+        model: a GGUF file of the stock model, in one part.
+        output: the file to write; it is there whole or not at all.
+        vocabulary_only: write no tensors; llama.cpp loads such a file with vocab_only.
+
+    Raises:
+        InputError: gguf is missing, or `model` is no GGUF file of the stock model that was extended or of a kind
+            that cannot be extended.
+        ArtifactError: delta.parquet does not fit the tokenizer beside it.
+    """
+    tokenizer, model, output = Stock.load(folder), Path(model), Path(output)
+    try:
+        import gguf  # noqa: F401
+    except ImportError:
+        raise InputError('gguf is not installed; install it with: pip install "hypertok-concepts[export]"') from None
+    if output.exists() and model.exists() and output.samefile(model):
+        raise InputError(f"{output}: would overwrite the model it is made from; name another output")
+    stock = read_gguf(model)
+    tokens = _checked(tokenizer, stock)
+    units = _units(tokenizer, stock)
+    _check_same_stock(tokenizer, stock, tokens, units)
+    rows = max(len(tokens), max(tokenizer.vocabulary.values()) + 1)
+    fields = _fields(tokenizer, stock, tokens, units, rows)
+    tensors, grown, widened = [], [], []
+    for tensor in () if vocabulary_only else stock.tensors:
+        # llama.cpp wants one row per token, so any matrix with that many rows is one over the vocabulary.
+        if len(tensor.shape) <= 2 and tensor.shape[-1] == len(tokens):
+            new = grown_tensor(tensor, units, rows)
+            grown.append(tensor.name)
+            widened += [tensor.name] * (new.type != tensor.type)
+            tensors.append(new)
+        else:
+            tensors.append(tensor)
+    if tensors and not grown:
+        raise InputError(f"{model}: no matrix has a row for each of the {len(tokens)} tokens; download it again")
+    with writing_file(output) as file:
+        write_gguf(file, fields, tensors, version=stock.version, alignment=stock.alignment)
+    return GgufExport(output, rows, len(units), tuple(grown), tuple(widened))
+
+
+def _checked(tokenizer: Stock, stock: GgufFile) -> list[str]:
+    """The GGUF's tokens, after a look at whether such a file can be extended at all."""
+    kind, tokens = stock.value("tokenizer.ggml.model"), stock.value("tokenizer.ggml.tokens")
+    if not tokens or MODELS.get(kind) is not tokenizer.family:
+        raise InputError(
+            f"{stock.path}: its tokenizer is of the kind {kind!r}, and {tokenizer.path} is {tokenizer.family.value}; "
+            "name a GGUF file of the stock model (kinds gpt2 for byte-level, llama for sentencepiece)"
+        )
+    if stock.value("split.count", 0) > 1:
+        raise InputError(f"{stock.path}: one of several parts; join them first with: llama-gguf-split --merge")
+    return list(tokens)
+
+
+def _units(tokenizer: Stock, stock: GgufFile) -> dict[int, Constituents]:
+    """Constituents of each new token, from the delta or, without one, from the merges."""
+    path = tokenizer.folder / "delta.parquet"
+    if not path.is_file():
+        return _units_of_merges(tokenizer, stock)
+    import polars
+
+    table = polars.read_parquet(path, columns=["id", "token", "constituents", "lengths"])
+    units = {}
+    for identifier, token, ids, lengths in table.iter_rows():
+        if tokenizer.vocabulary.get(token) != identifier or not ids or len(ids) != len(lengths):
+            raise ArtifactError(
+                f"{path}: id {identifier} ({token!r}) does not fit {tokenizer.path.name}; extend the stock again with: "
+                "hypertok extend"
+            )
+        units[identifier] = Constituents(tuple(ids), tuple(lengths) if any(lengths) else (1,) * len(ids))
+    return units
+
+
+def _units_of_merges(tokenizer: Stock, stock: GgufFile) -> dict[int, Constituents]:
+    """Tokens that merges make and the GGUF has no text for, each taken apart by the first merges that make it."""
+    vocabulary, types = tokenizer.vocabulary, stock.value("tokenizer.ggml.token_type", ())
+    halves: dict[str, tuple[str, str]] = {}
+    for left, right in tokenizer.merges:
+        identifier = vocabulary[left + right]
+        if identifier >= len(types) or types[identifier] == UNUSED:
+            halves.setdefault(left + right, (left, right))
+
+    def stock_ids(token: str) -> tuple[int, ...]:
+        if token not in halves:
+            return (vocabulary[token],)
+        return stock_ids(halves[token][0]) + stock_ids(halves[token][1])
+
+    return {vocabulary[token]: Constituents(ids, (1,) * len(ids)) for token in halves if (ids := stock_ids(token))}
+
+
+def _check_same_stock(tokenizer: Stock, stock: GgufFile, tokens: list[str], units: Mapping[int, Constituents]) -> None:
+    """Raise unless the GGUF's tokens are those that the extended tokenizer has at the same ids."""
+    names = {identifier: token for token, identifier in tokenizer.vocabulary.items()}
+    types = stock.value("tokenizer.ggml.token_type") or [NORMAL] * len(tokens)
+    for identifier, (token, kind) in enumerate(zip(tokens, types, strict=True)):
+        # Other kinds are written in other ways by converters ("[PAD151669]", spaces for "▁").
+        if kind == NORMAL and identifier not in units and names.get(identifier) != token:
+            raise InputError(
+                f"{stock.path}: token {identifier} is {token!r}, and {names.get(identifier)!r} in {tokenizer.path}; "
+                "name a GGUF file of the stock model that was extended"
+            )
+    beyond = next((i for unit in units.values() for i in unit.ids if i >= len(tokens)), None)
+    if beyond is not None:
+        raise ArtifactError(
+            f"{tokenizer.folder / 'delta.parquet'}: constituent {beyond} is no token of {stock.path} ({len(tokens)} "
+            "tokens); extend the stock tokenizer again with: hypertok extend"
+        )
+
+
+def _fields(
+    tokenizer: Stock, stock: GgufFile, tokens: list[str], units: Mapping[int, Constituents], rows: int
+) -> dict[str, bytes]:
+    """The GGUF's fields with the tokenizer's tokens in them."""
+    names = {identifier: token for token, identifier in tokenizer.vocabulary.items()}
+    special = {token["id"]: bool(token["special"]) for token in tokenizer.added}
+    more = rows - len(tokens)
+    old, tokens = len(tokens), tokens + [""] * more
+    types = (stock.value("tokenizer.ggml.token_type") or [NORMAL] * old) + [UNUSED] * more
+    scores = stock.value("tokenizer.ggml.scores")
+    if scores:
+        new_scores, scores = _scores(tokenizer, stock, scores, units), scores + [0.0] * more
+    for identifier in (*(i for i in units if i < old), *range(old, rows)):
+        tokens[identifier] = names.get(identifier, f"[PAD{identifier}]")  # as llama.cpp's own converter names it
+        if identifier in units:
+            types[identifier] = NORMAL
+            if scores:
+                scores[identifier] = new_scores[identifier]
+        elif identifier in special:
+            types[identifier] = CONTROL if special[identifier] else USER_DEFINED
+    fields = dict(stock.fields)
+    fields["tokenizer.ggml.tokens"] = strings(tokens)
+    fields["tokenizer.ggml.token_type"] = numbers(INT32, types)
+    if scores:
+        fields["tokenizer.ggml.scores"] = numbers(FLOAT32, scores)
+    if tokenizer.family is Family.BYTE_LEVEL:
+        fields["tokenizer.ggml.merges"] = strings([f"{left} {right}" for left, right in tokenizer.merges])
+    size = f"{stock.value('general.architecture')}.vocab_size"
+    if size in fields:
+        fields[size] = number(rows)
+    template = _chat_template(tokenizer)
+    if template:
+        fields.setdefault("tokenizer.chat_template", string(template))
+    return fields
+
+
+def _scores(
+    tokenizer: Stock, stock: GgufFile, scores: list[float], units: Mapping[int, Constituents]
+) -> dict[int, float]:
+    """Score of each unit: below all that the GGUF has, in the order of the units' first merges."""
+    made = dict.fromkeys(tokenizer.vocabulary[left + right] for left, right in tokenizer.merges)
+    order = [*(identifier for identifier in made if identifier in units), *(units.keys() - made.keys())]
+    lowest = min(scores)
+    if lowest - len(order) < LOWEST_SCORE:
+        raise InputError(
+            f"{stock.path}: {len(order)} new tokens below the score {lowest:.0f} are too many for 32-bit floats; "
+            "convert the stock model again with llama.cpp's convert_hf_to_gguf.py"
+        )
+    return {identifier: lowest - 1 - place for place, identifier in enumerate(order)}
+
+
+def _chat_template(tokenizer: Stock) -> str | None:
+    path = tokenizer.folder / "chat_template.jinja"
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    template = tokenizer.config.get("chat_template")
+    return template if isinstance(template, str) else None

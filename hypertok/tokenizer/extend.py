@@ -1,0 +1,154 @@
+"""`extend`: from a stock tokenizer and a lexicon to the folder of an extended tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+import hypertok
+from hypertok.artifact import Manifest, seal, writing
+from hypertok.errors import ArtifactError, InputError
+from hypertok.lexicon.lexicon import Lexicon
+from hypertok.tokenizer.delta import delta_table
+from hypertok.tokenizer.folder import write_tokenizer
+from hypertok.tokenizer.kind import DELTA, GIVEN_UP, KIND, SCHEMA_VERSION, SYMBOLS
+from hypertok.tokenizer.pretokenizer import lookup_only_words, symbol_pretokenizer
+from hypertok.tokenizer.stock import Stock
+from hypertok.tokenizer.surgery import extended
+from hypertok.tokenizer.unused import (
+    GivenUp,
+    given_up_by_script,
+    given_up_table,
+    unused_tokens,
+    used_ids,
+    with_replaced,
+)
+from hypertok.vocabulary.learn import learn_units
+from hypertok.vocabulary.symbols import SymbolUnits, learn_symbol_units, symbol_run_pattern
+from hypertok.vocabulary.texts import Texts, concept_texts, seen_texts
+from hypertok.vocabulary.units import Method, Span, Units
+
+#: Rows of a model are padded to a multiple of this, which matrix products on a GPU like.
+ROW_MULTIPLE = 64
+Progress = Callable[[str, int, int], None]
+
+
+class Options(BaseModel):
+    """What decides the extension besides the stock tokenizer and the lexicon.
+
+    Attributes:
+        rows: new tokens.
+        span: how far a unit may reach: inside a word, or over several.
+        text: what the tokenizer is for, text as written or the codec's symbol text.
+        units: how units are chosen: by the lexicon, or by plain continued byte-pair encoding (the control).
+        general: weight of general Russian beside the corpus when units are chosen, in corpora; 0 for none.
+        replace_unused: languages to keep; new units take the ids of tokens that no text in them uses.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int = Field(32_768, ge=1)
+    span: Span = "phrase"
+    text: Literal["surface", "symbols"] = "surface"
+    units: Method = "concept"
+    general: float = Field(0.05, ge=0, le=10)
+    replace_unused: tuple[str, ...] = ()
+
+
+def extend(
+    stock_path: Path | str,
+    lexicon_path: Path | str,
+    output: Path,
+    options: Options | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Extend a stock tokenizer by units learned from a lexicon and write it to the folder `output`.
+
+    Raises:
+        InputError: the stock tokenizer is of an unsupported kind, or there are not so many units.
+        ArtifactError: the lexicon is damaged or too old, or `output` is something else.
+    """
+    options = options or Options()
+    stock = Stock.load(stock_path)
+    lexicon = Lexicon.load(lexicon_path)
+    if output.exists() and (stock.folder.samefile(output) or lexicon.folder.samefile(output)):
+        raise ArtifactError(f"{output}: is what the tokenizer is made from; name another output")
+    given_up: list[GivenUp] = []
+    symbols: frozenset[str] = frozenset()
+    first = stock.first_free_id
+    if options.text == "symbols":
+        learned = _learn_symbols(stock, lexicon, options, progress)
+        units, symbols = learned.units, learned.symbols
+        data = extended(stock, units, span="word", start=first)
+        changed = symbol_pretokenizer(stock, symbol_run_pattern(symbols))
+        data = data if changed is None else {**data, "pre_tokenizer": changed}
+    else:
+        units = learn(stock, lexicon, options, progress=progress)
+        if options.replace_unused:
+            given_up = _unused(stock, lexicon, options.replace_unused)[: len(units.tokens)]
+            data = with_replaced(stock, units, span=options.span, given_up=given_up)
+        else:
+            data = extended(stock, units, span=options.span, start=first)
+    ids = [data["model"]["vocab"][token] for token in units.tokens]
+    with writing(output) as folder:
+        write_tokenizer(folder, stock, data)
+        delta_table(stock, units, ids, lexicon).write_parquet(folder / DELTA, compression="zstd", statistics=False)
+        if symbols:
+            pl.DataFrame({"symbol": sorted(symbols)}).write_parquet(folder / SYMBOLS, compression="zstd")
+            (folder / "forms.parquet").write_bytes((lexicon.folder / "forms.parquet").read_bytes())
+        if given_up:
+            given_up_table(given_up).write_parquet(folder / GIVEN_UP, compression="zstd", statistics=False)
+        (folder / "concepts.parquet").write_bytes((lexicon.folder / "concepts.parquet").read_bytes())
+        return seal(
+            folder,
+            kind=KIND,
+            schema_version=SCHEMA_VERSION,
+            parents={"stock": stock.sha256, "lexicon": lexicon.sha256},
+            recipe=options.model_dump(mode="json"),
+            versions={"hypertok": hypertok.__version__},
+            facts=_facts(stock, units, given_up),
+        )
+
+
+def learn(stock: Stock, lexicon: Lexicon, options: Options, *, progress: Progress | None = None) -> Units:
+    """The units that the options ask for, not yet put into the tokenizer."""
+    texts = learning_texts(stock, lexicon, options)
+    return learn_units(stock, texts, options.rows, every_path=options.units == "concept", progress=progress)
+
+
+def _learn_symbols(stock: Stock, lexicon: Lexicon, options: Options, progress: Progress | None) -> SymbolUnits:
+    if options.units == "bpe" or options.replace_unused:
+        raise InputError("text symbols goes with units concept and without replace_unused; leave the other option out")
+    tell = progress or (lambda step, done, total: None)
+    tell("symbols", 0, 1)
+    learned = learn_symbol_units(stock, lexicon.concepts, lexicon.forms, lexicon.runs, options.rows, options.span)
+    tell("symbols", 1, 1)
+    return learned
+
+
+def learning_texts(stock: Stock, lexicon: Lexicon, options: Options) -> Texts:
+    """What the units are learned from."""
+    apart = lookup_only_words(stock) if options.span == "phrase" else []
+    if options.units == "bpe":
+        return seen_texts(lexicon.runs, options.span, apart)
+    return concept_texts(lexicon, options.span, general=options.general, apart=apart)
+
+
+def _unused(stock: Stock, lexicon: Lexicon, languages: tuple[str, ...]) -> list[GivenUp]:
+    """Tokens that neither the languages nor the lexicon's own corpus use."""
+    return unused_tokens(stock, languages, keep=used_ids(stock, lexicon.runs["run"].to_list()))
+
+
+def _facts(stock: Stock, units: Units, given_up: list[GivenUp]) -> dict[str, Any]:
+    size = max(stock.vocabulary.values()) + 1
+    facts: dict[str, Any] = {"family": stock.family.value, "stock_size": size, "units": len(units.tokens)}
+    rows = stock.first_free_id + (0 if given_up else len(units.tokens))
+    facts["rows"] = -(-rows // ROW_MULTIPLE) * ROW_MULTIPLE
+    if given_up:
+        return {**facts, "given_up": given_up_by_script(given_up)}
+    return {**facts, "first_id": stock.first_free_id}

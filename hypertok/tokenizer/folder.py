@@ -1,0 +1,137 @@
+"""The folder of an extended tokenizer, such that transformers loads exactly what tokenizer.json says.
+
+AutoTokenizer takes `tokenizer_class` from tokenizer_config.json, but the class of one model (Qwen2Tokenizer,
+GemmaTokenizer, LlamaTokenizer, GPT2Tokenizer) builds its tokenizer anew from the vocabulary and the merges alone: with
+its own pre-tokenizer and without `ignore_merges`. So the general class is named, which takes tokenizer.json as it is. A
+few model types get their own class whatever is named (`FORCED_MODEL_TYPES`), unless there is an `auto_map`: without
+trust_remote_code it is passed over and the named class is taken, with it the class in the file beside is.
+
+Vocabulary files in other formats (tokenizer.model, vocab.json, merges.txt, tekken.json) are left out: they hold the
+stock vocabulary, and some loaders and converters prefer them. Exports write extended ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hypertok.artifact import write_file
+from hypertok.errors import InputError
+from hypertok.tokenizer.stock import Family, Stock
+
+#: The general class under the name that transformers 4 and 5 both know (5 calls it TokenizersBackend when it saves).
+TOKENIZER_CLASS = "PreTrainedTokenizerFast"
+#: Model types whose own class transformers 5.23 takes over the one named in tokenizer_config.json.
+FORCED_MODEL_TYPES = frozenset(
+    {"qwen2", "qwen3_5", "qwen3_5_moe", "qwen3_5_moe_text", "qwen4_exp", "hyperclovax_vision_v2", "siglip2"}
+)
+#: Files beside the tokenizer that say how it is used, and hold no vocabulary.
+COPIED = ("chat_template.jinja", "chat_template.json", "special_tokens_map.json", "generation_config.json")
+#: Special tokens that the classes themselves have by default (transformers 5.23); the general class has to be told.
+_CLASS_DEFAULTS = {
+    "GemmaTokenizer": {"mask_token": "<mask>"},
+    "Qwen2Tokenizer": {"unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>"},
+}
+_CODE_FILE = "tokenization_hypertok.py"
+_CODE = '''"""The tokenizer of this folder, as tokenizer.json says; read only with trust_remote_code=True."""
+
+from transformers import PreTrainedTokenizerFast
+
+
+class HypertokTokenizer(PreTrainedTokenizerFast):
+    """The general class: it does not build the tokenizer anew from vocabulary and merges."""
+'''
+
+
+def write_tokenizer(folder: Path, stock: Stock, data: dict[str, Any]) -> list[Path]:
+    """Write tokenizer.json, tokenizer_config.json and what else belongs to a tokenizer into a folder.
+
+    config.json is not written: it describes a model, whose rows the folder does not have.
+
+    Args:
+        folder: an existing folder.
+        stock: the tokenizer that was extended; its side files are kept.
+        data: the content of the extended tokenizer.json.
+
+    Returns:
+        The files written.
+
+    Raises:
+        InputError: the stock configuration names a token that tokenizer.json does not have.
+    """
+    _check_tokens(stock)
+    config = _config(stock)
+    files = {
+        "tokenizer.json": json.dumps(data, ensure_ascii=False, indent=1).encode(),
+        "tokenizer_config.json": (json.dumps(config, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode(),
+    }
+    if "auto_map" in config:
+        files[_CODE_FILE] = _CODE.encode()
+    for name in COPIED:
+        if (stock.folder / name).is_file():
+            files[name] = (stock.folder / name).read_bytes()
+    for name, content in files.items():
+        write_file(folder / name, content)
+    return [folder / name for name in files]
+
+
+def _config(stock: Stock) -> dict[str, Any]:
+    """The stock tokenizer_config.json with the class changed, and what hangs on the class."""
+    config = {key: value for key, value in stock.config.items() if key != "auto_map"}  # the stock's own code
+    for name, token in _CLASS_DEFAULTS.get(str(config.get("tokenizer_class")).removesuffix("Fast"), {}).items():
+        if token in stock.vocabulary:
+            config.setdefault(name, token)
+    config["tokenizer_class"] = TOKENIZER_CLASS
+    if _may_be_forced(stock):
+        config["auto_map"] = {"AutoTokenizer": [None, f"{Path(_CODE_FILE).stem}.HypertokTokenizer"]}
+    if "fix_mistral_regex" in config:  # it replaces the pre-tokenizer; a saved tokenizer has the right one
+        config["fix_mistral_regex"] = False
+    templates = sorted((stock.folder / "additional_chat_templates").glob("*.jinja"))
+    if templates:
+        named = {path.stem: path.read_text(encoding="utf-8") for path in templates}
+        default = stock.folder / "chat_template.jinja"
+        if default.is_file():
+            named["default"] = default.read_text(encoding="utf-8")
+        config["chat_template"] = [{"name": name, "template": text} for name, text in sorted(named.items())]
+    return config
+
+
+def _may_be_forced(stock: Stock) -> bool:
+    """Whether a config.json beside the tokenizer may name a model type of FORCED_MODEL_TYPES."""
+    model_type = stock.model_config.get("model_type")
+    if model_type is not None:
+        text_config = stock.model_config.get("text_config")
+        inner = text_config.get("model_type") if isinstance(text_config, Mapping) else None
+        return model_type in FORCED_MODEL_TYPES or inner in FORCED_MODEL_TYPES
+    return stock.family is Family.BYTE_LEVEL and str(stock.config.get("tokenizer_class", "Qwen")).startswith("Qwen")
+
+
+def _check_tokens(stock: Stock) -> None:
+    """Tokens that only tokenizer_config.json names get the next free id on loading, another one than before.
+
+    Raises:
+        InputError: there is such a token.
+    """
+    for key, token in _named_tokens(stock.config):
+        if token not in stock.vocabulary:
+            raise InputError(
+                f"{stock.folder / 'tokenizer_config.json'}: {key} is {token!r}, which {stock.path.name} does not have; "
+                "load and save the stock tokenizer with transformers first, which adds it, or remove it"
+            )
+
+
+def _named_tokens(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(key, token) for every token that the configuration names."""
+    for key, value in config.items():
+        if key.endswith("_token") and not key.startswith("add_"):
+            values = [value]
+        elif key in ("additional_special_tokens", "extra_special_tokens", "added_tokens_decoder"):
+            values = list(value.values()) if isinstance(value, Mapping) else list(value or ())
+        else:
+            continue
+        for one in values:
+            token = one.get("content") if isinstance(one, Mapping) else one
+            if isinstance(token, str):
+                yield key, token

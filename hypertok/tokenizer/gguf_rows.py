@@ -1,0 +1,122 @@
+"""Matrices over the vocabulary in a GGUF file: a row more for each new token, made of its constituents' rows.
+
+Where the matrix's type can be written by the `gguf` package, it stays and so does every old row, bit for bit;
+otherwise (K-quants) the whole matrix becomes F16, which holds the dequantised values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from hypertok.tokenizer.gguf_file import Tensor, size_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+#: Types that `gguf` can quantise to.
+KEPT_TYPES = ("F32", "F16", "BF16", "Q8_0", "Q5_0", "Q5_1", "Q4_0", "Q4_1")
+#: Rows worked on at once: 4096 rows of 8192 columns are 128 MiB in float32.
+CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Constituents:
+    """The stock ids that a unit was made of and their weights in its row."""
+
+    ids: tuple[int, ...]
+    weights: tuple[float, ...]
+
+
+def grown_tensor(tensor: Tensor, units: Mapping[int, Constituents], rows: int) -> Tensor:
+    """The matrix (or vector) with a row for each of `rows` tokens.
+
+    Args:
+        tensor: one over the stock vocabulary, its last dimension.
+        units: what the row of each new id is made of; an id within the stock rows has its row replaced.
+        rows: tokens in all; ids beyond the stock rows that are no units get the mean of all stock rows.
+    """
+    matrix = _Matrix(tensor)
+    kind = matrix.new_type
+    shape = (*tensor.shape[:-1], rows)
+    return Tensor(tensor.name, shape, int(kind), size_of(shape, int(kind)), lambda: matrix.grown(units, rows))
+
+
+class _Matrix:
+    """The rows of a tensor, read as they are asked for."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        import gguf
+
+        self.tensor = tensor
+        self.type = gguf.GGMLQuantizationType(tensor.type)
+        self.new_type = self.type if self.type.name in KEPT_TYPES else gguf.GGMLQuantizationType.F16
+
+    @cached_property
+    def raw(self) -> Array:
+        """The stock rows as they stand in the file, (rows, bytes of a row)."""
+        import numpy as np
+
+        (content,) = self.tensor.chunks()
+        return np.asarray(content).reshape(self.tensor.shape[-1], -1)
+
+    def values(self, ids: Any) -> Array:
+        """Stock rows as float32, (rows, columns)."""
+        import gguf
+        import numpy as np
+
+        raw = np.ascontiguousarray(self.raw[ids])
+        return np.asarray(gguf.dequantize(raw, self.type), dtype=np.float32).reshape(len(raw), -1)
+
+    def written(self, values: Array) -> Array:
+        """Float32 rows in the new type, (rows, bytes of a row)."""
+        import gguf
+        import numpy as np
+
+        quantised: Array = np.ascontiguousarray(gguf.quantize(values, self.new_type))
+        return quantised.view(np.uint8).reshape(len(values), -1)
+
+    @cached_property
+    def mean(self) -> Array:
+        """Mean of all stock rows, (1, columns)."""
+        import numpy as np
+
+        starts = range(0, len(self.raw), CHUNK)
+        total = sum(self.values(slice(start, start + CHUNK)).sum(axis=0, dtype=np.float64) for start in starts)
+        mean: Array = np.asarray(total / len(self.raw), dtype=np.float32)
+        return mean[None]
+
+    def of(self, units: Sequence[Constituents]) -> Array:
+        """Weighted means of the units' constituents, (units, columns)."""
+        import numpy as np
+
+        lengths = [len(unit.ids) for unit in units]
+        weights = np.array([weight for unit in units for weight in unit.weights], dtype=np.float32)
+        rows = self.values([identifier for unit in units for identifier in unit.ids]) * weights[:, None]
+        starts = np.cumsum([0, *lengths[:-1]])
+        return np.asarray(np.add.reduceat(rows, starts) / np.add.reduceat(weights, starts)[:, None])
+
+    def grown(self, units: Mapping[int, Constituents], rows: int) -> Iterator[Array]:
+        """All rows of the new matrix in order, as bytes of the new type."""
+        import numpy as np
+
+        stock = len(self.raw)
+        for start in range(0, rows, CHUNK):
+            stop = min(start + CHUNK, rows)
+            parts = []
+            if start < stock:
+                inside = slice(start, min(stop, stock))
+                same = self.new_type is self.type
+                parts.append(self.raw[inside] if same else self.written(self.values(inside)))
+            beyond = stop - max(start, stock)
+            new = [identifier for identifier in range(start, stop) if identifier in units]
+            if beyond > 0:
+                parts.append(np.repeat(self.written(self.mean), beyond, axis=0))
+            block = np.concatenate(parts)
+            if new:
+                block[[i - start for i in new]] = self.written(self.of([units[i] for i in new]))
+            yield block

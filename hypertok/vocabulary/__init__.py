@@ -1,0 +1,1 @@
+"""Which units become tokens of a given stock tokenizer."""

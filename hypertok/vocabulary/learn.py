@@ -1,0 +1,84 @@
+"""Learning units: from the lexicon's runs and a stock tokenizer to new tokens and merges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from hypertok.errors import InputError
+from hypertok.vocabulary.merges import all_merges, count_emitted, learn_merges
+from hypertok.vocabulary.segmentation import Segmentation
+from hypertok.vocabulary.texts import Texts
+from hypertok.vocabulary.units import StockTokenizer, Units
+
+#: A merge can make a token that the stock tokenizer has; it takes no row. Room for such merges.
+_SPARE = 1.02
+Progress = Callable[[str, int, int], None]
+
+
+def learn_units(
+    stock: StockTokenizer, texts: Texts, rows: int, *, every_path: bool, progress: Progress | None = None
+) -> Units:
+    """The `rows` best units for texts.
+
+    Args:
+        stock: the tokenizer to extend; texts are cut by it first, and merges join its tokens.
+        texts: what to learn from.
+        rows: new tokens wanted.
+        every_path: whether a unit may be made in every way that the vocabulary allows, not only as it was learned.
+
+    Raises:
+        InputError: the texts do not have so many units.
+    """
+    tell = progress or (lambda step, done, total: None)
+    tell("segment", 0, 1)
+    segmentation = Segmentation.of(stock, texts.texts)
+    tell("segment", 1, 1)
+    tell("merge", 0, 1)
+    learned = learn_merges(segmentation.words, texts.counts.tolist(), int(rows * _SPARE) + 64)
+    tell("merge", 1, 1)
+    made: dict[str, str] = {}  # private string -> vocabulary string, new ones only
+    merges = []
+    for left, right in learned:
+        string = segmentation.string(left + right)
+        if string not in stock.vocabulary:
+            if len(made) == rows:
+                break
+            made[left + right] = string
+        merges.append((segmentation.string(left), segmentation.string(right)))
+    if len(made) < rows:
+        raise InputError(
+            f"{rows} new rows are more than the lexicon's corpus has units for ({len(made)}); "
+            f"ask for at most {len(made)} rows, or build the lexicon from more text"
+        )
+    tell("count", 0, 1)
+    counts = count_emitted(segmentation.words, segmentation.strings, learned[: len(merges)], texts.frequency)
+    tell("count", 1, 1)
+    tokens = tuple(made.values())
+    return Units(
+        tokens,
+        tuple(merges) if not every_path else tuple(_every_path(stock, tokens)),
+        tuple(int(counts.get(private, 0)) for private in made),
+        tuple(tuple(segmentation.ids[character] for character in private) for private in made),
+    )
+
+
+def _every_path(stock: StockTokenizer, tokens: Collection[str]) -> list[tuple[str, str]]:
+    """All merges that make a unit, and before them those that make a stock token of a unit and another token."""
+    units = set(tokens)
+    joins = [
+        pair
+        for pair in all_merges(sorted(_russian(stock), key=stock.vocabulary.__getitem__), units)
+        if pair[0] in units or pair[1] in units
+    ]
+    return joins + all_merges(list(tokens), stock.vocabulary)
+
+
+def _russian(stock: StockTokenizer) -> list[str]:
+    """Stock tokens of Cyrillic letters alone: only these can a unit be part of."""
+    found = []
+    for token in stock.vocabulary:
+        if len(token) > 1:
+            text = stock.bytes_of(token).decode("utf-8", "ignore").strip()
+            if text and all("а" <= letter <= "я" or letter == "ё" for letter in text.lower()):
+                found.append(token)
+    return found

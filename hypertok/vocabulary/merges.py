@@ -1,0 +1,91 @@
+"""Byte-pair merges over words whose letters stand for tokens; the trainer of `tokenizers` does the work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+#: Characters handed over at a time; the trainer counts words in parallel within a piece.
+_CHUNK = 1 << 19
+_END = "\n"
+#: Words cut at a time: their tokens live together.
+_BATCH = 50_000
+
+
+def learn_merges(words: Iterable[str], counts: Iterable[int], number: int) -> list[tuple[str, str]]:
+    """The first `number` merges of byte-pair encoding (Sennrich et al. 2016), or fewer if the words have no more.
+
+    Args:
+        words: strings in which every character is a token to start from; no white space.
+        counts: how often each word occurs.
+        number: merges wanted.
+    """
+    words = list(words)
+    alphabet = sorted(set().union(*words)) if words else []
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(_END, "removed")
+    trainer = trainers.BpeTrainer(
+        vocab_size=len(alphabet) + number, initial_alphabet=alphabet, show_progress=False, min_frequency=2
+    )
+    tokenizer.train_from_iterator(_repeated(words, counts), trainer)
+    return [(left, right) for left, right in json.loads(tokenizer.to_str())["model"]["merges"]]
+
+
+def _repeated(words: Sequence[str], counts: Iterable[int]) -> Iterator[str]:
+    """Every word as often as it counts, many in one string: the trainer knows no counts."""
+    chunk: list[str] = []
+    size = 0
+    for word, count in zip(words, counts, strict=True):
+        entry = word + _END
+        while count > 0:
+            times = min(count, _CHUNK // len(entry) + 1)
+            chunk.append(entry * times)
+            size += len(entry) * times
+            count -= times
+            if size >= _CHUNK:
+                yield "".join(chunk)
+                chunk, size = [], 0
+    yield "".join(chunk)
+
+
+def all_merges(tokens: Sequence[str], known: Iterable[str]) -> list[tuple[str, str]]:
+    """Every pair of known strings that makes one of `tokens`, in the order of `tokens`.
+
+    More than one way to a token costs no row, and lets it be made whatever was merged before it; and a tokenizer
+    that merges any pair whose concatenation is a token (tiktoken, sentencepiece) then does the same as this one.
+    """
+    every = set(known) | set(tokens)
+    return [
+        (token[:place], token[place:])
+        for token in tokens
+        for place in range(1, len(token))
+        if token[:place] in every and token[place:] in every
+    ]
+
+
+def count_emitted(
+    words: Sequence[str], letters: Iterable[str], merges: list[tuple[str, str]], frequency: npt.NDArray[np.int64]
+) -> dict[str, int]:
+    """How often each letter and each merged string comes out as a token of the words.
+
+    Args:
+        words: what to cut, in letters.
+        letters: every letter of the words.
+        merges: merges in rank order.
+        frequency: how often each word occurs.
+    """
+    vocabulary = {letter: number for number, letter in enumerate(letters)}
+    for left, right in merges:
+        vocabulary.setdefault(left + right, len(vocabulary))
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, cache_capacity=0))
+    total = np.zeros(len(vocabulary))
+    for start in range(0, len(words), _BATCH):
+        ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(words[start : start + _BATCH])]
+        sizes = [len(one) for one in ids]
+        flat = np.fromiter((number for one in ids for number in one), np.int64, sum(sizes))
+        total += np.bincount(flat, np.repeat(frequency[start : start + _BATCH], sizes), minlength=len(vocabulary))
+    return dict(zip(vocabulary, total.astype(np.int64).tolist(), strict=True))

@@ -1,0 +1,105 @@
+"""What units are learned from: texts with weights, made from the lexicon's runs and forms."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from hypertok.lexicon.lexicon import Lexicon
+from hypertok.vocabulary.general import general_words, paradigm_words
+from hypertok.vocabulary.units import Span
+
+#: Weights are rounded to whole numbers of this fraction, because merges are learned from counts.
+_PART = 3
+_WORD = " ?[А-ЯЁа-яё]+"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts to learn from; `counts` are proportional to their weights, `frequency` is how often each was seen."""
+
+    texts: list[str]
+    counts: npt.NDArray[np.int64]
+    frequency: npt.NDArray[np.int64]
+
+
+def seen_texts(runs: pl.DataFrame, span: Span, apart: Collection[str] = ()) -> Texts:
+    """The corpus as it is: runs, or for span "word" their words, with plain counts."""
+    table = _spanned(runs, span, apart).sort("count", "run", descending=[True, False])
+    counts = table["count"].cast(pl.Int64).to_numpy()
+    return Texts(table["run"].to_list(), counts, counts)
+
+
+def concept_texts(
+    lexicon: Lexicon, span: Span, *, general: float, paradigms: float = 0.0, apart: Collection[str] = ()
+) -> Texts:
+    """The corpus by weight, with general Russian and the paradigms of the lexicon's concepts added.
+
+    Args:
+        general, paradigms: how much is added, as a share of the corpus's words.
+        apart: words at which runs are cut, because the stock tokenizer looks them up whole.
+    """
+    words = word_table(lexicon.runs)
+    total = words["weight"].sum()
+    added = general_words(words).select("run", weight=pl.col("share") * total * general)
+    if paradigms:
+        expected = paradigm_words(lexicon.forms, lexicon.concepts)
+        share = pl.col("expected") / pl.col("expected").sum() * total * paradigms
+        added = pl.concat([added, expected.select(run=pl.lit(" ") + pl.col("form"), weight=share)])
+    return weighted_texts(lexicon.runs, span, added, apart)
+
+
+def weighted_texts(runs: pl.DataFrame, span: Span, added: pl.DataFrame, apart: Collection[str] = ()) -> Texts:
+    """Runs (or words) by weight, and words from elsewhere added.
+
+    Args:
+        runs: columns run, count, weight.
+        span: "word" takes the runs apart.
+        added: columns run, weight: words that the corpus showed rarely or not at all.
+        apart: words at which runs are cut, because the stock tokenizer looks them up whole.
+    """
+    table = _spanned(runs, span, apart)
+    more = added.select("run", pl.lit(0, pl.Int64).alias("count"), pl.col("weight").cast(pl.Float64))
+    table = pl.concat([table, more]).group_by("run").agg(pl.col("count").sum(), pl.col("weight").sum())
+    table = table.sort("weight", "run", descending=[True, False])
+    counts = rounded(table["weight"].to_numpy() * _PART)
+    kept = counts > 0
+    texts = table.filter(pl.Series(kept))["run"].to_list()
+    return Texts(texts, counts[kept], table["count"].to_numpy()[kept])
+
+
+def word_table(runs: pl.DataFrame) -> pl.DataFrame:
+    """The words of all runs, each with the space before it: run, count, weight."""
+    parts = runs.select(pl.col("run").str.extract_all(_WORD), pl.col("count").cast(pl.Int64), "weight").explode("run")
+    return _summed(parts.drop_nulls("run"))
+
+
+def _spanned(runs: pl.DataFrame, span: Span, apart: Collection[str]) -> pl.DataFrame:
+    if span == "word":
+        return word_table(runs)
+    table = runs.select("run", pl.col("count").cast(pl.Int64), pl.col("weight").cast(pl.Float64))
+    if not apart:
+        return table
+    words = "|".join(sorted(apart, key=len, reverse=True))
+    # The word itself is a piece of its own then; what follows it begins with its space or joiner.
+    marked = pl.col("run").str.replace_all(rf"(?:{words})(?P<end>[ ,;:-]|$)", "\n${end}")
+    parts = marked.str.replace_all(r"\n[,;:-]", "\n").str.split("\n")
+    cut = table.with_columns(run=parts).explode("run").filter(pl.col("run") != "")
+    return _summed(cut)
+
+
+def _summed(table: pl.DataFrame) -> pl.DataFrame:
+    # Whole numbers, because the order in which floats are summed is not fixed.
+    whole = table.with_columns((pl.col("weight") * 256).round().cast(pl.Int64))
+    total = whole.group_by("run").agg(pl.col("count").sum(), pl.col("weight").sum())
+    return total.select("run", "count", weight=pl.col("weight") / 256)
+
+
+def rounded(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Weights as whole numbers; of many small ones, as many round up as their sum says."""
+    golden = (5**0.5 - 1) / 2
+    return np.floor(weights + np.arange(len(weights)) * golden % 1).astype(np.int64)

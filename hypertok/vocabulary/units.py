@@ -1,0 +1,53 @@
+"""What learning a vocabulary needs and gives: a stock tokenizer's view, new tokens, and the merges that make them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Span = Literal["word", "phrase"]
+Method = Literal["concept", "bpe"]
+
+
+class StockTokenizer(Protocol):
+    """What learning asks of a stock tokenizer; `hypertok.tokenizer.stock.Stock` is one."""
+
+    @property
+    def vocabulary(self) -> Mapping[str, int]:
+        """Id of each vocabulary string."""
+
+    def segment(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text as if it stood inside running text."""
+
+    def bytes_of(self, token: str) -> bytes:
+        """The bytes of text that a vocabulary string stands for."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """New vocabulary entries for one stock tokenizer, with the merges that make them.
+
+    Attributes:
+        tokens: vocabulary strings in the stock tokenizer's own alphabet, in id order.
+        merges: pairs of vocabulary strings in rank order; all rank after every stock merge. A pair makes a unit or,
+            at no cost, a token that the stock tokenizer has already; several may make the same one.
+        counts: how often each token is emitted on the learning text.
+        constituents: the stock ids that each token is made of, in order.
+    """
+
+    tokens: tuple[str, ...]
+    merges: tuple[tuple[str, str], ...]
+    counts: tuple[int, ...]
+    constituents: tuple[tuple[int, ...], ...] = ()
+
+    def first(self, number: int) -> Units:
+        """The first `number` units, with the merges that do without the others."""
+        later = set(self.tokens[number:])
+        merges = (pair for pair in self.merges if later.isdisjoint((*pair, pair[0] + pair[1])))
+        return Units(
+            self.tokens[:number],
+            tuple(merges) if number else (),
+            self.counts[:number],
+            self.constituents[:number],
+        )

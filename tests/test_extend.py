@@ -1,0 +1,130 @@
+"""`extend` from end to end: real stock tokenizers, a real lexicon; the command line; and what must be refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+from conftest import stock_folder
+from tokenizers import Tokenizer
+from typer.testing import CliRunner
+
+from hypertok.cli.main import app
+from hypertok.errors import ArtifactError, InputError
+from hypertok.lexicon.lexicon import Lexicon
+from hypertok.measure.curve import measure_curve, parse_rows
+from hypertok.tokenizer.extend import Options, extend
+from hypertok.tokenizer.hyper import HyperTokenizer
+from hypertok.tokenizer.stock import Stock
+from hypertok.tokenizer.verify import verify
+
+ROWS = 500
+
+
+@pytest.fixture(scope="module")
+def qwen(vault_lexicon: Lexicon, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("extend") / "qwen3-notes"
+    extend(stock_folder("qwen3"), vault_lexicon.folder, folder, Options(rows=ROWS))
+    return folder
+
+
+def test_the_road_of_the_readme(vault_lexicon: Lexicon, tmp_path: Path) -> None:
+    runner = CliRunner()
+    stock, folder = str(stock_folder("llama2")), str(tmp_path / "notes")
+    made = runner.invoke(app, ["extend", stock, str(vault_lexicon.folder), "-o", folder, "--rows", "300", "--json"])
+    assert made.exit_code == 0, made.output
+    facts = json.loads(made.stdout)["facts"]
+    assert facts["units"] == 300
+    assert facts["first_id"] == 32_000
+    proved = runner.invoke(app, ["verify", folder, "--against", stock, "--json"])
+    assert proved.exit_code == 0, proved.output
+
+
+@pytest.mark.parametrize("options", [Options(rows=300, span="word"), Options(rows=300, text="symbols")])
+def test_other_kinds_are_proved_too(vault_lexicon: Lexicon, tmp_path: Path, options: Options) -> None:
+    extend(stock_folder("qwen3"), vault_lexicon.folder, tmp_path / "out", options)
+    report = verify(tmp_path / "out", stock_folder("qwen3"))
+    assert report.passed, [line for line in report.lines if not line.passed]
+
+
+def test_replace_unused_does_not_grow(vault_lexicon: Lexicon, tmp_path: Path) -> None:
+    stock = Stock.load(stock_folder("qwen3"))
+    manifest = extend(
+        stock.path, vault_lexicon.folder, tmp_path / "out", Options(rows=300, replace_unused=("ru", "en"))
+    )
+    assert manifest.facts["rows"] == -(-stock.first_free_id // 64) * 64
+    given_up = pl.read_parquet(tmp_path / "out" / "given_up.parquet")
+    assert sum(manifest.facts["given_up"].values()) == given_up.height == 300
+    report = verify(tmp_path / "out", stock.path)
+    assert report.passed, [line for line in report.lines if not line.passed]
+
+
+def test_delta_says_what_units_mean(qwen: Path, vault_lexicon: Lexicon) -> None:
+    delta = pl.read_parquet(qwen / "delta.parquet")
+    stock = Stock.load(stock_folder("qwen3"))
+    assert delta["id"].to_list() == list(range(stock.first_free_id, stock.first_free_id + ROWS))
+    for row in delta.drop_nulls("text").iter_rows(named=True):
+        assert sum(row["lengths"]) == len(row["text"])
+        assert row["saved"] == row["count"] * (len(row["constituents"]) - 1)
+    book, named = vault_lexicon.book, 0
+    for text, concepts in delta.drop_nulls("text").select("text", "concepts").iter_rows():
+        row = book.main_row(text[1:].lower()) if text[0] == " " and " " not in text[1:] else None
+        if row is not None:
+            assert concepts == [book.concept_at(row)], text
+            named += 1
+    assert named > 20
+
+
+def test_explain(qwen: Path) -> None:
+    tokenizer = HyperTokenizer.from_pretrained(qwen)
+    text = "Цикл Кребса происходит в митохондриях."
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert any(token.is_new for token in tokenizer.tokens(text))
+    assert tokenizer.explain("клетки")
+
+
+def test_same_input_same_bytes(qwen: Path, vault_lexicon: Lexicon, tmp_path: Path) -> None:
+    extend(stock_folder("qwen3"), vault_lexicon.folder, tmp_path / "again", Options(rows=ROWS))
+    for name in ("tokenizer.json", "delta.parquet", "manifest.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (qwen / name).read_bytes(), name
+
+
+def test_a_lexicon_without_runs_is_refused(small_corpus: Path, tmp_path: Path) -> None:
+    from hypertok.lexicon.build import Recipe, build_lexicon
+
+    build_lexicon(small_corpus, tmp_path / "bare.lexicon", Recipe(statistics=False), workers=1)
+    with pytest.raises(ArtifactError, match="with statistics"):
+        extend(stock_folder("qwen3"), tmp_path / "bare.lexicon", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_stock_folder_is_never_overwritten(vault_lexicon: Lexicon, tmp_path: Path) -> None:
+    stock = tmp_path / "stock"
+    shutil.copytree(stock_folder("llama2"), stock)
+    with pytest.raises(ArtifactError, match="name another output"):
+        extend(stock, vault_lexicon.folder, stock, Options(rows=10))
+    assert Tokenizer.from_file(str(stock / "tokenizer.json")).get_vocab_size() == 32_000
+
+
+def test_symbols_go_with_concept_units_only(vault_lexicon: Lexicon, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="leave the other option out"):
+        extend(
+            stock_folder("qwen3"),
+            vault_lexicon.folder,
+            tmp_path / "out",
+            Options(rows=300, text="symbols", units="bpe"),
+        )
+
+
+def test_curve_rises(vault_lexicon: Lexicon, tmp_path: Path) -> None:
+    text = tmp_path / "held-out.txt"
+    text.write_text("Клетки получают энергию в митохондриях. В том числе и клетки печени.\n" * 3, encoding="utf-8")
+    points = measure_curve(vault_lexicon.folder, stock_folder("llama2"), text, parse_rows("100,400"))
+    figures = [point.characters_per_token for point in points]
+    assert [point.rows for point in points] == [0, 100, 400]
+    assert figures == sorted(figures)
+    assert figures[0] < figures[-1]
+    assert points[-1].emitted > 0

@@ -1,0 +1,110 @@
+"""transformers loads what tokenizer.json says: for every family, with a config.json of any model type beside it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import SENTENCES, stock_folder
+from test_surgery import learned, stock_of
+from tokenizers import Tokenizer
+
+from hypertok.errors import InputError
+from hypertok.tokenizer.folder import write_tokenizer
+from hypertok.tokenizer.stock import Stock
+from hypertok.tokenizer.surgery import extended
+from hypertok.vocabulary.units import Units
+
+CASES = [
+    ("qwen3", None), ("qwen3", "qwen3"), ("qwen3", "qwen2"), ("qwen3", "qwen3_5"), ("llama3_1", "llama"),
+    ("llama3_1", None), ("gpt4o", None), ("gpt4o", "gpt_oss"), ("gpt4o", "gpt2"), ("deepseek_v3", "deepseek_v3"),
+    ("gemma3", "gemma3_text"), ("gemma3", None), ("llama2", "llama"), ("llama2", "mistral"), ("llama2", None),
+]  # fmt: skip
+TEXT = SENTENCES + "\nMixed: don 't 123456 , x .\n\n  й е\u0301 не даже однако <bos><|im_start|>"
+
+
+def place_config(folder: Path, model_type: str | None, rows: int) -> None:
+    if model_type is not None:
+        (folder / "config.json").write_text(json.dumps({"model_type": model_type, "vocab_size": rows}))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "model_type"), CASES)
+def test_transformers_gives_the_same_ids(
+    name: str, model_type: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transformers = pytest.importorskip("transformers")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    stock = stock_of(name)
+    data = extended(stock, learned(stock), span="phrase")
+    ours, theirs, saved = (tmp_path / part for part in ("ours", "theirs", "saved"))
+    for folder in (ours, theirs, saved):
+        folder.mkdir()
+        place_config(folder, model_type, len(data["model"]["vocab"]))
+    write_tokenizer(ours, stock, data)
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        (theirs / file).symlink_to((stock.folder / file).resolve())
+    raw = Tokenizer.from_file(str(ours / "tokenizer.json"))
+    loaded = transformers.AutoTokenizer.from_pretrained(ours)
+    before = transformers.AutoTokenizer.from_pretrained(theirs)
+    loaded.save_pretrained(saved)
+    again = transformers.AutoTokenizer.from_pretrained(saved)
+    ids, stock_ids = raw.encode(TEXT).ids, before(TEXT)["input_ids"]
+    assert max(ids) >= stock.first_free_id
+    for tokenizer in (loaded, again):
+        assert tokenizer(TEXT)["input_ids"] == ids
+        assert tokenizer.get_vocab() == data["model"]["vocab"]
+        assert (tokenizer(TEXT)["input_ids"][0] == before.bos_token_id) == (stock_ids[0] == before.bos_token_id)
+        assert tokenizer(TEXT)["input_ids"][-1] == stock_ids[-1]
+        assert tokenizer.all_special_ids == before.all_special_ids
+        assert tokenizer.chat_template == before.chat_template
+        for skip in (False, True):
+            expected = before.decode(stock_ids, skip_special_tokens=skip)
+            assert tokenizer.decode(stock_ids, skip_special_tokens=skip) == expected
+            assert tokenizer.decode(ids, skip_special_tokens=skip) == expected
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Stock:
+    """A tiny byte-level tokenizer in a folder with side files."""
+    folder = tmp_path / "stock"
+    folder.mkdir()
+    pre_tokenizer = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
+    data = {"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []}, "pre_tokenizer": pre_tokenizer}
+    (folder / "tokenizer.json").write_text(json.dumps({**data, "added_tokens": [], "decoder": {"type": "ByteLevel"}}))
+    for name in ("tokenizer.model", "vocab.json", "merges.txt", "tekken.json", "chat_template.jinja"):
+        (folder / name).write_text("x")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "Other", "auto_map": {"x": "y"}}))
+    return Stock.load(folder)
+
+
+def test_only_files_that_hold_no_vocabulary_are_copied(small: Stock, tmp_path: Path) -> None:
+    written = write_tokenizer(tmp_path, small, extended(small, Units((), (), ()), span="word"))
+    assert {path.name for path in written} == {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}
+    assert all(path.is_file() for path in written)
+    assert json.loads((tmp_path / "tokenizer_config.json").read_text()) == {
+        "tokenizer_class": "PreTrainedTokenizerFast"
+    }
+
+
+def test_forced_model_types_get_an_auto_map(small: Stock, tmp_path: Path) -> None:
+    place_config(small.folder, "qwen2", 2)
+    stock = Stock.load(small.folder)
+    written = write_tokenizer(tmp_path, stock, extended(stock, Units((), (), ()), span="word"))
+    assert tmp_path / "tokenization_hypertok.py" in written
+    assert "auto_map" in json.loads((tmp_path / "tokenizer_config.json").read_text())
+
+
+def test_a_token_that_only_the_configuration_has_is_refused(small: Stock, tmp_path: Path) -> None:
+    (small.folder / "tokenizer_config.json").write_text(json.dumps({"pad_token": "<pad>"}))
+    with pytest.raises(InputError, match="<pad>"):
+        write_tokenizer(tmp_path, Stock.load(small.folder), small.data)
+
+
+def test_transformers_is_not_needed() -> None:
+    program = "import hypertok.tokenizer.folder, sys; assert 'transformers' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert stock_folder("qwen3").is_dir()

@@ -1,0 +1,186 @@
+"""A run of Russian words is one piece, and without new merges no id changes: on any text, for every family."""
+
+from __future__ import annotations
+
+import json
+import sysconfig
+import time
+from functools import cache
+from pathlib import Path
+
+import pytest
+from conftest import SENTENCES, stock_folder
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from hypertok.errors import InputError
+from hypertok.tokenizer.pretokenizer import crossing_tokens, lookup_only_words, phrase_pretokenizer
+from hypertok.tokenizer.stock import BYTE_CHARACTERS, Family, Stock
+
+BYTE_LEVEL = ("qwen3", "llama3_1", "gpt4o", "deepseek_v3", "gpt2", "smollm")
+SAMPLES = (
+    SENTENCES,
+    "— Кто там? — спросил он. — Кто-то, кое-кто, никто… Он — я, - мы; вы: ты –они. Даже если, однако, января! ДА, НЕТ",
+    "It's 3.14 o'clock, isn't it? НЕ'S Don't мама's x=1;y=2 snake_case CamelCase ПриветМир мамаMama Mamaмама",
+    "他说：“你好，мама мыла раму”。第3章 مرحبا بالعالم، мама 👩\u200d👧 мыла🎉, да\u0301 ж\u0301 \u0301АБВ \u0301мама",
+    "а\r\n б\n\n  в \t г  д , е ,ж;з: и\u00a0к\u2003л \u200bм\0н\0\0о  п   \n р\u2028с ٣мама ²мама мама²",
+)
+PIECES = st.sampled_from(
+    ["мама", "Мыла", "ЭВМ", "я", "Ё", "даже", "однако", "МаМа", "ї", "x", "Ab", "7", "٣", "\u0301", "\u0308", "'s", "'",
+     "’", ".", "…", "—", "–", "-", ",", ";", ":", " ", " ", " ", ", ", " — ", ", — ", "\n", "\r\n", "\t", "\u00a0", "(",
+     "«", "»", "中", "ー", "゛", "_", "/", "\0", "🎉", "<|endoftext|>"]
+)  # fmt: skip
+RICH = st.lists(PIECES, max_size=24).map("".join)
+
+
+def small_gpt2(digits: bool) -> Stock:
+    """A GPT-2 style tokenizer with a few Russian merges, made here."""
+    letters = "".join(BYTE_CHARACTERS[byte] for byte in "ма".encode())
+    first, second = letters[:2], letters[2:]
+    merges = [(first[0], first[1]), (second[0], second[1]), (first, second), ("Ġ", first), ("Ġ" + first, second)]
+    tokens = [*BYTE_CHARACTERS, *(left + right for left, right in merges)]
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    pre_tokenizer: dict[str, object] = byte_level
+    if digits:
+        parts = [{"type": "Digits", "individual_digits": True}, byte_level]
+        pre_tokenizer = {"type": "Sequence", "pretokenizers": parts}
+    model = {"type": "BPE", "vocab": {token: number for number, token in enumerate(tokens)}, "merges": merges}
+    data = {"model": model, "pre_tokenizer": pre_tokenizer, "decoder": byte_level, "added_tokens": []}
+    return Stock(Path("small.json"), json.loads(json.dumps(data)), Family.BYTE_LEVEL)
+
+
+@cache
+def stock_of(name: str) -> Stock:
+    return small_gpt2(name == "smollm") if name in ("gpt2", "smollm") else Stock.load(stock_folder(name))
+
+
+@cache
+def changed(name: str) -> Tokenizer:
+    stock = stock_of(name)
+    tokenizer = Tokenizer.from_str(stock.tokenizer.to_str())
+    empty = {"type": "BPE", "vocab": {}, "merges": []}
+    pre_tokenizer = phrase_pretokenizer(stock)
+    assert pre_tokenizer is not None
+    tokenizer.pre_tokenizer = Tokenizer.from_str(
+        json.dumps({"model": empty, "pre_tokenizer": pre_tokenizer})
+    ).pre_tokenizer
+    return tokenizer
+
+
+def check_same(name: str, text: str) -> None:
+    assert changed(name).encode(text).ids == stock_of(name).tokenizer.encode(text).ids
+
+
+def pieces(name: str, text: str) -> list[str]:
+    pre_tokenizer = changed(name).pre_tokenizer
+    return [text[begin:end] for _, (begin, end) in pre_tokenizer.pre_tokenize_str(text)]
+
+
+@pytest.mark.parametrize("name", BYTE_LEVEL)
+def test_samples_keep_their_ids(name: str) -> None:
+    for text in SAMPLES:
+        check_same(name, text)
+        for line in text.splitlines():
+            check_same(name, line)
+
+
+@pytest.mark.parametrize("name", BYTE_LEVEL)
+@settings(max_examples=150)
+@given(text=RICH | st.text(max_size=40))
+@example(text="\u0301АБВ да")
+@example(text="мама's мыла")
+@example(text="если даже однако")
+def test_any_text_keeps_its_ids(name: str, text: str) -> None:
+    check_same(name, text)
+
+
+@pytest.mark.parametrize("name", BYTE_LEVEL)
+def test_runs_are_pieces(name: str) -> None:
+    run = " мама мыла, кое-кто — раму: он; Она – ЭВМ, — и я"
+    assert pieces(name, run) == [run]
+    assert pieces(name, f"1{run}.") == ["1", run, "."]
+    assert pieces(name, "мама мыла. Да") == ["мама мыла", ".", " Да"]
+    for touching in ("мылаx", "мыла\u0301", "МыЛа", "xмыла"):
+        assert pieces(name, f"мама {touching}")[0] == "мама"
+    digits_apart = name in ("deepseek_v3", "smollm")  # they cut digits off before words are looked at
+    assert pieces(name, "мама мыла1")[0] == ("мама мыла" if digits_apart else "мама")
+
+
+@pytest.mark.parametrize("name", BYTE_LEVEL)
+def test_no_stock_token_crosses(name: str) -> None:
+    assert crossing_tokens(stock_of(name)) == []
+
+
+def test_a_crossing_token_is_found_and_its_joiner_left_out() -> None:
+    stock = small_gpt2(digits=False)
+    vocabulary, merges = stock.data["model"]["vocab"], stock.data["model"]["merges"]
+    last = BYTE_CHARACTERS[0xB0]  # the last byte of «а»
+    vocabulary[last + ","] = len(vocabulary)
+    merges.append([last, ","])
+    assert crossing_tokens(stock) == [last + ","]
+    assert "[;:]?" in json.dumps(phrase_pretokenizer(stock))
+    vocabulary[last + "Ġ"] = len(vocabulary)
+    merges.append([last, "Ġ"])
+    with pytest.raises(InputError, match="--span word"):
+        phrase_pretokenizer(stock)
+
+
+def test_words_that_only_lookup_finds_stay_out_of_runs() -> None:
+    assert " даже" in lookup_only_words(stock_of("llama3_1"))
+    assert pieces("llama3_1", "но даже если бы") == ["но", " даже", " если бы"]
+    assert lookup_only_words(stock_of("qwen3")) == []
+
+
+@pytest.mark.parametrize("name", ["gemma3", "llama2"])
+def test_sentencepiece_style_needs_no_change(name: str) -> None:
+    assert phrase_pretokenizer(stock_of(name)) is None
+    assert crossing_tokens(stock_of(name)) == []
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "Whitespace"},
+        {"type": "Split", "pattern": {"Regex": r"\p{L}+"}, "behavior": "Isolated", "invert": False},
+        {"type": "Split", "pattern": {"Regex": r"\s?\p{L}"}, "behavior": "Isolated", "invert": False},
+    ],
+)
+def test_unknown_pre_tokenizers_are_refused(part: dict[str, object]) -> None:
+    stock = small_gpt2(digits=False)
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    stock.data["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [part, byte_level]}
+    with pytest.raises(InputError, match="--span word"):
+        phrase_pretokenizer(stock)
+
+
+@pytest.mark.parametrize("unit", ["а ", "а,", " ", "а-", ", — ", "а"])
+def test_time_is_linear(unit: str) -> None:
+    def seconds(text: str) -> float:
+        begin = time.process_time()
+        pieces("gpt2", text)
+        return time.process_time() - begin
+
+    small, large = unit * (50_000 // len(unit)) + "x", unit * (400_000 // len(unit)) + "x"
+    assert seconds(large) < 8 * 6 * max(seconds(small), 0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BYTE_LEVEL[:4])
+def test_validation_text_keeps_its_ids(name: str, shared_data: Path) -> None:
+    corpora = shared_data / "corpora"
+    rows = [line.split("\t") for line in (corpora / "splits.tsv").read_text(encoding="utf-8").splitlines()]
+    files = [corpora / cell for row in rows if any("valid" in cell for cell in row) for cell in row]
+    files = [file for file in files if file.is_file()]
+    assert len(files) > 10
+    for file in files:
+        check_same(name, file.read_text(encoding="utf-8", errors="replace")[:200_000])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BYTE_LEVEL[:4])
+def test_program_text_keeps_its_ids(name: str) -> None:
+    files = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))
+    assert len(files) > 50
+    for file in files:
+        check_same(name, file.read_text(encoding="utf-8", errors="replace"))

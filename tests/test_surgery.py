@@ -1,0 +1,135 @@
+"""The extended tokenizer.json: no stock id moves, no id is missing, every unit is made."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections import Counter
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from conftest import SENTENCES, STOCK, stock_folder
+from tokenizers import Tokenizer
+
+from hypertok.errors import InputError
+from hypertok.tokenizer.pretokenizer import lookup_only_words
+from hypertok.tokenizer.stock import Stock
+from hypertok.tokenizer.surgery import extended, unreachable
+from hypertok.vocabulary.units import Span, Units
+
+
+@cache
+def stock_of(name: str) -> Stock:
+    return Stock.load(stock_folder(name))
+
+
+def learned(stock: Stock, merges: int = 200) -> Units:
+    """Units of words of the sample sentences: the most frequent adjacent pair is merged, again and again."""
+    token_of = {identifier: token for token, identifier in stock.vocabulary.items()}
+    counts = Counter(f" {word}" for word in SENTENCES.split() if word.isalpha())
+    for text in lookup_only_words(stock):
+        counts.pop(text, None)
+    words = [[token_of[one] for one in ids] for ids in stock.segment(list(counts))]
+    weights = list(counts.values())
+    units: dict[str, int] = {}
+    chosen: list[tuple[str, str]] = []
+    for _ in range(merges):
+        pairs: Counter[tuple[str, str]] = Counter()
+        for word, weight in zip(words, weights, strict=True):
+            pairs.update(dict.fromkeys(pairwise(word), weight))
+        if not pairs:
+            break
+        (left, right), count = max(pairs.items(), key=lambda entry: (entry[1], entry[0]))
+        chosen.append((left, right))
+        if left + right not in stock.vocabulary:
+            units.setdefault(left + right, count)
+        for word in words:
+            place = 0
+            while place < len(word) - 1:
+                if (word[place], word[place + 1]) == (left, right):
+                    word[place : place + 2] = [left + right]
+                place += 1
+    return Units(tuple(units), tuple(chosen), tuple(units.values()))
+
+
+@pytest.mark.parametrize("span", ["word", "phrase"])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n == "gemma3" else n for n in STOCK])
+def test_extension_keeps_all_that_was_there(name: str, span: Span, tmp_path: Path) -> None:
+    stock, units = stock_of(name), learned(stock_of(name))
+    before = copy.deepcopy({key: value for key, value in stock.data.items() if key != "model"})
+    data = extended(stock, units, span=span)
+    assert {key: value for key, value in stock.data.items() if key != "model"} == before
+    assert len(units.tokens) > 50
+    vocabulary = data["model"]["vocab"]
+    assert sorted(vocabulary.values()) == list(range(stock.first_free_id + len(units.tokens)))
+    assert stock.vocabulary.items() <= vocabulary.items()
+    assert data["model"]["merges"][: len(stock.merges)] == stock.data["model"]["merges"]
+    assert data["model"].get("ignore_merges") == stock.data["model"].get("ignore_merges")
+    assert unreachable(data, units) == []
+    tokenizer = Tokenizer.from_str(json.dumps(data))
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    again = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    for loaded in (tokenizer, again):
+        assert loaded.get_vocab(with_added_tokens=True) == vocabulary
+        assert loaded.encode(SENTENCES).ids == tokenizer.encode(SENTENCES).ids
+        assert len(loaded.encode(SENTENCES).ids) < 0.9 * len(stock.tokenizer.encode(SENTENCES).ids)
+        assert loaded.decode(loaded.encode(SENTENCES).ids) == stock.tokenizer.decode(
+            stock.tokenizer.encode(SENTENCES).ids
+        )
+
+
+@pytest.mark.parametrize("name", STOCK)
+def test_without_units_nothing_changes(name: str) -> None:
+    stock = stock_of(name)
+    tokenizer = Tokenizer.from_str(json.dumps(extended(stock, Units((), (), ()), span="phrase")))
+    specials = "".join(token["content"] for token in stock.added[:300])
+    for text in (SENTENCES, specials, "Hello, мир! 123 <hypertok_unused_id_5>"):
+        assert tokenizer.encode(text).ids == stock.tokenizer.encode(text).ids
+
+
+def test_holes_are_filled_up_to_the_start() -> None:
+    stock = stock_of("qwen3")
+    data = extended(stock, Units((), (), ()), span="word", start=151936)
+    assert data["model"]["vocab"]["<hypertok_unused_id_151669>"] == 151669
+    assert sorted(data["model"]["vocab"].values()) == list(range(151936))
+    with pytest.raises(InputError, match="151643"):
+        extended(stock, Units((), (), ()), span="word", start=151643)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "merges", "named"),
+    [
+        (("Ġt",), (), "Ġt"),
+        (("ĠtĠt", "ĠtĠt"), (("Ġt", "Ġt"),), "twice"),
+        (("ĠtĠt",), (("Ġt", "ĠtĠtĠt"),), "ĠtĠtĠt"),
+        ((), (("Ġt", "Ġt"),), "ĠtĠt"),
+        (("ĠtĠt",), (("Ġt", "Ġt"), ("Ġt", "Ġt")), "there already"),
+        ((), (("Ġ", "t"),), "there already"),
+    ],
+)
+def test_wrong_units_are_refused(tokens: tuple[str, ...], merges: tuple[tuple[str, str], ...], named: str) -> None:
+    with pytest.raises(InputError, match=named):
+        extended(stock_of("qwen3"), Units(tokens, merges, (1,) * len(tokens)), span="word")
+
+
+def test_units_that_are_never_made_are_told() -> None:
+    stock = stock_of("qwen3")
+    decomposed = stock.alphabet_of(" чи\u0306")  # Qwen composes the two characters before it cuts text
+    apart = stock.alphabet_of("x1")  # the pre-tokenizer cuts it
+    pathless = stock.alphabet_of(" митохондрия")
+    ids = stock.vocabulary
+    parts = stock.tokenizer.model.tokenize(decomposed)
+    merges, made = [], parts[0].value
+    units = []
+    for part in parts[1:]:
+        merges.append((made, part.value))
+        made += part.value
+        if made not in ids:
+            units.append(made)
+    tokens = (*units, apart, pathless)
+    assert decomposed in tokens
+    found = Units(tokens, (*[merge for merge in merges if merge not in stock.merges], ("x", "1")), (1,) * len(tokens))
+    lost = unreachable(extended(stock, found, span="word"), found)
+    assert {decomposed, apart, pathless} <= set(lost)

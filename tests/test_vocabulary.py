@@ -1,0 +1,147 @@
+"""Learning units: merges, weights, general words, paradigms; and the control against PyPI `bpe-continue`."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from conftest import stock_folder
+from tokenizers import Tokenizer
+
+from hypertok.errors import InputError
+from hypertok.lexicon.lexicon import Lexicon
+from hypertok.tokenizer.stock import Stock
+from hypertok.tokenizer.surgery import extended, unreachable
+from hypertok.vocabulary.general import general_words, paradigm_words
+from hypertok.vocabulary.learn import learn_units
+from hypertok.vocabulary.merges import all_merges, learn_merges
+from hypertok.vocabulary.texts import Texts, concept_texts, seen_texts, weighted_texts, word_table
+from hypertok.vocabulary.units import Span
+
+
+@pytest.fixture(scope="module", params=["qwen3", "llama2"])
+def stock(request: pytest.FixtureRequest) -> Stock:
+    return Stock.load(stock_folder(request.param))
+
+
+def test_merges_are_those_of_byte_pair_encoding() -> None:
+    # By hand: «аб» 5 times, then «аб»+«в» 3 times, then «вв» twice.
+    assert learn_merges(["абв", "абв", "вв"], [2, 3, 2], 3) == [("а", "б"), ("аб", "в"), ("в", "в")]
+
+
+def test_counts_weigh_as_much_as_repeats() -> None:
+    words, counts = ["абаб", "бвб", "аабв"], [7, 3, 2]
+    repeated = [word for word, count in zip(words, counts, strict=True) for _ in range(count)]
+    assert learn_merges(words, counts, 5) == learn_merges(repeated, [1] * len(repeated), 5)
+
+
+def test_all_merges() -> None:
+    assert all_merges(["абв"], ["а", "б", "в", "аб", "бв"]) == [("а", "бв"), ("аб", "в")]
+
+
+@pytest.mark.parametrize("span", ["word", "phrase"])
+@pytest.mark.parametrize("every_path", [False, True])
+def test_units_are_reachable_and_save_tokens(
+    stock: Stock, vault_lexicon: Lexicon, span: Span, every_path: bool
+) -> None:
+    texts = seen_texts(vault_lexicon.runs, span)
+    units = learn_units(stock, texts, 600, every_path=every_path)
+    assert len(units.tokens) == len(set(units.tokens)) == 600
+    assert not set(units.tokens) & stock.vocabulary.keys()
+    data = extended(stock, units, span=span)
+    assert unreachable(data, units) == []
+    tokenizer = Stock(stock.path, data, stock.family)
+    before = sum(map(len, stock.segment(texts.texts)))
+    after = sum(map(len, tokenizer.segment(texts.texts)))
+    assert after < 0.9 * before
+
+
+def test_constituents_are_the_stock_tokens_of_the_unit(stock: Stock, vault_lexicon: Lexicon) -> None:
+    string_of = {number: token for token, number in stock.vocabulary.items()}
+    units = learn_units(stock, seen_texts(vault_lexicon.runs, "phrase"), 300, every_path=True)
+    for token, parts in zip(units.tokens, units.constituents, strict=True):
+        assert "".join(string_of[part] for part in parts) == token
+        assert len(parts) > 1
+
+
+def test_first_units_are_those_learned_for_fewer_rows(stock: Stock, vault_lexicon: Lexicon) -> None:
+    texts = seen_texts(vault_lexicon.runs, "phrase")
+    many, few = (learn_units(stock, texts, rows, every_path=True) for rows in (400, 150))
+    first = many.first(150)
+    assert first.tokens == few.tokens
+    assert set(first.merges) == set(few.merges)
+    assert many.first(0).merges == ()
+
+
+def test_too_many_rows_are_refused(stock: Stock, vault_lexicon: Lexicon) -> None:
+    with pytest.raises(InputError, match="ask for at most"):
+        learn_units(stock, seen_texts(vault_lexicon.runs.head(50), "phrase"), 5000, every_path=True)
+
+
+def test_span_word_never_crosses_a_space(stock: Stock, vault_lexicon: Lexicon) -> None:
+    units = learn_units(stock, seen_texts(vault_lexicon.runs, "word"), 500, every_path=True)
+    texts = [stock.bytes_of(token).decode("utf-8", "replace") for token in units.tokens]
+    assert not [text for text in texts if " " in text[1:] or "," in text]
+
+
+def test_words_apart_cut_runs() -> None:
+    runs = pl.DataFrame({"run": ["Все, даже он, ждут"], "count": [3], "weight": [3.0]})
+    assert sorted(seen_texts(runs, "phrase", [" даже"]).texts) == [" он, ждут", "Все,"]
+
+
+def test_weights_change_what_is_learned_first() -> None:
+    runs = pl.DataFrame({"run": ["аа", "бб"], "count": [10, 5], "weight": [1.0, 8.0]})
+    none = pl.DataFrame(schema={"run": pl.String, "weight": pl.Float64})
+    assert seen_texts(runs, "phrase").texts[0] == "аа"
+    assert weighted_texts(runs, "phrase", none).texts[0] == "бб"
+
+
+def test_general_words_know_what_the_corpus_lacks(vault_lexicon: Lexicon) -> None:
+    words = word_table(vault_lexicon.runs)
+    general = general_words(words)
+    assert general["share"].sum() == pytest.approx(1)
+    share = dict(general.iter_rows())
+    assert " правительство" in share
+    assert share[" который"] > share[" аметист"] > 0
+
+
+def test_paradigms_expect_forms_never_seen(vault_lexicon: Lexicon) -> None:
+    expected = dict(paradigm_words(vault_lexicon.forms, vault_lexicon.concepts).iter_rows())
+    unseen = vault_lexicon.forms.filter(~pl.col("attested") & pl.col("main"))["form"].head(20)
+    assert all(expected[form] >= 0 for form in unseen)
+    total = vault_lexicon.concepts.filter(pl.col("kind") != "phrase")["count"].sum()
+    assert sum(expected.values()) == pytest.approx(total, rel=0.02)
+
+
+def test_concept_texts_hold_the_corpus_and_more(vault_lexicon: Lexicon) -> None:
+    plain = set(seen_texts(vault_lexicon.runs, "phrase").texts)
+    more = set(concept_texts(vault_lexicon, "phrase", general=0.5).texts)
+    assert len(plain - more) / len(plain) < 0.2  # what weighs nearly nothing is left out
+    assert more - plain
+
+
+def test_control_is_continued_bpe(vault_lexicon: Lexicon) -> None:
+    """Merge for merge what PyPI bpe-continue learns from the same words, each a text of its own.
+
+    Words are given different frequencies, so that little order among equals is left to either program.
+    """
+    from bpe_continue import continue_training
+
+    stock = Stock.load(stock_folder("qwen3"))
+    seen = seen_texts(vault_lexicon.runs, "word").texts
+    ids = dict(zip(seen, map(tuple, stock.segment(seen)), strict=True))
+    two = [word for word in seen if len(ids[word]) == 2][:200]
+    pairs = {ids[word] for word in two}
+    # In a longer word two pairs are equally frequent unless one is a word of its own as well.
+    words = two + [word for word in seen if len(ids[word]) == 3 and ids[word][:2] in pairs]
+    counts = np.array([37 + 11 * place for place in range(len(words))], np.int64)
+    ours = learn_units(stock, Texts(words, counts, counts), 120, every_path=False)
+    base = Tokenizer.from_str(json.dumps(stock.data, ensure_ascii=False))
+    corpus = [word for word, count in zip(words, counts.tolist(), strict=True) for _ in range(count)]
+    size = base.get_vocab_size(with_added_tokens=True)
+    theirs = continue_training(base, texts=corpus, vocab_size=size + 120, show_progress=False)
+    merges = [tuple(pair) for pair in json.loads(theirs.to_str())["model"]["merges"]][len(stock.merges) :]
+    assert sum(len(ids[word]) == 3 for word in words) > 10
+    assert merges == list(ours.merges)
