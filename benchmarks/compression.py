@@ -1,8 +1,12 @@
 """Characters per token on held-out Russian, for growing numbers of new rows: stock, control, ours, whole forms.
 
 Learns on the training split only. Every point is measured with the real extended tokenizer and goes to
-compression.csv at once, so a stopped run goes on where it was; `--report` prints compression.md and draws the picture.
-Needs HYPERTOK_SHARED (corpora), `make tokenizers`, and a lexicon of the training split (`--lexicon`).
+compression.csv at once, so a stopped run goes on where it was; compression_report.py makes tables and a picture of it.
+Needs HYPERTOK_SHARED (corpora), `make tokenizers`, and a lexicon of the training split:
+
+    python benchmarks/compression.py train.lexicon
+    python benchmarks/compression.py tech.lexicon --own tech/ --tokenizers qwen3 --arms "control phrase" "ours phrase"
+    python benchmarks/compression_report.py
 """
 
 from __future__ import annotations
@@ -17,14 +21,17 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from measure import facts
-
 from hypertok.corpus.words import WORD
+from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
+from hypertok.measure.curve import documents
 from hypertok.measure.tokens import count_tokens
 from hypertok.tokenizer.extend import Options, learn
-from hypertok.tokenizer.stock import Stock, tokenizer_of
+from hypertok.tokenizer.pretokenizer import symbol_pretokenizer
+from hypertok.tokenizer.stock import Family, Stock, tokenizer_of
 from hypertok.tokenizer.surgery import extended
+from hypertok.vocabulary.symbol_codec import restricted_codec, symbol_run_pattern
+from hypertok.vocabulary.symbols import SymbolUnits, learn_symbol_units
 from hypertok.vocabulary.texts import word_table
 from hypertok.vocabulary.units import Units
 
@@ -41,6 +48,7 @@ ARMS = {
     "ours phrase": Options(span="phrase"),
     "ours phrase, general 0.3": Options(span="phrase", general=0.3),
 }
+FORMS, SYMBOLS, OWN = "whole forms", "symbols", "own archive"
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class Row:
     tokens: int
     characters_per_token: float
     tokens_per_word: float
-    whole_words: float
+    whole_words: float | None
     rows_emitted: float
 
 
@@ -83,8 +91,8 @@ def measured(
     size = len(units.tokens) if units else 0
     data = extended(stock, units, span=options.span) if units else stock.data
     tokenizer = tokenizer_of(stock.path, data)
-    for name, documents in sets.items():
-        counts = count_tokens(tokenizer, documents, stock.first_free_id)
+    for name, found_texts in sets.items():
+        counts = count_tokens(tokenizer, found_texts, stock.first_free_id)
         yield Row(
             stock.path.parent.parent.name.removeprefix("tokenizer-"), arm, size, name, counts.characters, counts.tokens,
             round(counts.characters_per_token, 4), round(counts.tokens_per_word, 4),
@@ -98,10 +106,10 @@ def whole_forms(stock: Stock, lexicon: Lexicon, sets: dict[str, list[str]]) -> I
     saving = {word: len(ids) - 1 for word, ids in zip(words, stock.segment(words), strict=True)}
     costly = [word for word in words if saving[word]]  # a word that is one token already takes no row
     rank = {word: place for place, word in enumerate(costly)}
-    for name, documents in sets.items():
-        stock_counts = count_tokens(stock.tokenizer, documents)
+    for name, found_texts in sets.items():
+        stock_counts = count_tokens(stock.tokenizer, found_texts)
         uses: Counter[str] = Counter()
-        for text in documents:
+        for text in found_texts:
             for match in WORD.finditer(text):
                 space = " " if match.start() and text[match.start() - 1] == " " else ""
                 uses[space + match[0]] += 1
@@ -113,18 +121,49 @@ def whole_forms(stock: Stock, lexicon: Lexicon, sets: dict[str, list[str]]) -> I
             tokens = stock_counts.tokens - saved
             whole = sum(n for word, n in uses.items() if rank.get(word, rows) < rows or saving.get(word) == 0)
             yield Row(
-                stock.path.parent.parent.name.removeprefix("tokenizer-"), "whole forms", rows, name,
+                stock.path.parent.parent.name.removeprefix("tokenizer-"), FORMS, rows, name,
                 stock_counts.characters, tokens, round(stock_counts.characters / tokens, 4),
                 round(tokens / stock_counts.words, 4), round(whole / stock_counts.words, 4), round(emitted / rows, 4),
             )  # fmt: skip
 
 
-def done() -> set[tuple[str, str, int]]:
-    """What the CSV holds already."""
+def symbols(stock: Stock, lexicon: Lexicon, rows: list[int], sets: dict[str, list[str]]) -> Iterator[list[Row]]:
+    """The codec's symbol text; characters are those of the text it was made from. One list for each number of rows."""
+    learned: SymbolUnits | None = None
+    tables = lexicon.concepts, lexicon.forms
+    for number in sorted(rows, reverse=True):
+        # SentencePiece style gives a share of the rows to single symbols first, so there each number is learned anew.
+        if learned is None or stock.family is Family.SENTENCEPIECE:
+            learned = learn_symbol_units(stock, *tables, lexicon.runs, number, "phrase")
+            codec = restricted_codec(*tables, learned.symbols)
+            coded = {name: [codec.encode(text) for text in found_texts] for name, found_texts in sets.items()}
+            pre_tokenizer = symbol_pretokenizer(stock, symbol_run_pattern(learned.symbols))
+        data = extended(stock, learned.units.first(number), span="word")
+        data = data if pre_tokenizer is None else {**data, "pre_tokenizer": pre_tokenizer}
+        tokenizer = tokenizer_of(stock.path, data)
+        found = []
+        for name, found_texts in coded.items():
+            seen: Counter[int] = Counter()
+            for encoding in tokenizer.encode_batch_fast(found_texts, add_special_tokens=False):
+                seen.update(encoding.ids)
+            characters, tokens = sum(map(len, sets[name])), seen.total()
+            words = sum(len(WORD.findall(text)) for text in sets[name])
+            emitted = sum(identifier >= stock.first_free_id for identifier in seen)
+            found.append(
+                Row(
+                    stock.path.parent.parent.name.removeprefix("tokenizer-"), SYMBOLS, number, name, characters, tokens,
+                    round(characters / tokens, 4), round(tokens / words, 4), None, round(emitted / number, 4),
+                )
+            )  # fmt: skip
+        yield found
+
+
+def done(text: str) -> set[tuple[str, str, int]]:
+    """What the CSV holds already for a text."""
     if not CSV.exists():
         return set()
     with CSV.open(encoding="utf-8", newline="") as file:
-        return {(row["tokenizer"], row["arm"], int(row["rows"])) for row in csv.DictReader(file)}
+        return {(r["tokenizer"], r["arm"], int(r["rows"])) for r in csv.DictReader(file) if r["text"] == text}
 
 
 def write(rows: list[Row]) -> None:
@@ -137,103 +176,53 @@ def write(rows: list[Row]) -> None:
         writer.writerows(asdict(row) for row in rows)
 
 
-def run(names: list[str], arms: list[str], lexicon: Lexicon) -> None:
+def run(names: list[str], arms: list[str], lexicon: Lexicon, sets: dict[str, list[str]]) -> None:
     """Measure what the CSV lacks."""
-    sets = texts()
+    first = next(iter(sets))
     for name in names:
         stock = Stock.load(TOKENIZERS / f"tokenizer-{name}" / "models")
-        if (name, "stock", 0) not in done():
+        have = done(first)
+        if (name, "stock", 0) not in have:
             write(list(measured(stock, "stock", None, Options(), sets)))
-        if "whole forms" in arms and (name, "whole forms", ROWS[0]) not in done():
+        if FORMS in arms and (name, FORMS, ROWS[0]) not in have:
             write(list(whole_forms(stock, lexicon, sets)))
+        if SYMBOLS in arms and (missing := [rows for rows in ROWS if (name, SYMBOLS, rows) not in have]):
+            for point in symbols(stock, lexicon, missing, sets):
+                write(point)
         for arm, options in ARMS.items():
-            missing = [rows for rows in ROWS if (name, arm, rows) not in done()]
+            missing = [rows for rows in ROWS if (name, arm, rows) not in have]
             if arm not in arms or not missing:
                 continue
             start = time.perf_counter()
-            units = learn(stock, lexicon, options.model_copy(update={"rows": max(missing)}))
-            print(f"{name}, {arm}: {max(missing):,} rows learned in {time.perf_counter() - start:.0f} s", flush=True)
+            units = learned_most(stock, lexicon, options, missing)
+            print(
+                f"{name}, {arm}: {len(units.tokens):,} rows learned in {time.perf_counter() - start:.0f} s", flush=True
+            )
             for rows in missing:
-                write(list(measured(stock, arm, units.first(rows), options, sets)))
+                if rows <= len(units.tokens):
+                    write(list(measured(stock, arm, units.first(rows), options, sets)))
 
 
-def report() -> str:
-    """compression.md's tables, from the CSV."""
-    with CSV.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    lines = [facts("tokenizers", "wordfreq"), ""]
-    for name in dict.fromkeys(row["tokenizer"] for row in rows):
-        for text in dict.fromkeys(row["text"] for row in rows):
-            here = [row for row in rows if (row["tokenizer"], row["text"]) == (name, text)]
-            stock = next(row for row in here if row["arm"] == "stock")
-            lines += [
-                f"### {NAMES[name]}, {text}", "",
-                f"Stock: {float(stock['characters_per_token']):.2f} characters per token, "
-                f"{float(stock['tokens_per_word']):.2f} tokens per word, "
-                f"{float(stock['whole_words']):.1%} of words whole.",
-                "", "| new rows | " + " | ".join(arms_of(here)) + " |", "|---" * (len(arms_of(here)) + 1) + "|",
-            ]  # fmt: skip
-            for number in ROWS:
-                cells = {row["arm"]: row for row in here if int(row["rows"]) == number}
-                if cells:
-                    shown = (
-                        f"{float(cells[a]['characters_per_token']):.3f}" if a in cells else "" for a in arms_of(here)
-                    )
-                    lines.append(f"| {number:,} | " + " | ".join(shown) + " |")
-            lines.append("")
-    return "\n".join(lines)
-
-
-def arms_of(rows: list[dict[str, str]]) -> list[str]:
-    """Arms in the order they were measured, without the stock."""
-    return [arm for arm in dict.fromkeys(row["arm"] for row in rows) if arm != "stock"]
-
-
-def plot(path: Path) -> None:
-    """The curves of every tokenizer on literature and technical text."""
-    from matplotlib.figure import Figure
-
-    with CSV.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    names = list(dict.fromkeys(row["tokenizer"] for row in rows))
-    figure = Figure(figsize=(11, 4 * len(names)), layout="constrained")
-    for number, (axes, name, text) in enumerate(
-        zip(
-            figure.subplots(len(names), 2).flat,
-            [n for n in names for _ in "12"],
-            ["literature", "technical"] * len(names),
-            strict=True,
-        )
-    ):
-        here = [row for row in rows if (row["tokenizer"], row["text"]) == (name, text)]
-        for arm in arms_of(here):
-            points = [(int(r["rows"]), float(r["characters_per_token"])) for r in here if r["arm"] == arm]
-            axes.plot(*zip(*sorted(points), strict=True), marker="o", markersize=3, label=arm)
-        stock = next(float(row["characters_per_token"]) for row in here if row["arm"] == "stock")
-        axes.axhline(stock, linestyle="--", color="grey", label="stock")
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(ROWS, [f"{rows // 1000}k" for rows in ROWS], fontsize=8)
-        axes.set_title(f"{NAMES[name]}, {text}")
-        axes.set_ylabel("characters per token")
-        axes.grid(alpha=0.3)
-        if number == 0:
-            axes.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+def learned_most(stock: Stock, lexicon: Lexicon, options: Options, rows: list[int]) -> Units:
+    """Units for the largest number of rows that the lexicon's corpus has units for."""
+    for number in sorted(rows, reverse=True):
+        try:
+            return learn(stock, lexicon, options.model_copy(update={"rows": number}))
+        except InputError as error:
+            print(error, flush=True)
+    raise SystemExit("the corpus is too small")
 
 
 def main() -> None:
-    """Run or report."""
+    """Measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--lexicon", type=Path, help="lexicon of the training split")
+    parser.add_argument("lexicon", type=Path, help="lexicon of the training split, or of the --own texts")
     parser.add_argument("--tokenizers", nargs="+", default=list(NAMES), choices=list(NAMES))
-    parser.add_argument("--arms", nargs="+", default=["whole forms", *ARMS], choices=["whole forms", *ARMS])
-    parser.add_argument("--report", action="store_true", help="print the tables and draw compression.png")
+    parser.add_argument("--arms", nargs="+", default=[FORMS, *ARMS, SYMBOLS], choices=[FORMS, *ARMS, SYMBOLS])
+    parser.add_argument("--own", type=Path, help="measure on the texts that the lexicon was built from, as OWN")
     wanted = parser.parse_args()
-    if wanted.lexicon:
-        run(wanted.tokenizers, wanted.arms, Lexicon.load(wanted.lexicon))
-    if wanted.report:
-        print(report())
-        plot(HERE / "compression.png")
+    sets = {OWN: list(documents(wanted.own))} if wanted.own else texts()
+    run(wanted.tokenizers, wanted.arms, Lexicon.load(wanted.lexicon), sets)
 
 
 if __name__ == "__main__":

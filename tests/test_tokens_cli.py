@@ -5,20 +5,19 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import typer
-from conftest import SENTENCES, stock_folder
+from conftest import SENTENCES, stock_folder, stock_of
 from lxml import html
 from rich.console import Console
-from test_hyper import WRITTEN, make, stock_of, units_of
 from typer.testing import CliRunner, Result
 
 from hypertok.cli.export import export
 from hypertok.cli.tokens import tokens
 from hypertok.errors import ArtifactError, InputError
-from hypertok.lexicon.lexicon import Lexicon
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.side_by_side import as_html, compare, piped, rendered, visible
 
@@ -31,15 +30,13 @@ app.command("export")(export)
 
 
 @pytest.fixture(scope="module")
-def qwen(tmp_path_factory: pytest.TempPathFactory, small_lexicon: Lexicon) -> Path:
-    stock = stock_of("qwen3")
-    return make(tmp_path_factory.mktemp("cli") / "qwen3-notes", stock, units_of(stock, WRITTEN), small_lexicon)
+def qwen(extended_folder: Callable[..., Path]) -> Path:
+    return extended_folder("qwen3")
 
 
 @pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory, small_lexicon: Lexicon) -> Path:
-    stock = stock_of("llama2")
-    return make(tmp_path_factory.mktemp("cli") / "llama2-notes", stock, units_of(stock, WRITTEN), small_lexicon)
+def llama(extended_folder: Callable[..., Path]) -> Path:
+    return extended_folder("llama2")
 
 
 def hypertok(*arguments: object, stdin: bytes = b"") -> Result:

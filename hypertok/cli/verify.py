@@ -15,7 +15,7 @@ from rich.table import Table
 from hypertok.cli.console import err, out
 
 if TYPE_CHECKING:
-    from hypertok.tokenizer.verify import Line
+    from hypertok.tokenizer.verify_report import Line
 
 
 def verify(

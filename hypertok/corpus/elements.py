@@ -22,10 +22,10 @@ BREAK = 0
 HYPHEN = "-"
 _LETTER = "[А-ЯЁа-яё]"
 _WORD = r"(?<![^\W_])(?<![\u0300-\u036f])(?:[А-ЯЁ]?[а-яё]{1,48}|[А-ЯЁ]{1,48})(?![^\W_]|['\u0300-\u036f])"
-#: A joiner counts as one only between words: what closes a run is left to the stock pre-tokenizer.
+#: A joiner counts as one only before a simple word: what closes a run is left to the stock pre-tokenizer.
 _JOINER = (
-    rf"(?<={_LETTER})[,;:](?= (?:[—–-] )?{_LETTER})|(?<=[А-ЯЁа-яё,;:]) [—–-](?= {_LETTER})"
-    rf"|(?<={_LETTER}){HYPHEN}(?={_LETTER})"
+    rf"(?<={_LETTER})[,;:](?= (?:[—–-] )?{_WORD})|(?<=[А-ЯЁа-яё,;:]) [—–-](?= {_WORD})"
+    rf"|(?<={_LETTER}){HYPHEN}(?={_WORD})"
 )
 #: The group is the element; what is found without it breaks a run.
 _ELEMENT = re.compile(rf"( ?{_WORD}|{_JOINER})|[A-Za-z0-9]+|[^А-ЯЁа-яёA-Za-z0-9,;:— –-]+|.", re.DOTALL)

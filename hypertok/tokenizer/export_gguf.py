@@ -38,6 +38,7 @@ from hypertok.tokenizer.gguf_file import (
     write_gguf,
 )
 from hypertok.tokenizer.gguf_rows import Constituents, grown_tensor
+from hypertok.tokenizer.kind import DELTA
 from hypertok.tokenizer.stock import Family, Stock
 
 #: tokenizer.ggml.model of the files that can be extended.
@@ -129,7 +130,7 @@ def _checked(tokenizer: Stock, stock: GgufFile) -> list[str]:
 
 def _units(tokenizer: Stock, stock: GgufFile) -> dict[int, Constituents]:
     """Constituents of each new token, from the delta or, without one, from the merges."""
-    path = tokenizer.folder / "delta.parquet"
+    path = tokenizer.folder / DELTA
     if not path.is_file():
         return _units_of_merges(tokenizer, stock)
     import polars
@@ -177,7 +178,7 @@ def _check_same_stock(tokenizer: Stock, stock: GgufFile, tokens: list[str], unit
     beyond = next((i for unit in units.values() for i in unit.ids if i >= len(tokens)), None)
     if beyond is not None:
         raise ArtifactError(
-            f"{tokenizer.folder / 'delta.parquet'}: constituent {beyond} is no token of {stock.path} ({len(tokens)} "
+            f"{tokenizer.folder / DELTA}: constituent {beyond} is no token of {stock.path} ({len(tokens)} "
             "tokens); extend the stock tokenizer again with: hypertok extend"
         )
 

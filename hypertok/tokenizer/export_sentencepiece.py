@@ -19,6 +19,7 @@ from typing import Any
 
 from hypertok.artifact import write_file
 from hypertok.errors import InputError
+from hypertok.tokenizer.kind import DELTA
 from hypertok.tokenizer.stock import Family, Stock
 
 #: Role of a special token in sentencepiece -> its field in tokenizer_config.json and the name where that is silent.
@@ -206,5 +207,5 @@ def _unit_ids(folder: Path) -> frozenset[int]:
     """Ids that an extension gave to its units; none where there is no delta."""
     import polars
 
-    path = folder / "delta.parquet"
+    path = folder / DELTA
     return frozenset(polars.read_parquet(path, columns=["id"])["id"]) if path.is_file() else frozenset()

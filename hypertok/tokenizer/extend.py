@@ -15,7 +15,7 @@ from hypertok.errors import ArtifactError, InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.tokenizer.delta import delta_table
 from hypertok.tokenizer.folder import write_tokenizer
-from hypertok.tokenizer.kind import DELTA, GIVEN_UP, KIND, SCHEMA_VERSION, SYMBOLS
+from hypertok.tokenizer.kind import DELTA, GIVEN_UP, KIND, ROW_MULTIPLE, SCHEMA_VERSION, SYMBOLS
 from hypertok.tokenizer.pretokenizer import lookup_only_words, symbol_pretokenizer
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.surgery import extended
@@ -28,12 +28,11 @@ from hypertok.tokenizer.unused import (
     with_replaced,
 )
 from hypertok.vocabulary.learn import learn_units
-from hypertok.vocabulary.symbols import SymbolUnits, learn_symbol_units, symbol_run_pattern
+from hypertok.vocabulary.symbol_codec import symbol_run_pattern
+from hypertok.vocabulary.symbols import SymbolUnits, learn_symbol_units
 from hypertok.vocabulary.texts import Texts, concept_texts, seen_texts
 from hypertok.vocabulary.units import Method, Span, Units
 
-#: Rows of a model are padded to a multiple of this, which matrix products on a GPU like.
-ROW_MULTIPLE = 64
 Progress = Callable[[str, int, int], None]
 
 

@@ -11,3 +11,5 @@ DELTA = "delta.parquet"
 GIVEN_UP = "given_up.parquet"
 #: The symbols that the codec of a tokenizer for symbol text writes.
 SYMBOLS = "symbols.parquet"
+#: Rows of a model are padded to a multiple of this, which matrix products on a GPU like.
+ROW_MULTIPLE = 64

@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from hypertok.errors import InputError
-from hypertok.tokenizer.hyper import HyperTokenizer, PlainTokenizer, Token
+from hypertok.tokenizer.hyper import HyperTokenizer
+from hypertok.tokenizer.plain import PlainTokenizer
 from hypertok.tokenizer.stock import Stock
+from hypertok.tokenizer.tokens import Token
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -9,23 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tokenizers import Tokenizer
 
 from hypertok.errors import InputError
-from hypertok.tokenizer.from_sentencepiece import convert_sentencepiece
-from hypertok.tokenizer.from_tiktoken import BYTE_CHARACTERS, convert_tekken, convert_tiktoken
-
-SUPPORTED = (
-    "supported are byte-level BPE (Qwen, Llama 3, GPT-4o, DeepSeek, SmolLM) and SentencePiece-style BPE "
-    "(Gemma, Llama 2, Mistral 7B)"
+from hypertok.tokenizer.from_tiktoken import BYTE_CHARACTERS
+from hypertok.tokenizer.stock_file import (
+    SUPPORTED,
+    check_tokenizer,
+    find_tokenizer,
+    read_side_file,
+    read_tokenizer,
 )
+
 #: Texts, and characters of text, encoded at once: their results live together. Measured on Qwen3: 200,000 words take
 #: 1.7 s in batches of 4,096, 2.4 s in batches of 16,384; long texts are no faster in batches beyond 1M characters.
 BATCH, CHARACTERS = 4_096, 1 << 20
@@ -33,7 +35,7 @@ BATCH, CHARACTERS = 4_096, 1 << 20
 _BYTE_OF = {character: byte for byte, character in enumerate(BYTE_CHARACTERS)}
 _ALPHABET = str.maketrans({chr(byte): character for byte, character in enumerate(BYTE_CHARACTERS)})
 _BYTE_TOKEN = re.compile("<0x([0-9A-Fa-f]{2})>")
-_TIKTOKEN_LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2} [0-9]+\r?\n")
+_Text = TypeVar("_Text", bound=Sized)
 
 
 class Family(Enum):
@@ -69,10 +71,11 @@ class Stock:
             InputError: nothing there, not readable, contradicts itself, or of an unsupported kind.
         """
         path = Path(path)
-        file = _find(path) if path.is_dir() else path
-        config, model_config = (_side_file(file.parent / name) for name in ("tokenizer_config.json", "config.json"))
-        data = _read(file, config)
-        return cls(file, data, _checked(file, data), config, model_config)
+        file = find_tokenizer(path) if path.is_dir() else path
+        config, model_config = (read_side_file(file.parent / name) for name in ("tokenizer_config.json", "config.json"))
+        data = read_tokenizer(file, config)
+        check_tokenizer(file, data)
+        return cls(file, data, _family_of(file, data), config, model_config)
 
     @property
     def folder(self) -> Path:
@@ -128,12 +131,7 @@ class Stock:
 
         The text is still cut by the pre-tokenizer on its own: what stood before it is not known here.
         """
-        running = self._running
-        return [
-            encoding.ids
-            for batch in _batches(texts)
-            for encoding in running.encode_batch_fast(batch, add_special_tokens=False)
-        ]
+        return encoded(self._running, texts, special=False)
 
     def bytes_of(self, token: str) -> bytes:
         """The bytes of text that a vocabulary string stands for (UTF-8; part of a character is possible)."""
@@ -147,6 +145,13 @@ class Stock:
         except KeyError:  # outside the alphabet: decoders take it as it stands
             return token.encode()
 
+    def text_of(self, token: str) -> str | None:
+        """The text that a vocabulary string stands for, None if it begins or ends inside a character."""
+        try:
+            return self.bytes_of(token).decode()
+        except UnicodeDecodeError:
+            return None
+
     def alphabet_of(self, text: str) -> str:
         """Text as the vocabulary writes it, before any normalisation: "ĠÐ¼Ð¸ÑĤ" or "▁мит"."""
         if self.family is Family.SENTENCEPIECE:
@@ -158,8 +163,9 @@ class Stock:
         return frozenset(token["content"] for token in self.added)
 
 
-def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
+def batches(texts: Iterable[_Text]) -> Iterator[list[_Text]]:
+    """The texts in their order, at most BATCH in a list; a list that has come to CHARACTERS is full too."""
+    batch: list[_Text] = []
     size = 0
     for text in texts:
         batch.append(text)
@@ -167,7 +173,17 @@ def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
         if len(batch) == BATCH or size >= CHARACTERS:
             yield batch
             batch, size = [], 0
-    yield batch
+    if batch:
+        yield batch
+
+
+def encoded(tokenizer: Tokenizer, texts: Iterable[str], *, special: bool = True) -> list[list[int]]:
+    """Ids of each text; `special` puts the tokens around it that the tokenizer puts around a text."""
+    return [
+        encoding.ids
+        for batch in batches(texts)
+        for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=special)
+    ]
 
 
 def tokenizer_of(path: Path, data: dict[str, Any]) -> Tokenizer:
@@ -209,88 +225,12 @@ def _without_prefix(part: Any) -> Any:
     return part
 
 
-def _find(folder: Path) -> Path:
-    """The tokenizer's file in a folder.
+def _family_of(path: Path, data: dict[str, Any]) -> Family:
+    """The family of a tokenizer.
 
     Raises:
-        InputError: there is none, or it is not clear which.
+        InputError: it is of neither.
     """
-    for name in ("tokenizer.json", "tokenizer.model", "tekken.json"):
-        if (folder / name).is_file():
-            return folder / name
-    files = sorted([*folder.glob("*.tiktoken"), *folder.glob("*.model"), *folder.glob("tekken*.json")])
-    if len(files) == 1:
-        return files[0]
-    if files:
-        raise InputError(f"{folder}: several tokenizers ({', '.join(file.name for file in files)}); name one of them")
-    if (folder / "vocab.json").is_file() or (folder / "vocab.txt").is_file():
-        raise InputError(
-            f"{folder}: holds a vocabulary but no tokenizer.json; make one with "
-            "transformers.AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
-        )
-    raise InputError(
-        f"{folder}: no tokenizer here (tokenizer.json, tokenizer.model, tekken.json or *.tiktoken); "
-        "download tokenizer.json from the model's repository"
-    )
-
-
-def _read(path: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """The content of tokenizer.json, converted if the file is of another format; the format is told by content."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the name") from None
-    if raw.lstrip()[:1] == b"{":
-        data = _parsed(path, raw)
-        return convert_tekken(path, data) if "vocab" in data and "config" in data else data
-    if _TIKTOKEN_LINE.match(raw):
-        return convert_tiktoken(path, raw)
-    if raw[:1] == b"\n":  # field 1 of the model message: its pieces stand first
-        return convert_sentencepiece(path, raw, config)
-    raise InputError(
-        f"{path}: not a tokenizer that hypertok can read (tokenizer.json, sentencepiece model, tiktoken, tekken.json); "
-        "download tokenizer.json from the model's repository"
-    )
-
-
-def _parsed(path: Path, raw: bytes) -> dict[str, Any]:
-    try:
-        data = json.loads(raw.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}:{line}: not UTF-8 ({error.reason}); download the file again") from None
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{path}:{error.lineno}: broken JSON ({error.msg}, column {error.colno}); download the file again"
-        ) from None
-    except RecursionError:
-        raise InputError(f"{path}: JSON nested too deep; download the file again") from None
-    if not isinstance(data, dict):
-        raise InputError(f"{path}: expected a JSON object, got a {type(data).__name__}; download the file again")
-    return data
-
-
-def _side_file(path: Path) -> dict[str, Any]:
-    """A JSON file beside the tokenizer, {} when it is not there."""
-    return _parsed(path, path.read_bytes()) if path.is_file() else {}
-
-
-def _checked(path: Path, data: dict[str, Any]) -> Family:
-    """The family of a tokenizer whose parts fit together.
-
-    Raises:
-        InputError: unsupported, or it contradicts itself.
-    """
-    model = data.get("model")
-    if not isinstance(model, dict):
-        raise InputError(f"{path}: no tokenizer: it has no field model; give the tokenizer.json of the model")
-    kind = model.get("type") or ("BPE" if "merges" in model else "unknown")
-    if kind != "BPE":
-        raise InputError(f"{path}: a {kind} tokenizer cannot be extended; {SUPPORTED}")
-    for option in ("continuing_subword_prefix", "end_of_word_suffix", "dropout"):
-        if model.get(option):
-            raise InputError(f"{path}: BPE with {option} {model[option]!r} cannot be extended; {SUPPORTED}")
-    _check_vocabulary(path, data)
     pre_tokenizers = list(_components(data.get("pre_tokenizer")))
     if any(part.get("type") == "ByteLevel" for part in pre_tokenizers):
         return Family.BYTE_LEVEL
@@ -300,41 +240,3 @@ def _checked(path: Path, data: dict[str, Any]) -> Family:
         if part.get("type") == "Replace" and part.get("pattern") == {"String": " "} and part.get("content") == "▁":
             return Family.SENTENCEPIECE
     raise InputError(f"{path}: BPE that is neither byte-level nor writes the space as '▁'; {SUPPORTED}")
-
-
-def _check_vocabulary(path: Path, data: dict[str, Any]) -> None:
-    model = data["model"]
-    vocabulary, merges, added = model.get("vocab"), model.get("merges"), data.get("added_tokens") or []
-    if not isinstance(vocabulary, dict) or not vocabulary or not isinstance(merges, list):
-        raise InputError(f"{path}: model.vocab or model.merges is missing or empty; download the file again")
-    token_of: dict[int, str] = {}
-    entries = [*vocabulary.items()]
-    for number, token in enumerate(added):
-        if not isinstance(token, dict) or not isinstance(token.get("content"), str) or "id" not in token:
-            raise InputError(f"{path}: added_tokens[{number}] has no content or id; download the file again")
-        entries.append((token["content"], token["id"]))
-    for content, identifier in entries:
-        if type(identifier) is not int or identifier < 0:
-            raise InputError(f"{path}: token {content!r} has the id {identifier!r}; download the file again")
-        if token_of.setdefault(identifier, content) != content:
-            other = token_of[identifier]
-            raise InputError(f"{path}: id {identifier} is given to {other!r} and to {content!r}; repair the file")
-        if vocabulary.get(content, identifier) != identifier:
-            raise InputError(
-                f"{path}: {content!r} has id {vocabulary[content]} in model.vocab and {identifier} in added_tokens; "
-                "repair the file"
-            )
-    for number, merge in enumerate(merges):
-        try:
-            left, right = merge.split(" ") if isinstance(merge, str) else merge
-            if left in vocabulary and right in vocabulary and left + right in vocabulary:
-                continue
-            lacking = next(token for token in (left, right, left + right) if token not in vocabulary)
-        except (ValueError, TypeError):
-            raise InputError(
-                f"{path}: model.merges[{number}] is no pair of tokens: {merge!r}; download the file again"
-            ) from None
-        raise InputError(
-            f"{path}: model.merges[{number}] ({left!r}, {right!r}) needs the token {lacking!r}, which is not in "
-            "model.vocab; download the file again"
-        )

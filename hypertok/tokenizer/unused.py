@@ -17,14 +17,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 import polars as pl
 
 from hypertok.errors import InputError
 from hypertok.tokenizer.scripts import foreign_script, script_of_letter, scripts_of
-from hypertok.tokenizer.stock import BATCH, Family, Stock
+from hypertok.tokenizer.stock import Family, Stock, batches
 from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.units import Span, Units
 
@@ -75,7 +74,7 @@ def unused_tokens(stock: Stock, languages: Sequence[str], keep: Collection[int] 
             continue
         script = foreign_script(raw, foreign)
         if script is not None:
-            found[token] = GivenUp(identifier, token, _text(raw), script)
+            found[token] = GivenUp(identifier, token, stock.text_of(token), script)
     _keep_parts(stock, found)
     return _ordered(stock, found)
 
@@ -83,8 +82,7 @@ def unused_tokens(stock: Stock, languages: Sequence[str], keep: Collection[int] 
 def used_ids(stock: Stock, texts: Iterable[str]) -> set[int]:
     """Ids of the stock tokens that the texts use, wherever they stand in running text."""
     used: set[int] = set()
-    rest = iter(texts)
-    while batch := list(islice(rest, BATCH)):
+    for batch in batches(texts):
         for ids in stock.segment(batch):
             used.update(ids)
     return used
@@ -147,13 +145,6 @@ def _bytes_replace_characters(stock: Stock) -> bool:
     vocabulary = stock.data["model"]["vocab"]
     all_bytes = all(f"<0x{byte:02X}>" in vocabulary for byte in range(_BYTES))
     return bool(stock.data["model"].get("byte_fallback")) and all_bytes
-
-
-def _text(raw: bytes) -> str | None:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return None
 
 
 def _keep_parts(stock: Stock, found: dict[str, GivenUp]) -> None:

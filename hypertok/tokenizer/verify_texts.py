@@ -91,6 +91,10 @@ class Text:
     source: str
     content: str
 
+    def __len__(self) -> int:
+        """Its characters."""
+        return len(self.content)
+
 
 def library_texts() -> Iterator[Text]:
     """Source files of the Python standard library, spread evenly over it; none where Python has no sources."""

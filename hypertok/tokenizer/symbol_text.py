@@ -1,0 +1,97 @@
+"""Symbol text around a tokenizer: text to it and back, places in both, and its marks in words for people."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from hypertok.codec import marks
+from hypertok.errors import CodecError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from hypertok.vocabulary.symbol_codec import SymbolCodec
+
+_MARKS = range(marks.BLOCK_FIRST, marks.BLOCK_LAST + 1)
+#: One concept with its marks, an escaped character, or one character of the text.
+_GROUP = re.compile(
+    f"{marks.ESCAPE}.|[{marks.CASE_MARKS}]?[^{chr(marks.BLOCK_FIRST)}-{chr(marks.BLOCK_LAST)}]"
+    f"[{chr(marks.INFLECTION_FIRST)}-{chr(marks.INFLECTION_LAST)}]?[{marks.VARIANTS}]?|.",
+    re.DOTALL,
+)
+
+
+class SymbolText:
+    """Text to symbol text and back, around a tokenizer.
+
+    No symbol makes one character with a mark behind it (`lexicon.symbols`), so NFC of symbol text changes only what
+    NFC of the text does.
+    """
+
+    def __init__(self, codec: SymbolCodec, tokenizer: Tokenizer) -> None:
+        """Of `tokenizer` only its normaliser is asked."""
+        self.codec = codec
+        # Before the codec and not after it, so that decomposed words are words to it.
+        self.composes = tokenizer.normalizer is not None and tokenizer.normalizer.normalize_str("и\u0306") == "й"
+
+    def encode(self, text: str) -> str:
+        """Symbol text of a text, which is made NFC first if the tokenizer makes it so."""
+        return self.codec.encode(self._composed(text))
+
+    def decode(self, symbols: str) -> str:
+        """The text of any symbol text; marks that mean nothing become U+FFFD."""
+        try:
+            return self.codec.decode(symbols)
+        except CodecError:  # not the codec's own text: take what can be taken
+            return "".join(map(self._decode_group, _GROUP.findall(self.codec.open(symbols))))
+
+    def aligned(self, text: str) -> tuple[str, list[int]]:
+        """The text, and for each place in its symbol text the place in the text."""
+        text = self._composed(text)
+        symbols = self.codec.encode(text)
+        opened = self.codec.open(symbols)
+        places = [0]  # in the text, of each place in the symbol text with all its spaces
+        for group in _GROUP.findall(opened):
+            start, end = places[-1], places[-1] + len(self.codec.decode(group))
+            before = group[0] == marks.ESCAPE or group[0] in marks.CASE_MARKS  # stands for nothing by itself
+            places += [start] * before + [end] * (len(group) - before)
+        found, at = [0], 0
+        for character in symbols:
+            if at < len(opened) and opened[at] == " " != character:  # a space that is implied goes with what follows
+                at += 1
+            at += character == opened[at]  # else it says that no space is implied
+            found.append(places[at])
+        return text, found
+
+    def _composed(self, text: str) -> str:
+        return unicodedata.normalize("NFC", text) if self.composes else text
+
+    def _decode_group(self, group: str) -> str:
+        try:
+            return self.codec.decode(group)
+        except CodecError:
+            bare = group.translate(dict.fromkeys(_MARKS))
+            lemma = self.codec.decode(bare)
+            return lemma if lemma != bare else group.translate(dict.fromkeys(_MARKS, "\ufffd"))
+
+
+def spelled(text: str) -> str:
+    """Symbol text with its marks in words: «肝⟨sing,gent⟩»."""
+    return text if text.isascii() else "".join(map(_mark_name, text))
+
+
+def _mark_name(character: str) -> str:
+    if not marks.BLOCK_FIRST <= ord(character) <= marks.BLOCK_LAST:
+        return character
+    if character in marks.CASE_MARKS:
+        return f"⟨{('lower', 'Title', 'UPPER', 'Title-Each')[marks.CASE_MARKS.index(character)]}⟩"
+    if character in marks.VARIANTS:
+        return f"⟨variant {marks.variant_id(character)}⟩"
+    if ord(character) >= marks.INFLECTION_FIRST:
+        from hypertok.lexicon.inflections import shipped_inflections
+
+        keys, number = shipped_inflections().keys, marks.inflection_id(character)
+        return f"⟨{keys[number - 1] or 'uninflected' if number <= len(keys) else number}⟩"
+    return "⟨escape⟩" if character == marks.ESCAPE else character

@@ -1,0 +1,73 @@
+"""The proof of the tables beside an extended tokenizer: each row of the delta, each token given up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from hypertok.tokenizer.stock import Stock
+from hypertok.tokenizer.verify_pair import Pair
+from hypertok.tokenizer.verify_report import Line, Tally, short
+
+
+def delta_line(pair: Pair) -> Line:
+    """Each row says of its unit what the vocabulary and the stock tokenizer say."""
+    tally, stock, facts = Tally("delta", "rows"), pair.stock, pair.manifest.facts
+    rows = pair.delta.to_dicts()
+    ids = [row["id"] for row in rows]
+    if pair.given_up is None:
+        first = facts.get("first_id", ids[0] if ids else 0)
+        tally.want(ids == list(range(first, first + len(ids))), f"ids are not {first}, {first + 1}, …", 0)
+    tally.want(len(ids) == facts.get("units", len(ids)), f"{len(ids)} rows, {facts.get('units')} units", 0)
+    vocabulary = pair.data["model"]["vocab"]
+    known = stock.vocabulary.keys() | {token for token, id_ in vocabulary.items() if id_ < stock.first_free_id}
+    for token in vocabulary.keys() - known - pair.units.keys():
+        tally.want(False, f"{token!r} is in the vocabulary and not in the delta", 0)
+    concepts = pair.folder / "concepts.parquet"
+    meanings = pl.scan_parquet(concepts).select(pl.len()).collect().item() if concepts.is_file() else None
+    whole = [row["text"] for row in rows if row["text"] is not None]
+    cut = dict(zip(whole, stock.segment(whole), strict=True))
+    token_of = {id_: token for token, id_ in stock.vocabulary.items()}
+    for row in rows:
+        wrong = _wrong_row(row, stock, token_of, cut)
+        if vocabulary.get(row["token"]) != row["id"]:
+            wrong = f"the vocabulary has {vocabulary.get(row['token'])} for its token"
+        elif meanings is not None and max(row["concepts"], default=0) >= meanings:
+            wrong = "a concept that concepts.parquet does not have"
+        tally.want(not wrong, f"id {row['id']} ({short(row['text'] or row['token'])}): {wrong}")
+    return tally.line("ids, strings, stock constituents and their lengths")
+
+
+def _wrong_row(row: dict[str, Any], stock: Stock, token_of: Mapping[int, str], cut: Mapping[str, list[int]]) -> str:
+    """What is wrong with a row of the delta, "" if nothing is."""
+    raw, text, right = stock.bytes_of(row["token"]), row["text"], stock.text_of(row["token"])
+    if text != right:
+        return f"its text is {right!r}, not {text!r}"
+    ids, lengths = row["constituents"], row["lengths"]
+    if any(id_ not in token_of for id_ in ids):
+        return "a constituent that is no stock token"
+    parts = [stock.bytes_of(token_of[id_]) for id_ in ids]
+    if b"".join(parts) != raw:
+        return f"its constituents make {b''.join(parts)!r}"
+    if text is not None and ids != cut[text]:
+        return f"the stock tokenizer cuts it into {cut[text]}"
+    ends, length = [], 0
+    for part in parts:
+        length += len(part)
+        ends.append(len(raw[:length].decode("utf-8", "ignore")))
+    expected = [end - begin for begin, end in zip((0, *ends), ends, strict=False)]
+    return "" if lengths == expected else f"lengths {lengths}, not {expected}"
+
+
+def given_up_lines(pair: Pair) -> list[Line]:
+    """With --replace-unused: what was given up is of the stock tokenizer, and nothing that all text needs."""
+    if pair.given_up is None:
+        return []
+    tally, added = Tally("tokens given up", "tokens"), {token["id"] for token in pair.stock.added}
+    for row in pair.given_up.to_dicts():
+        raw = pair.stock.bytes_of(row["token"])
+        right = pair.stock.vocabulary.get(row["token"]) == row["id"] and row["id"] not in added
+        tally.want(right and len(raw) > 1 and not raw.isascii(), f"{row['id']} {row['token']!r}")
+    return [tally.line("of the stock vocabulary; none of them added, a single byte or ASCII")]

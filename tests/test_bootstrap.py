@@ -1,0 +1,91 @@
+"""Intervals by document hold the truth as often as they say, and pairing narrows them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hypertok.errors import InputError
+from hypertok.measure.bootstrap import Interval, paired_difference, paired_ratio, ratio
+
+TRUTH = 1.6
+
+
+def documents(generator: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Characters, bits of an arm, and bits of one that is 0.05 bits per character worse on every document."""
+    characters = generator.integers(500, 20_000, count).astype(float)
+    hardness = generator.normal(TRUTH, 0.4, count)
+    noise = generator.normal(0, 0.02, (2, count))
+    return characters, characters * (hardness + noise[0]), characters * (hardness + 0.05 + noise[1])
+
+
+def test_the_truth_lies_inside_as_often_as_promised() -> None:
+    generator, inside, rounds = np.random.default_rng(5), 0, 300
+    for number in range(rounds):
+        characters, bits, _ = documents(generator, 80)
+        found = ratio(bits, characters, resamples=400, level=0.9, seed=number)
+        assert found.low < found.value < found.high
+        inside += found.low <= TRUTH <= found.high
+    assert 0.83 <= inside / rounds <= 0.95
+
+
+def test_pairing_narrows_and_covers() -> None:
+    generator, inside, rounds = np.random.default_rng(6), 0, 200
+    for number in range(rounds):
+        characters, ours, theirs = documents(generator, 60)
+        found = paired_difference((theirs, characters), (ours, characters), resamples=400, seed=number)
+        inside += found.low <= 0.05 <= found.high
+        alone = ratio(ours, characters, resamples=400, seed=number)
+        assert found.high - found.low < (alone.high - alone.low) / 5
+    assert 0.9 <= inside / rounds <= 0.99
+
+
+def test_figures_are_the_plain_ratios() -> None:
+    characters, ours, theirs = documents(np.random.default_rng(7), 40)
+    a, b = ours.sum() / characters.sum(), theirs.sum() / characters.sum()
+    assert ratio(ours, characters).value == pytest.approx(a)
+    assert paired_difference((ours, characters), (theirs, characters)).value == pytest.approx(a - b)
+    found = paired_ratio((ours, characters), (theirs, characters))
+    assert found.value == pytest.approx(a / b)
+    assert found.low < a / b < found.high < 1
+    same = paired_difference((ours, characters), (ours, characters))
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+
+
+def test_seeds_and_batches_of_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    characters, bits, _ = documents(np.random.default_rng(8), 30)
+    first = ratio(bits, characters, seed=1)
+    assert first == ratio(bits, characters, seed=1)
+    assert first != ratio(bits, characters, seed=2)
+    monkeypatch.setattr("hypertok.measure.bootstrap._DRAWN", 1000)  # 33 resamples at a time
+    small = ratio(bits, characters, seed=1)
+    assert (small.low, small.high) == pytest.approx((first.low, first.high), abs=0.02)
+    assert small.resamples == 10_000
+    assert str(Interval(1.5, 1.25, 1.75, 0.95, 10, 5)) == "1.5000 [1.2500, 1.7500]"
+
+
+def test_empty_documents_do_not_spoil_it() -> None:
+    found = ratio([0, 3, 0, 4], [0, 2, 0, 2], resamples=500)
+    assert np.isfinite([found.low, found.high]).all()
+    assert found.value == 7 / 4
+
+
+@pytest.mark.parametrize(
+    ("numerator", "denominator", "message"),
+    [
+        ([1.0], [2.0], "two documents or more, not 1"),
+        ([], [], "not 0"),
+        ([1.0, 2.0], [1.0], "cannot be paired"),
+        ([1.0, 2.0], [0.0, 0.0], "nothing to divide by"),
+    ],
+)
+def test_what_has_no_interval_is_refused(numerator: list[float], denominator: list[float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ratio(numerator, denominator)
+
+
+def test_unusable_settings_are_refused() -> None:
+    with pytest.raises(InputError, match="level 1"):
+        ratio([1, 2], [1, 2], level=1)
+    with pytest.raises(InputError, match="none that is positive"):
+        paired_ratio(([1, 2], [1, 2]), ([0, 0], [1, 2]))

@@ -1,0 +1,91 @@
+"""Saved datasets and those of the hub, with and without the package."""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+from corpus_reading import RECORDS, read
+
+from hypertok.corpus import datasets_source
+from hypertok.corpus.sources import plan_shards
+from hypertok.errors import InputError
+
+
+@pytest.mark.parametrize("shard_bytes", [1000, 8 << 20])
+def test_saved_datasets_are_found_and_read(tmp_path: Path, shard_bytes: int) -> None:
+    datasets = pytest.importorskip("datasets")
+    table = datasets.Dataset.from_dict({"text": RECORDS, "label": list(range(300))})
+    datasets.DatasetDict({"train": table, "test": table.select(range(5))}).save_to_disk(tmp_path / "набор")
+    (tmp_path / "а.txt").write_text("Рядом лежит текст.", encoding="utf-8")
+    documents, reports = read(tmp_path, shard_bytes)
+    texts = [text for d in documents if d.path == "набор/train" for text in d.text.split("\n\n")]
+    assert texts == RECORDS
+    assert [report.path for report in reports] == ["а.txt", "набор/test", "набор/train"]
+    assert {report.format for report in reports} == {"text", "datasets"}
+    alone, (report,) = read(tmp_path / "набор" / "test")
+    assert report.path == "test"
+    assert alone[0].text.split("\n\n") == RECORDS[:5]
+
+
+def test_without_the_package_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "набор"
+    folder.mkdir()
+    for name in ("dataset_info.json", "state.json"):
+        (folder / name).write_text("{}")
+    (folder / "data.arrow").write_bytes(b"x" * 10)
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    for root in (tmp_path, "hf://owner/name"):
+        _, (report,) = read(root)
+        assert report.status == "skipped"
+        assert "pip install 'hypertok-concepts[datasets]'" in report.reason
+
+
+def test_a_damaged_dataset_is_reported(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    for name in ("dataset_info.json", "state.json"):
+        (tmp_path / name).write_text("не json", encoding="utf-8")
+    (tmp_path / "data.arrow").write_bytes(b"x" * 10)
+    _, (report,) = read(tmp_path)
+    assert report.status == "skipped"
+    assert "not a dataset that can be read" in report.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "split"),
+    [
+        ("hf://owner/name", ("owner/name", None), "train"),
+        ("hf://owner/name:test", ("owner/name", None), "test"),
+        ("hf://owner/name/ru:test", ("owner/name", "ru"), "test"),
+    ],
+)
+@pytest.mark.parametrize("as_path", [False, True])
+def test_hub_datasets_are_streamed(
+    monkeypatch: pytest.MonkeyPatch, name: str, arguments: tuple[str, str | None], split: str, as_path: bool
+) -> None:
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    def load_dataset(*args: Any, **options: Any) -> Any:
+        calls.append((args, options))
+        return iter({"text": text} for text in RECORDS)
+
+    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
+    documents, (report,) = read(Path(name) if as_path else name)
+    assert calls == [(arguments, {"split": split, "streaming": True})]
+    assert "\n\n".join(document.text for document in documents).split("\n\n") == RECORDS
+    assert report.path == datasets_source.hub_name(name)
+    assert report.bytes == sum(len(text.encode()) for text in RECORDS)
+
+
+def test_a_hub_that_fails_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_dataset(*_args: Any, **_options: Any) -> Any:
+        raise ConnectionError("нет сети")
+
+    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
+    _, (report,) = read("hf://owner/name")
+    assert report.reason == "hub dataset: ConnectionError: нет сети"
+    with pytest.raises(InputError, match="hf://owner/name"):
+        plan_shards("hf://owner")

@@ -1,0 +1,203 @@
+"""Building: the same corpus is the same bytes, symbols are kept by rebuilding, overrides and strange corpora."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from conftest import VAULT
+from lexicon_checks import KEY, assert_consistent, assert_decodes, code_words, files_of
+
+from hypertok.errors import ArtifactError, InputError
+from hypertok.lexicon.build import BuildResult, Recipe, build_lexicon
+from hypertok.lexicon.lexicon import Lexicon
+
+HEADER = "action\tlemma\tpos\ttarget\tnote\n"
+Build = Callable[..., Lexicon]
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    """Builds a lexicon from texts (file name -> content) with overrides given as lines."""
+
+    def run(texts: dict[str, str], name: str = "x.lexicon", overrides: str = "", **options: object) -> Lexicon:
+        corpus = tmp_path / f"{name}.corpus"
+        corpus.mkdir(exist_ok=True)
+        for file, text in texts.items():
+            (corpus / file).write_text(text, encoding="utf-8")
+        if overrides:
+            options["overrides"] = tmp_path / "overrides.tsv"
+            (tmp_path / "overrides.tsv").write_text(HEADER + overrides, encoding="utf-8")
+        build_lexicon(corpus, tmp_path / name, workers=1, **options)  # type: ignore[arg-type]
+        return Lexicon.load(tmp_path / name)
+
+    return run
+
+
+def symbols_of(lexicon: Lexicon) -> dict[tuple[str, ...], str]:
+    return {(row[0], row[1], row[2]): row[3] for row in lexicon.concepts.select(*KEY, "symbol").iter_rows()}
+
+
+def concept_keys(lexicon: Lexicon) -> set[tuple[str, str]]:
+    return set(lexicon.concepts.select("lemma", "pos").iter_rows())
+
+
+def build_vault(output: Path, **options: object) -> BuildResult:
+    return build_lexicon(VAULT, output, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_same_corpus_is_the_same_bytes(vault_lexicon: Lexicon, tmp_path: Path, workers: int) -> None:
+    output = tmp_path / "другая папка" / f"{workers}.lexicon"
+    assert build_vault(output, workers=workers).fresh
+    assert files_of(Lexicon.load(output)) == files_of(vault_lexicon)
+    assert sorted(path.name for path in output.parent.iterdir()) == [output.name]
+
+
+def test_a_moved_corpus_is_the_same_corpus(build: Build) -> None:
+    texts = {"а.md": "Вода в реке поднялась.", "б.md": "Печень и лёгкие."}
+    assert files_of(build(texts, "x.lexicon")) == files_of(build(texts, "y.lexicon"))
+
+
+def test_an_up_to_date_lexicon_is_left_alone(tmp_path: Path) -> None:
+    output = tmp_path / "x.lexicon"
+    first = build_vault(output, workers=1)
+    written = {path.name: path.stat().st_mtime_ns for path in output.iterdir()}
+    again = build_vault(output, workers=1)
+    assert first.fresh
+    assert not again.fresh
+    assert again.manifest == first.manifest
+    assert {path.name: path.stat().st_mtime_ns for path in output.iterdir()} == written
+    assert build_vault(output, recipe=Recipe(min_count=2), workers=1).fresh
+
+
+MORE = (
+    "Комбайн убирал пшеницу и рожь. Зимой волки подходили к деревне. АТФ — топливо клетки. Печень здорова. "
+    "Операционная система распределяет память. Операционную систему обновили. Операционной системе год. "
+)
+
+
+def test_more_text_keeps_every_symbol(build: Build) -> None:
+    texts = {"а.md": "Вода в реке поднялась. Печень очищает кровь. Кот спит."}
+    before = symbols_of(build(texts))
+    after = build({**texts, "б.md": MORE * 3})
+    assert_consistent(after)
+    assert before.items() <= symbols_of(after).items()
+    assert len(symbols_of(after)) > len(before)
+    third = build({**texts, "в.md": "Ещё одна строка про осень и весну."})
+    assert symbols_of(after).items() <= symbols_of(third).items()
+
+
+def test_less_text_keeps_every_symbol_too(build: Build) -> None:
+    before = symbols_of(build({"а.md": MORE, "б.md": "Кот спит."}))
+    after = build({"а.md": "Совсем другое: оглавление."})
+    assert_consistent(after)
+    assert before.items() <= symbols_of(after).items()
+
+
+def test_base_lends_its_symbols(build: Build) -> None:
+    base = build({"а.md": MORE}, "base.lexicon")
+    other = build({"а.md": "Осенью комбайн ржавеет. Волк и рожь. " * 3}, "other.lexicon", base=base.folder)
+    assert_consistent(other)
+    assert symbols_of(base).items() <= symbols_of(other).items()
+    assert other.manifest.parents["base"] == base.sha256
+    for form in base.forms.filter(pl.col("main") & pl.col("attested"))["form"]:
+        assert code_words(other, form), f"{form} was a form of the base and is none any more"
+
+
+def test_what_the_base_encoded_stays_readable(build: Build) -> None:
+    text = "Комбайн убирал пшеницу. Волки подходили к деревне. Операционной системе год."
+    base = build({"а.md": MORE}, "base.lexicon")
+    other = build({"а.md": "Осенью комбайн ржавеет."}, "other.lexicon", base=base.folder)
+    # Which case is the usual one, and so needs no mark, may change with the corpus.
+    assert other.decode(base.encode(text)).lower() == text.lower()
+
+
+def test_add_a_word_and_a_phrase(build: Build) -> None:
+    lines = "add\tмитохондрия\tNOUN\t\nadd\tмолочный шоколад\tNOUN\t🍩\n"
+    lexicon = build({"а.md": "Кот спит на окне."}, overrides=lines)
+    assert_consistent(lexicon)
+    assert {("митохондрия", "NOUN"), ("молочный шоколад", "NOUN")} <= concept_keys(lexicon)
+    assert lexicon.encode("молочный шоколад") == "🍩"
+    assert lexicon.encode("молочным шоколадом")[0] == "🍩"
+    assert len(lexicon.encode("митохондриями")) == 2
+    assert not any(form.attested for form in lexicon.explain("митохондрия").forms)
+
+
+def test_forbid_a_word_and_a_phrase(build: Build) -> None:
+    text = "Стекло разбилось. Молоко стекло по стене. Операционная система. Операционной системы. " * 4
+    plain = build({"а.md": text}, "plain.lexicon")
+    assert code_words(plain, "операционная система") == "операционная система"
+    lines = "forbid\tстекло\tNOUN\nforbid\tоперационная система\tNOUN\n"
+    lexicon = build({"а.md": text}, overrides=lines)
+    assert_consistent(lexicon)
+    assert not {("стекло", "NOUN"), ("операционная система", "NOUN")} & concept_keys(lexicon)
+    assert code_words(lexicon, "стекло") == "стечь"
+    assert code_words(lexicon, "операционная система") == ""
+
+
+def test_merge(build: Build) -> None:
+    lexicon = build({"а.md": "Печень и печёнка. О печёнке."}, overrides="merge\tпечёнка\tNOUN\tпечень\n")
+    assert_consistent(lexicon)
+    assert ("печёнка", "NOUN") not in concept_keys(lexicon)
+    assert code_words(lexicon, "печёнке") == code_words(lexicon, "печени") == "печень"
+    assert_decodes(lexicon)
+
+
+def test_overrides_change_an_existing_lexicon(build: Build) -> None:
+    texts = {"а.md": "Стекло разбилось. Печень и печёнка."}
+    before = symbols_of(build(texts))
+    lexicon = build(texts, overrides="merge\tпечёнка\tNOUN\tпечень\nadd\tмитохондрия\tNOUN\n")
+    assert_consistent(lexicon)
+    assert before.items() <= symbols_of(lexicon).items()
+    assert code_words(lexicon, "печёнка") == "печень"
+    assert ("митохондрия", "NOUN") in concept_keys(lexicon)
+
+
+def test_a_wrong_overrides_file_stops_the_build_before_any_work(build: Build, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"overrides\.tsv:2: unknown action"):
+        build({"а.md": "Кот."}, overrides="remove\tкот\tNOUN\n")
+    assert not (tmp_path / "x.lexicon").exists()
+    assert not (tmp_path / "x.lexicon.work").exists()
+
+
+def test_max_concepts(build: Build) -> None:
+    lexicon = build({"а.md": MORE}, recipe=Recipe(max_concepts=5))
+    assert_consistent(lexicon)
+    assert lexicon.concepts.height == 5
+    assert lexicon.decode(lexicon.encode(MORE)) == MORE
+
+
+def test_an_unknown_word_needs_three_uses(build: Build) -> None:
+    lexicon = build({"а.md": "Глокая куздра. " + "Бурмулик, бурмулик и бурмулик. " * 4})
+    kinds = {lemma: kind for lemma, _, kind in lexicon.concepts.select(KEY).iter_rows()}
+    assert "куздра" not in kinds
+    assert kinds[code_words(lexicon, "бурмулик")] == "unknown"
+
+
+@pytest.mark.parametrize("text", ["", "hello world 123", "\x00\x01\x02"])
+def test_a_corpus_without_russian_is_refused(build: Build, tmp_path: Path, text: str) -> None:
+    with pytest.raises(InputError, match="no Russian words"):
+        build({"а.md": text})
+    assert not (tmp_path / "x.lexicon").exists()
+
+
+@pytest.mark.parametrize("text", ["я", "Ъ", "а-а", "ЁЁЁ", "х" * 5000, "о " * 2000])
+def test_tiny_and_strange_corpora(build: Build, text: str) -> None:
+    try:
+        lexicon = build({"а.md": text})
+    except InputError:
+        return
+    if lexicon.concepts.height:
+        assert_consistent(lexicon)
+    assert lexicon.decode(lexicon.encode(text)) == text
+
+
+def test_output_that_is_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "мои заметки").mkdir()
+    (tmp_path / "мои заметки" / "важное.md").write_text("важно")
+    with pytest.raises(ArtifactError):
+        build_vault(tmp_path / "мои заметки", workers=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["мои заметки"]

@@ -1,0 +1,128 @@
+"""The chunked loss is the plain one: value and gradients, caps and multipliers, and never the whole logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+from tiny_models import KINDS, tiny_model
+from torch.nn.functional import cross_entropy
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from hypertok.errors import InputError
+from hypertok.model.split import HeadRows, new_rows, split_rows
+from hypertok.training.loss import IGNORED, LossModel, check_head, cross_entropy_sum
+
+TOKENS, STOCK, NEW, WIDTH = 37, 90, 13, 16
+
+
+def made(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    torch.manual_seed(seed)
+    hidden = torch.randn(TOKENS, WIDTH, requires_grad=True)
+    stock, new = torch.randn(STOCK, WIDTH), torch.randn(NEW, WIDTH, requires_grad=True)
+    place = torch.randperm(STOCK + NEW)
+    labels = torch.randint(0, STOCK + NEW, (TOKENS,))
+    return hidden, stock, new, place, labels
+
+
+def plain(head: HeadRows, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    rows = head.stock if head.new is None else torch.cat([head.stock, head.new])
+    logits = hidden @ rows.T * head.multiplier
+    if head.softcap is not None:
+        logits = torch.tanh(logits / head.softcap) * head.softcap
+    if head.place is not None:
+        logits = logits[:, head.place]
+    return cross_entropy(logits, labels, reduction="sum", ignore_index=IGNORED)
+
+
+@pytest.mark.parametrize("softcap", [None, 3.0])
+@pytest.mark.parametrize("multiplier", [1.0, 0.25])
+@pytest.mark.parametrize("chunk", [1, 7, 37, 1000])
+def test_value_and_gradients_are_the_plain_ones(softcap: float | None, multiplier: float, chunk: int) -> None:
+    hidden, stock, new, place, labels = made()
+    labels[[0, 5, 36]] = IGNORED
+    head = HeadRows(stock, new, place, softcap, multiplier)
+    expected = plain(head, hidden, labels)
+    wanted = torch.autograd.grad(expected * 0.7, [hidden, new])
+    loss = cross_entropy_sum(head, hidden, labels, chunk)
+    found = torch.autograd.grad(loss * 0.7, [hidden, new])
+    torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-5)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_a_stock_head_and_no_labels_at_all() -> None:
+    hidden, stock, _, _, _ = made()
+    head = HeadRows(stock, None, None)
+    labels = torch.randint(0, STOCK, (TOKENS,))
+    torch.testing.assert_close(cross_entropy_sum(head, hidden, labels, 10), plain(head, hidden, labels))
+    nothing = cross_entropy_sum(head, hidden, torch.full((TOKENS,), IGNORED), 10)
+    assert nothing.item() == 0
+    assert not torch.autograd.grad(nothing, hidden)[0].any()
+
+
+class Largest(TorchDispatchMode):
+    """Notes the number of elements of the largest tensor that any operation makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for one in result if isinstance(result, tuple | list) else [result]:
+            if isinstance(one, torch.Tensor):
+                self.elements = max(self.elements, one.numel())
+        return result
+
+
+def test_the_whole_logits_are_never_there() -> None:
+    hidden, stock, new, place, labels = made()
+    with Largest() as largest:
+        cross_entropy_sum(HeadRows(stock, new, place), hidden, labels, 4).backward()
+    assert max(4 * (STOCK + NEW), STOCK * WIDTH) >= largest.elements > 0
+    assert largest.elements < TOKENS * (STOCK + NEW)
+    with Largest() as whole:
+        plain(HeadRows(stock, new, place), hidden, labels)
+    assert whole.elements >= TOKENS * (STOCK + NEW), "the measure measures"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_loss_of_a_model_is_that_of_transformers(kind: str, tied: bool) -> None:
+    ids = torch.randint(3, 128, (2, 33), generator=torch.Generator().manual_seed(1))
+    softcap = 4.0 if kind == "gemma3" else None
+    plain_model, split = (tiny_model(kind, tied=tied, softcap=softcap) for _ in range(2))
+    expected = plain_model(ids, labels=ids).loss
+    expected.backward()
+    split.requires_grad_(False)
+    split_rows(split, [5, 77, 120])
+    loss = LossModel(split, chunk=9)(ids[:, :-1], ids[:, 1:])["loss"]
+    loss.backward()
+    torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-5)
+    grad = plain_model.get_input_embeddings().weight.grad[[5, 77, 120]]
+    torch.testing.assert_close(new_rows(split)["input"].weight.grad, grad, rtol=1e-5, atol=1e-5)
+    check_head(split, ids[:1, :16])
+
+
+def test_bf16_is_near() -> None:
+    hidden, stock, new, place, labels = made()
+    head = HeadRows(stock.bfloat16(), new, place)
+    loss = cross_entropy_sum(head, hidden.bfloat16(), labels, 8)
+    loss.backward()
+    assert new.grad is not None
+    assert new.grad.dtype == torch.float32
+    torch.testing.assert_close(loss, plain(HeadRows(stock, new, place), hidden, labels), rtol=2e-2, atol=0)
+
+
+def test_a_head_that_does_something_else_is_refused() -> None:
+    model = tiny_model("llama", tied=False)
+    ids = torch.randint(3, 128, (1, 16))
+    check_head(model, ids)
+    model.config.logit_scale = 3.0  # Cohere's class multiplies by it, Llama's does not
+    with pytest.raises(InputError, match="LlamaForCausalLM: its head"):
+        check_head(model, ids)

@@ -1,0 +1,79 @@
+"""CSV, TSV and Parquet: which column is the text, in any cut, and what happens to damaged tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import polars as pl
+import pytest
+from corpus_reading import RECORDS, read_one, words_of
+
+from hypertok.corpus.sources import plan_shards
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1251", "utf-16"])
+def test_csv_text_column(tmp_path: Path, delimiter: str, encoding: str) -> None:
+    table = io.StringIO(newline="")
+    writer = csv.writer(table, delimiter=delimiter)
+    writer.writerow(["номер", "Text", "метка"])
+    for i in range(20):
+        writer.writerow([i, f"Первая; строка, {i}\nвторая строка", "лишнее"])
+    path = tmp_path / "а.csv"
+    path.write_bytes(table.getvalue().encode(encoding))
+    text, _, report = read_one(path, 100)
+    assert text.split("\n\n") == [f"Первая; строка, {i}\nвторая строка" for i in range(20)]
+    assert report.status == "read"
+
+
+def test_tsv_takes_quotation_marks_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "а.tsv"
+    path.write_text('1\t"начало\t3,5\n2\tдругая\t\n3\tтретья строка\t-7\n', encoding="utf-8")
+    text, _, _ = read_one(path)
+    assert text.split("\n\n") == ['"начало', "другая", "третья строка"]
+
+
+def test_a_cell_over_the_limit_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hypertok.corpus.csv_source.CELL_LIMIT", 50)
+    path = tmp_path / "а.csv"
+    path.write_text(f"text,б\n{'длинно ' * 20},б\nкоротко,б\n", encoding="utf-8")
+    text, _, report = read_one(path)
+    assert text == "коротко"
+    assert "line 2: field larger than field limit (50)" in report.reason
+
+
+@pytest.mark.parametrize("shard_bytes", [200, 8 << 20])
+def test_parquet_text_column_in_any_cut(tmp_path: Path, shard_bytes: int) -> None:
+    path = tmp_path / "а.parquet"
+    pl.DataFrame({"id": range(300), "text": RECORDS, "other": ["лишнее"] * 300}).write_parquet(path, row_group_size=70)
+    plan = plan_shards(path, shard_bytes)
+    assert len(plan.shards) == (1 if shard_bytes > 10_000 else len(plan.shards)) > 0
+    text, _, report = read_one(path, shard_bytes)
+    assert text.split("\n\n") == RECORDS
+    assert (report.format, report.bytes) == ("parquet", path.stat().st_size)
+
+
+def test_parquet_without_a_text_column(tmp_path: Path) -> None:
+    path = tmp_path / "а.parquet"
+    table = pl.DataFrame(
+        {
+            "вопрос": ["Что такое печень?"],
+            "chat": [[{"role": "user", "content": "Орган."}]],
+            "метка": pl.Series(["важно"], dtype=pl.Categorical),
+            "число": [5],
+        }
+    )
+    table.write_parquet(path)
+    assert words_of(read_one(path)[0]) == "Что такое печень Орган важно"
+    pl.DataFrame({"число": [1, 2]}).write_parquet(path)
+    assert read_one(path)[2].reason == "no column of text"
+
+
+def test_damaged_parquet_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "а.parquet"
+    path.write_bytes(b"PAR1 not a table at all PAR1")
+    _, _, report = read_one(path)
+    assert report.status == "skipped"
+    assert "not a Parquet file" in report.reason
