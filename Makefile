@@ -14,7 +14,7 @@ NPM_VERSION := 3.7.2
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,peers,datasets,ray,plot,transformers,export,bench]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,peers,datasets,ray,plot,transformers,export,train,bench]'
 	touch $@
 
 $(TOKENIZERS)/.ready:

@@ -152,6 +152,6 @@ def test_without_the_extra_the_remedy_is_named(missing: str, model: Path, held_o
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert f'needs {missing}, which is not installed; install it with: pip install "hypertok-concepts[train]"' in (
+    assert f'models need {missing}, not installed here; install with: pip install "hypertok-concepts[train]"' in (
         " ".join(done.stderr.split())
     )

@@ -15,6 +15,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from hypertok.artifact import write_file
 from hypertok.errors import InputError
 
+#: Reports a step: its key, how much is done, of how much.
+Tell = Callable[[str, int, int], None]
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -29,7 +31,7 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 
 @contextmanager
-def steps(names: Mapping[str, str]) -> Iterator[Callable[[str, int, int], None]]:
+def steps(names: Mapping[str, str]) -> Iterator[Tell]:
     """A progress bar for each step of a long command, on standard error; gives the function that reports.
 
     Args:

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from hypertok.cli.console import out, steps, write_bytes
+from hypertok.cli.console import Tell, out, steps, write_bytes
+from hypertok.errors import InputError
+from hypertok.model.extra import require_train
+
+if TYPE_CHECKING:
+    from hypertok.artifact import Manifest
+    from hypertok.tokenizer.extend import Options
 
 _STEPS = {
     "segment": "cutting texts by the stock tokenizer",
     "merge": "learning merges",
     "count": "counting what is emitted",
     "symbols": "choosing symbols",
+    "rows": "making new rows",
+    "probe": "probing strategies",
+    "weights": "writing weights",
 }
+#: Files that make a folder a model's; which of them can be extended, the library says.
+_WEIGHTS = (".safetensors", ".gguf", ".bin")
 _STOCK = typer.Argument(
     help="Stock tokenizer: a folder or file with tokenizer.json, a sentencepiece .model, a tiktoken file.",
     show_default=False,
@@ -72,17 +84,31 @@ def extend(
             help="Do not grow: give the rows of tokens that these languages never use to the new units, e.g. ru,en.",
         ),
     ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="With a model in STOCK: how its new rows begin, e.g. weighted; auto tries all for some steps; none: "
+            "the tokenizer alone. By default weighted where there are weights.",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Texts for --init auto; without them what the lexicon remembers of its corpus.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
-    """Extend a stock tokenizer by units learned from your lexicon.
+    """Extend a stock tokenizer, and the model beside it, by units learned from your lexicon.
 
     Every stock token keeps its id, and text without Russian its tokens; `hypertok verify` proves it.
 
       hypertok extend qwen3/ notes.lexicon -o qwen3-notes --rows 32768
       hypertok verify qwen3-notes --against qwen3/
+
+    A folder with weights is extended as a model, which loads in transformers:
+
+      hypertok extend Qwen3-0.6B/ notes.lexicon -o model-notes --rows 32768 --init auto
     """
     from hypertok.tokenizer.extend import Options
-    from hypertok.tokenizer.extend import extend as run
 
     options = Options(
         rows=rows,
@@ -93,7 +119,7 @@ def extend(
         replace_unused=tuple(lang.strip() for lang in replace_unused.split(",")) if replace_unused else (),
     )
     with steps(_STEPS) as tell:
-        manifest = run(stock, lexicon, output, options, progress=tell)
+        manifest = _extended(stock, lexicon, output, options, init, data, tell)
     if as_json:
         sys.stdout.write(manifest.to_json())
         return
@@ -106,7 +132,41 @@ def extend(
     )
     for script, number in facts.get("given_up", {}).items():
         out.print(f"  given up: {number:,} tokens of {script}")
+    _print_model(facts, manifest.recipe)
     out.print(f"prove it: hypertok verify {escape(str(output))} --against {escape(str(stock))}", soft_wrap=True)
+
+
+def _extended(
+    stock: Path, lexicon: Path, output: Path, options: Options, init: str | None, data: Path | None, tell: Tell
+) -> Manifest:
+    """The tokenizer alone, or with the model that lies beside it."""
+    from hypertok.tokenizer.extend import extend
+
+    weights = stock.is_dir() and any(path.suffix in _WEIGHTS for path in stock.iterdir())
+    if init == "none" or not (weights or init):
+        return extend(stock, lexicon, output, options, progress=tell)
+    require_train()
+    from hypertok.model.extend import DEFAULT_INIT, extend_model
+    from hypertok.training.probe import chooser, texts_of, texts_of_runs
+
+    if init != "auto":
+        return extend_model(stock, lexicon, output, options, init=init or DEFAULT_INIT, progress=tell)
+    if options.text == "symbols":
+        raise InputError("init auto reads text as it is written; with --text symbols name a strategy, e.g. weighted")
+    texts = texts_of(data) if data else texts_of_runs(lexicon)
+    return extend_model(stock, lexicon, output, options, init=chooser(texts, progress=tell), progress=tell)
+
+
+def _print_model(facts: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
+    """How the model's rows were made, and the table that decided."""
+    if "init" not in recipe:
+        return
+    out.print(f"new rows: {recipe['init']}")
+    if probes := facts.get("init", {}).get("probes"):
+        table = Table("strategy", "bits per character before", "after the probe")
+        for probe in probes:
+            table.add_row(probe["name"], f"{probe['before']:.4f}", f"{probe['after']:.4f}")
+        out.print(table)
 
 
 def curve(

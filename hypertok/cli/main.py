@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hypertok import __version__
-from hypertok.cli import archive, build, codec, export, extend, lexicon, tokens, verify
+from hypertok.cli import archive, build, codec, export, extend, lexicon, measure, tokens, train, verify
 from hypertok.cli.console import fail
 from hypertok.errors import HypertokError
 
@@ -58,8 +58,11 @@ app.add_typer(lexicon.app, name="lexicon")
 app.command("curve")(extend.curve)
 app.command("extend")(extend.extend)
 app.command("verify")(verify.verify)
+app.command("train")(train.train)
+app.command("merge")(train.merge)
 app.command("tokens")(tokens.tokens)
 app.command("export")(export.export)
+app.command("measure")(measure.measure)
 app.command("encode")(codec.encode)
 app.command("decode")(codec.decode)
 app.command("pack")(archive.pack)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +37,23 @@ from hypertok.vocabulary.units import Method, Span, Units
 Progress = Callable[[str, int, int], None]
 
 
+@dataclass(frozen=True)
+class Addition:
+    """What goes into the manifest for files that somebody adds to the folder.
+
+    Attributes:
+        parents, recipe, facts: entries beside those of the tokenizer.
+    """
+
+    parents: dict[str, str]
+    recipe: dict[str, Any]
+    facts: dict[str, Any]
+
+
+#: Writes more files into the folder before it is sealed, given the delta table and the number of rows.
+Also = Callable[[Path, pl.DataFrame, int], Addition]
+
+
 class Options(BaseModel):
     """What decides the extension besides the stock tokenizer and the lexicon.
 
@@ -65,8 +83,12 @@ def extend(
     options: Options | None = None,
     *,
     progress: Progress | None = None,
+    also: Also | None = None,
 ) -> Manifest:
     """Extend a stock tokenizer by units learned from a lexicon and write it to the folder `output`.
+
+    Args:
+        also: adds the model's part to the same folder, so that both appear together or not at all.
 
     Raises:
         InputError: the stock tokenizer is of an unsupported kind, or there are not so many units.
@@ -96,21 +118,24 @@ def extend(
     ids = [data["model"]["vocab"][token] for token in units.tokens]
     with writing(output) as folder:
         write_tokenizer(folder, stock, data)
-        delta_table(stock, units, ids, lexicon).write_parquet(folder / DELTA, compression="zstd", statistics=False)
+        delta = delta_table(stock, units, ids, lexicon)
+        delta.write_parquet(folder / DELTA, compression="zstd", statistics=False)
         if symbols:
             pl.DataFrame({"symbol": sorted(symbols)}).write_parquet(folder / SYMBOLS, compression="zstd")
             (folder / "forms.parquet").write_bytes((lexicon.folder / "forms.parquet").read_bytes())
         if given_up:
             given_up_table(given_up).write_parquet(folder / GIVEN_UP, compression="zstd", statistics=False)
         (folder / "concepts.parquet").write_bytes((lexicon.folder / "concepts.parquet").read_bytes())
+        facts = _facts(stock, units, given_up)
+        added = also(folder, delta, facts["rows"]) if also else Addition({}, {}, {})
         return seal(
             folder,
             kind=KIND,
             schema_version=SCHEMA_VERSION,
-            parents={"stock": stock.sha256, "lexicon": lexicon.sha256},
-            recipe=options.model_dump(mode="json"),
+            parents={"stock": stock.sha256, "lexicon": lexicon.sha256, **added.parents},
+            recipe={**options.model_dump(mode="json"), **added.recipe},
             versions={"hypertok": hypertok.__version__},
-            facts=_facts(stock, units, given_up),
+            facts={**facts, **added.facts},
         )
 
 

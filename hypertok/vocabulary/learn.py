@@ -36,18 +36,24 @@ def learn_units(
     learned = learn_merges(segmentation.words, texts.counts.tolist(), int(rows * _SPARE) + 64)
     tell("merge", 1, 1)
     made: dict[str, str] = {}  # private string -> vocabulary string, new ones only
+    known = set(stock.merges)  # a stock token made in a way that stock has not brings merges that are there already
     merges = []
+    used = 0
     for left, right in learned:
         string = segmentation.string(left + right)
         if string not in stock.vocabulary:
             if len(made) == rows:
                 break
             made[left + right] = string
-        merges.append((segmentation.string(left), segmentation.string(right)))
+        used += 1
+        pair = segmentation.string(left), segmentation.string(right)
+        if pair not in known:
+            known.add(pair)
+            merges.append(pair)
     if len(made) < rows:
         raise too_few_units(rows, len(made))
     tell("count", 0, 1)
-    counts = count_emitted(segmentation.words, segmentation.strings, learned[: len(merges)], texts.frequency)
+    counts = count_emitted(segmentation.words, segmentation.strings, learned[:used], texts.frequency)
     tell("count", 1, 1)
     tokens = tuple(made.values())
     return Units(

@@ -35,10 +35,6 @@ _FIRST_LETTER = 0xF0000
 class SymbolStock(StockTokenizer, Protocol):
     """What learning over symbol text asks of a stock tokenizer besides; `hypertok.tokenizer.stock.Stock` has it."""
 
-    @property
-    def merges(self) -> list[tuple[str, str]]:
-        """The merges in rank order."""
-
     def alphabet_of(self, text: str) -> str:
         """Text as the vocabulary writes it."""
 

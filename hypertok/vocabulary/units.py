@@ -19,6 +19,10 @@ class StockTokenizer(Protocol):
     def vocabulary(self) -> Mapping[str, int]:
         """Id of each vocabulary string."""
 
+    @property
+    def merges(self) -> list[tuple[str, str]]:
+        """The merges in rank order."""
+
     def segment(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text as if it stood inside running text."""
 

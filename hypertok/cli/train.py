@@ -1,0 +1,128 @@
+"""`hypertok train` and `hypertok merge`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from hypertok.cli.console import err, out
+from hypertok.errors import InputError
+from hypertok.model.extra import require_train
+
+_OUTPUT = typer.Option("--output", "-o", help="Folder to write.")
+
+
+class DtypeName(StrEnum):
+    """Data type of the frozen model."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+class MergedDtype(StrEnum):
+    """Data type of a merged model."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+def train(
+    model: Annotated[
+        Path, typer.Argument(help="Extended model folder (or a stock one: adapter alone).", show_default=False)
+    ],
+    data: Annotated[Path, typer.Option(help="Folder or file of texts to train on.")],
+    output: Annotated[Path, _OUTPUT],
+    held_out: Annotated[Path | None, typer.Option(help="Texts to evaluate on; refused if also in --data.")] = None,
+    rows_only: Annotated[bool, typer.Option("--rows-only", help="Train the new rows and no adapter.")] = False,
+    lora: Annotated[str, typer.Option(metavar="r=N[,alpha=A][,dora]", help="The adapter.")] = "r=32",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of the same run.")] = False,
+    characters: Annotated[
+        int | None, typer.Option(min=1, help="Characters of raw text to read; all by default.")
+    ] = None,
+    dtype: Annotated[DtypeName, typer.Option(help="Data type of the frozen model.")] = DtypeName.bfloat16,
+    context: Annotated[int | None, typer.Option(min=2, help="Tokens of a block.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Blocks taken at once.")] = None,
+    accumulate: Annotated[int | None, typer.Option(min=1, help="Batches before the weights change.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="How often the text is read.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the order of texts, and of the adapter.")] = None,
+    report_to: Annotated[str | None, typer.Option(help="tensorboard, or none (log.jsonl is always written).")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other parameter, e.g. rows_lr=5e-4; may be repeated."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+) -> None:
+    """Train the new rows of an extended model, and an adapter, on your own texts.
+
+    The model itself stays as it is; what was trained is written apart, and `hypertok merge` puts both together.
+
+      hypertok train model-notes --data corpus/ -o model-notes-lora
+      hypertok train model-notes --data corpus/ -o model-notes-lora --resume
+      accelerate launch --num_processes 4 -m hypertok.cli.main train model-notes --data corpus/ -o model-notes-lora
+    """
+    require_train()
+    from hypertok.training.options import LoraOptions, read_options
+    from hypertok.training.train import train as run
+
+    given: dict[str, Any] = dict(_assignments(set_ or []))
+    named = {
+        "characters": characters, "context": context, "batch": batch, "accumulate": accumulate, "epochs": epochs,
+        "seed": seed, "report_to": report_to,
+    }  # fmt: skip
+    given |= {name: value for name, value in named.items() if value is not None}
+    given |= {"dtype": dtype.value, "rows_only": rows_only}
+    if not rows_only:
+        given["lora"] = LoraOptions.parse(lora)
+    done = run(model, data, output, read_options(given), held_out=held_out, resume=resume, progress=err.is_terminal)
+    if as_json:
+        sys.stdout.write(done.manifest.to_json())
+        return
+    facts = done.manifest.facts
+    told = f", held out {done.eval_bpc:.3f} bits per character" if done.eval_bpc is not None else ""
+    out.print(
+        f"[bold]{escape(str(output))}[/] written: {facts['trained']:,} parameters trained on {facts['characters']:,} "
+        f"characters ({facts['tokens']:,} tokens), {facts['steps']:,} steps, loss {done.loss:.3f}{told}",
+        soft_wrap=True,
+    )
+    out.print(f"one checkpoint: hypertok merge {escape(str(output))} -o {escape(str(output))}-merged", soft_wrap=True)
+
+
+def merge(
+    trained: Annotated[Path, typer.Argument(help="Folder from `hypertok train`.", show_default=False)],
+    output: Annotated[Path, _OUTPUT],
+    model: Annotated[Path | None, typer.Option(help="Where the model it was trained on lies now, if moved.")] = None,
+    dtype: Annotated[
+        MergedDtype, typer.Option(help="Data type of the result; auto: the model's own.")
+    ] = MergedDtype.auto,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+) -> None:
+    """Merge adapter and new rows into the model: one checkpoint in plain safetensors, which needs no hypertok.
+
+    hypertok merge model-notes-lora -o model-notes-merged
+    """
+    require_train()
+    from hypertok.model.merge import merge as run
+
+    manifest = run(trained, output, model=model, dtype=dtype.value)
+    if as_json:
+        sys.stdout.write(manifest.to_json())
+        return
+    size = sum((output / name).stat().st_size for name in manifest.files)
+    out.print(
+        f"[bold]{escape(str(output))}[/] written: {size / 1e9:.2f} GB, loads in transformers as it is", soft_wrap=True
+    )
+
+
+def _assignments(texts: list[str]) -> Iterator[tuple[str, str]]:
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"--set {text}: write it like NAME=VALUE")
+        yield name.strip(), value.strip()

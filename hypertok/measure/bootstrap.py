@@ -1,0 +1,119 @@
+"""Confidence intervals by document: how far a ratio of sums would move with other documents of the same kind.
+
+Documents are drawn with replacement as often as there are documents; the interval lies between the percentiles of what
+is found. Two arms measured on the same documents are drawn together (paired): most of what makes documents differ is
+then the same on both sides, and the interval of their difference is much narrower than those of the arms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hypertok.errors import InputError
+
+#: Documents drawn at once, over all resamples that live together.
+_DRAWN = 1 << 22
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure on all documents, and the interval that holds it at this level; `documents` were drawn from."""
+
+    value: float
+    low: float
+    high: float
+    level: float
+    resamples: int
+    documents: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}]"
+
+
+def ratio(
+    numerator: ArrayLike, denominator: ArrayLike, *, resamples: int = 10_000, level: float = 0.95, seed: int = 0
+) -> Interval:
+    """Interval of sum(numerator) / sum(denominator), both by document with shape (documents,).
+
+    Raises:
+        InputError: fewer than two documents, unequal numbers of them, or a sum of denominators that is not positive.
+    """
+    columns = _columns(numerator, denominator)
+    return _interval(columns, lambda sums: sums[:, 0] / sums[:, 1], resamples, level, seed)
+
+
+def paired_difference(
+    ours: tuple[ArrayLike, ArrayLike],
+    theirs: tuple[ArrayLike, ArrayLike],
+    *,
+    resamples: int = 10_000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Interval of the ratio of one arm minus that of the other; arms are (numerator, denominator) by document.
+
+    Raises:
+        InputError: see `ratio`.
+    """
+    columns = _columns(*ours, *theirs)
+    return _interval(columns, lambda s: s[:, 0] / s[:, 1] - s[:, 2] / s[:, 3], resamples, level, seed)
+
+
+def paired_ratio(
+    ours: tuple[ArrayLike, ArrayLike],
+    theirs: tuple[ArrayLike, ArrayLike],
+    *,
+    resamples: int = 10_000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Interval of the ratio of one arm over that of the other: 0.98 is two percent less.
+
+    Raises:
+        InputError: see `ratio`; the other arm's numerators must have a positive sum too.
+    """
+    columns = _columns(*ours, *theirs)
+    if not (columns[:, 2].min() >= 0 < columns[:, 2].sum()):
+        raise InputError("the arm that is divided by has a negative figure, or none that is positive")
+    return _interval(columns, lambda s: s[:, 0] / s[:, 1] / (s[:, 2] / s[:, 3]), resamples, level, seed)
+
+
+def _columns(*arrays: ArrayLike) -> Array:
+    """The arrays as columns, shape (documents, arrays)."""
+    columns = [np.asarray(array, np.float64).ravel() for array in arrays]
+    sizes = {len(column) for column in columns}
+    if len(sizes) != 1:
+        raise InputError(f"arms over {sorted(sizes)} documents cannot be paired; measure them on the same documents")
+    if sizes == {0} or sizes == {1}:
+        raise InputError(f"an interval by document needs two documents or more, not {sizes.pop()}; give more texts")
+    for column in columns[1::2]:
+        if column.min() < 0 or not column.sum() > 0:
+            raise InputError("the documents have no characters, so there is nothing to divide by")
+    return np.stack(columns, axis=1)
+
+
+def _interval(columns: Array, figure: Callable[[Array], Array], resamples: int, level: float, seed: int) -> Interval:
+    if not (0 < level < 1 and resamples > 0):
+        raise InputError(f"level {level} must lie between 0 and 1, and resamples {resamples} above 0")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        drawn = np.concatenate([figure(sums) for sums in _resampled(columns, resamples, seed)])
+    with_figure = drawn[np.isfinite(drawn)]  # a draw of empty documents alone has none
+    low, high = np.quantile(with_figure, [(1 - level) / 2, (1 + level) / 2])
+    value = float(figure(columns.sum(axis=0, keepdims=True))[0])
+    return Interval(value, float(low), float(high), level, resamples, len(columns))
+
+
+def _resampled(columns: Array, resamples: int, seed: int) -> Iterator[Array]:
+    """Sums of columns over documents drawn with replacement, shapes (some resamples, columns)."""
+    generator, count = np.random.default_rng(seed), len(columns)
+    together = max(1, _DRAWN // count)
+    for at in range(0, resamples, together):
+        picks = generator.integers(count, size=(min(together, resamples - at), count))
+        yield np.stack([column[picks].sum(axis=1) for column in columns.T], axis=1)

@@ -1,0 +1,82 @@
+"""The copy task: a model reads a passage, a marker and the passage's first sentence, and has to go on with the rest.
+
+A model that has lost the thread of its tokens cannot do it, whatever its bits per character. The cut stands at the end
+of a sentence, so all arms repeat the same characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hypertok.errors import InputError
+from hypertok.measure.generate import generate
+from hypertok.measure.passages import passages, sentence_ends, spread
+from hypertok.measure.subject import Subject, encode_checked
+
+#: What stands between a passage and its repetition: a base model knows blank lines, not requests.
+MARKER = "\n\nТо же самое ещё раз, слово в слово:\n\n"
+#: Characters that the first sentence must have, or it says too little about which passage is meant.
+_FIRST = 20
+
+
+@dataclass(frozen=True)
+class Copied:
+    """How exactly passages were repeated.
+
+    Attributes:
+        passages: how many were to be repeated.
+        exact_passages: share of them repeated to the last character.
+        characters: sum of what was to be repeated.
+        exact_characters: share of these before the first mistake in each passage.
+    """
+
+    passages: int
+    exact_passages: float
+    characters: int
+    exact_characters: float
+
+
+def measure_copy(
+    subject: Subject, texts: Sequence[str], *, samples: int = 32, characters: int = 400, marker: str = MARKER
+) -> Copied:
+    """Let a model repeat passages of the texts, taking the likeliest token every time.
+
+    Args:
+        samples: passages at most.
+        characters: length of a passage with its first sentence.
+
+    Raises:
+        InputError: no text has a passage that long with an end of a sentence in its first half.
+    """
+    coding = subject.coding
+    cut = [
+        (passage, sentence_ends(passage, _FIRST, len(passage) // 2))
+        for passage in passages(texts, characters, 4 * samples)
+    ]
+    tasks = spread([(passage, places[0]) for passage, places in cut if places], samples)
+    if not tasks:
+        raise InputError(
+            f"no text has {characters} characters with an end of a sentence in their first half, so nothing can be "
+            "repeated; name longer texts"
+        )
+    rests = [passage[place:] for passage, place in tasks]
+    prompts = []
+    for passage, place in tasks:
+        shown = f"{passage}{marker}{passage[:place]}"
+        prompts.append([*coding.start, *encode_checked(coding.encode, shown, subject.rows).tolist()])
+    # A model may write the same with shorter tokens than the tokenizer would take.
+    budget = max(len(coding.encode(rest)) for rest in rests) * 3 // 2 + 8
+    exact_passages = right = total = 0
+    for prompt, rest, ids in zip(prompts, rests, generate(subject, prompts, tokens=budget), strict=True):
+        same = _in_common(coding.continuation(prompt, ids), rest)
+        exact_passages += same == len(rest)
+        right += same
+        total += len(rest)
+    return Copied(len(tasks), exact_passages / len(tasks), total, right / total)
+
+
+def _in_common(one: str, other: str) -> int:
+    """Characters before the first difference."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))

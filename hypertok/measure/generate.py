@@ -1,0 +1,85 @@
+"""Text from a model: greedy or sampled, for prompts of any lengths, by what the model itself prefers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypertok.measure.subject import Subject
+
+
+def generate(
+    subject: Subject,
+    prompts: Sequence[Sequence[int]],
+    *,
+    tokens: int,
+    seed: int | None = None,
+    whole_length: bool = False,
+    batch: int = 8,
+) -> list[list[int]]:
+    """Up to `tokens` ids after each prompt, without the end-of-text id and what follows it.
+
+    The model folder's own sampling settings (temperature, top-k, penalties) are not used: they differ between arms.
+
+    Args:
+        prompts: ids, start included; none may be empty.
+        seed: None takes the likeliest id every time; a number samples from the model's whole distribution.
+        whole_length: forbid the end of text, so that every prompt gets `tokens` ids.
+        batch: prompts that go together, padded on the left.
+    """
+    import torch
+
+    model = subject.model
+    ends = _ends(model)
+    found: list[list[int]] = []
+    cuda = [model.device] if model.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        if seed is not None:
+            torch.manual_seed(seed)
+        for at in range(0, len(prompts), batch):
+            part = prompts[at : at + batch]
+            width = max(map(len, part))
+            ids = torch.tensor([[0] * (width - len(one)) + list(one) for one in part], device=model.device)
+            mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in part], device=model.device)
+            with torch.inference_mode():
+                output = model.generate(
+                    input_ids=ids,
+                    attention_mask=mask,
+                    generation_config=_settings(ends, tokens, seed is not None, whole_length),
+                )
+            found += [_until(row, ends) for row in output[:, width:].tolist()]
+    return found
+
+
+def _settings(ends: Sequence[int], tokens: int, sample: bool, whole_length: bool) -> Any:
+    """All that a folder's generation_config could change: what is left out here would be taken from it."""
+    from transformers import GenerationConfig
+
+    neutral: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0} if sample else {}
+    settings: Any = GenerationConfig
+    return settings(
+        do_sample=sample,
+        num_beams=1,
+        repetition_penalty=1.0,
+        no_repeat_ngram_size=0,
+        max_new_tokens=tokens,
+        min_new_tokens=tokens if whole_length else 0,
+        eos_token_id=list(ends) or None,
+        pad_token_id=ends[0] if ends else 0,
+        use_cache=True,
+        **neutral,
+    )
+
+
+def _ends(model: Any) -> list[int]:
+    """Ids that end a text."""
+    settings = getattr(model, "generation_config", None)
+    named = getattr(settings, "eos_token_id", None)
+    if named is None:
+        named = model.config.get_text_config().eos_token_id
+    return [] if named is None else list(named) if isinstance(named, list | tuple) else [int(named)]
+
+
+def _until(ids: list[int], ends: Sequence[int]) -> list[int]:
+    place = next((number for number, one in enumerate(ids) if one in ends), len(ids))
+    return ids[:place]

@@ -1,0 +1,119 @@
+"""Minimal pairs: how often a model finds the grammatical sentence of two likelier, by phenomenon (RuBLiMP, BLiMP).
+
+The two differ in a form or two. A tokenizer with whole forms as units may have lost what tells them apart, so this asks
+whether inflection survived. The score of a sentence is the sum of its tokens' log-probabilities after the start, not
+divided by a length: both are the same model's, on whole sentences.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypertok.errors import InputError
+from hypertok.measure.quality import measure_quality
+from hypertok.measure.subject import Subject
+
+#: Names that columns go by in published files, the first that is there is taken.
+_CHOSEN = ("chosen", "sentence_good", "good_sentence", "source_sentence", "grammatical")
+_REJECTED = ("rejected", "sentence_bad", "bad_sentence", "target_sentence", "ungrammatical")
+_PHENOMENON = ("phenomenon", "linguistics_term", "PID", "paradigm", "UID", "category")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A sentence, one that differs and is wrong, and what kind of mistake it is."""
+
+    chosen: str
+    rejected: str
+    phenomenon: str
+
+
+@dataclass(frozen=True)
+class Phenomenon:
+    """Accuracy on the pairs of one phenomenon."""
+
+    name: str
+    pairs: int
+    correct: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class PairAccuracy:
+    """Accuracy over all pairs and by phenomenon, in the order of names; a tie is no right answer."""
+
+    pairs: int
+    correct: int
+    accuracy: float
+    phenomena: tuple[Phenomenon, ...]
+    right: tuple[bool, ...]
+
+
+def read_pairs(path: Path) -> list[Pair]:
+    """Pairs of a JSON Lines file; columns go by their usual names (chosen, sentence_good, source_sentence …).
+
+    Raises:
+        InputError: unreadable, no such columns, or a line whose sentences are missing or the same.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); give a JSON Lines file of pairs in UTF-8") from error
+    pairs = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}:{number}: no JSON ({error}); every line is one pair") from error
+        chosen, rejected = _column(record, _CHOSEN), _column(record, _REJECTED)
+        if not chosen or not rejected or chosen == rejected:
+            names = sorted(record) if isinstance(record, dict) else type(record).__name__
+            raise InputError(
+                f"{path}:{number}: needs two different sentences in columns such as chosen and rejected, has {names}"
+            )
+        pairs.append(Pair(chosen, rejected, _column(record, _PHENOMENON) or "all"))
+    if not pairs:
+        raise InputError(f"{path}: no pairs in it; every line is one pair, with columns such as chosen and rejected")
+    return pairs
+
+
+def measure_pairs(
+    subject: Subject,
+    pairs: Sequence[Pair],
+    *,
+    context: int = 512,
+    progress: Callable[[int, int], None] | None = None,
+) -> PairAccuracy:
+    """Score both sentences of every pair.
+
+    Raises:
+        InputError: no pairs.
+    """
+    if not pairs:
+        raise InputError("no minimal pairs to measure on")
+    sentences = [sentence for pair in pairs for sentence in (pair.chosen, pair.rejected)]
+    coding = subject.coding
+    quality = measure_quality(
+        subject.model, coding.encode, sentences, start=coding.start, context=context, progress=progress
+    )
+    bits = [document.bits for document in quality.documents]
+    right = tuple(chosen < rejected for chosen, rejected in zip(bits[::2], bits[1::2], strict=True))
+    groups: dict[str, list[bool]] = {}
+    for pair, answer in zip(pairs, right, strict=True):
+        groups.setdefault(pair.phenomenon, []).append(answer)
+    phenomena = tuple(
+        Phenomenon(name, len(found), sum(found), sum(found) / len(found)) for name, found in sorted(groups.items())
+    )
+    return PairAccuracy(len(right), sum(right), sum(right) / len(right), phenomena, right)
+
+
+def _column(record: Any, names: Sequence[str]) -> str:
+    if not isinstance(record, dict):
+        return ""
+    return next((str(record[name]) for name in names if record.get(name)), "")

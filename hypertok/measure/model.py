@@ -1,0 +1,288 @@
+"""One model measured: quality, memory, speed, what it emits and repeats, as one typed result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+import hypertok
+from hypertok.errors import InputError
+from hypertok.measure.bootstrap import Interval, ratio
+from hypertok.measure.copy_task import Copied, measure_copy
+from hypertok.measure.emission import Emission, measure_emission
+from hypertok.measure.memory import (
+    LongestContext,
+    MeasuredMemory,
+    PredictedMemory,
+    measure_prefill,
+    predict_memory,
+    read_config,
+)
+from hypertok.measure.minimal_pairs import PairAccuracy, measure_pairs, read_pairs
+from hypertok.measure.options import PARTS, MeasureOptions, PartName
+from hypertok.measure.quality import Quality, measure_quality
+from hypertok.measure.speed import Speed, measure_speed
+from hypertok.measure.subject import (
+    Coding,
+    Subject,
+    device_of,
+    encode_checked,
+    load_coding,
+    load_subject,
+)
+from hypertok.model.extra import require_train
+
+Progress = Callable[[str, int, int], None]
+
+
+class Measured(BaseModel):
+    """What was measured on one model; a part that was not measured is None, and `skipped` says why.
+
+    Attributes:
+        model: folder, or class of a live model.
+        architecture, dtype, device: of the model as it ran; empty when it was never loaded.
+        rows, new_units: of its vocabulary.
+        options: how it was measured.
+        versions: of hypertok, torch and transformers.
+        documents, characters, texts_sha256: the texts; the hash covers them and their borders.
+        quality: with the bits of every document, which paired intervals need.
+        bits_per_character: its interval by document; None for a single document.
+        predicted, longest: memory by the configuration.
+        prefill: memory of a fresh process that reads a text.
+        skipped: reasons by part.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    architecture: str = ""
+    dtype: str = ""
+    device: str = ""
+    rows: int | None = None
+    new_units: int = 0
+    options: MeasureOptions
+    versions: dict[str, str]
+    documents: int
+    characters: int
+    texts_sha256: str
+    quality: Quality | None = None
+    bits_per_character: Interval | None = None
+    predicted: PredictedMemory | None = None
+    longest: tuple[LongestContext, ...] = ()
+    prefill: MeasuredMemory | None = None
+    speed: tuple[Speed, ...] = ()
+    emission: Emission | None = None
+    copied: Copied | None = None
+    pairs: PairAccuracy | None = None
+    skipped: dict[str, str] = {}
+
+    def to_json(self) -> str:
+        """For a file: sorted keys, so that the same figures are the same bytes."""
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def measure_model(
+    folder: Path | str,
+    texts: Iterable[str],
+    options: MeasureOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Measured:
+    """Measure a model folder, extended by us or any other of transformers, on raw texts.
+
+    Memory comes first, in a process of its own, before the model is loaded here.
+
+    Args:
+        texts: held-out documents; the same for every arm that is to be compared.
+        progress: told (part, done, of).
+
+    Raises:
+        InputError: an extra is not installed, no model, no text, or a part asked for by name cannot be measured.
+        ArtifactError: an extended folder is damaged.
+    """
+    require_train()
+    folder, options, texts = Path(folder), options or MeasureOptions(), _checked(texts)
+    coding = load_coding(folder)
+    skipped: dict[str, str] = {}
+    found = _memory(folder, coding, texts, options, skipped, progress) if _wanted("memory", options) else {}
+    if any(_wanted(part, options) for part in PARTS if part != "memory"):
+        subject = load_subject(folder, device=options.device, dtype=options.dtype, coding=coding)
+        found |= _measure(subject, texts, options, skipped, progress)
+    return _result(str(folder), coding, texts, options, {**found, "skipped": skipped})
+
+
+def measure_subject(
+    subject: Subject,
+    texts: Iterable[str],
+    options: MeasureOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Measured:
+    """Measure a model that is already loaded (after training, say); its memory is only predicted.
+
+    Raises:
+        InputError: no text, or a part asked for by name cannot be measured.
+    """
+    options, texts = options or MeasureOptions(), _checked(texts)
+    skipped: dict[str, str] = {}
+    found: dict[str, Any] = {}
+    if _wanted("memory", options):
+        with _excused("memory", options, skipped):
+            found |= _predicted(subject.model.config, subject.coding, texts, options)
+    found |= _measure(subject, texts, options, skipped, progress)
+    return _result(subject.name, subject.coding, texts, options, {**found, "skipped": skipped})
+
+
+def _checked(texts: Iterable[str]) -> list[str]:
+    found = [text for text in texts if text]
+    if not found:
+        raise InputError("no text to measure on; name a folder or file that holds some")
+    return found
+
+
+def _wanted(part: PartName, options: MeasureOptions) -> bool:
+    return options.parts is None or part in options.parts
+
+
+@contextmanager
+def _excused(part: PartName, options: MeasureOptions, skipped: dict[str, str]) -> Iterator[None]:
+    """A part that cannot be measured is noted; one that was asked for by name is an error."""
+    try:
+        yield
+    except InputError as error:
+        if options.parts is not None:
+            raise
+        skipped[part] = str(error)
+
+
+def _memory(
+    folder: Path,
+    coding: Coding,
+    texts: Sequence[str],
+    options: MeasureOptions,
+    skipped: dict[str, str],
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """Predicted memory, and that of a process of its own."""
+    tell = progress or (lambda part, done, total: None)
+    tell("memory", 0, 2)
+    found: dict[str, Any] = {}
+    with _excused("memory", options, skipped):
+        config = read_config(folder)
+        found |= _predicted(config, coding, texts, options)
+        tell("memory", 1, 2)
+        text = "\n\n".join(texts)[: options.prefill_characters]
+        decoder = config.get_text_config(decoder=True)
+        ids = [*coding.start, *encode_checked(coding.encode, text, decoder.vocab_size).tolist()]
+        positions = found["predicted"].positions
+        if positions is not None and len(ids) > positions:
+            raise InputError(
+                f"{len(text)} characters to prefill are {len(ids)} tokens, more than the model's {positions} "
+                "positions; set prefill_characters to fewer"
+            )
+        device = device_of(options.device)
+        found["prefill"] = measure_prefill(folder, ids, len(text), device=device, dtype=options.dtype)
+    tell("memory", 2, 2)
+    return found
+
+
+def _predicted(config: Any, coding: Coding, texts: Sequence[str], options: MeasureOptions) -> dict[str, Any]:
+    characters, tokens = sum(map(len, texts)), sum(len(coding.encode(text)) for text in texts)
+    size = {"float32": 4, "bfloat16": 2, "float16": 2}.get(options.dtype)
+    predicted = predict_memory(
+        config, characters_per_token=characters / tokens, new_rows=len(coding.new_ids), bytes_per_element=size
+    )
+    return {"predicted": predicted, "longest": tuple(predicted.longest_context(card) for card in options.cards)}
+
+
+def _measure(
+    subject: Subject, texts: Sequence[str], options: MeasureOptions, skipped: dict[str, str], progress: Progress | None
+) -> dict[str, Any]:
+    """All parts that need the loaded model."""
+    tell = progress or (lambda part, done, total: None)
+    coding, found = subject.coding, dict[str, Any]()
+    if _wanted("quality", options):
+        quality = measure_quality(
+            subject.model,
+            coding.encode,
+            texts,
+            start=coding.start,
+            context=options.context,
+            overlap=options.overlap,
+            progress=lambda done, total: tell("quality", done, total),
+        )
+        found["quality"] = quality
+        if len(texts) > 1:
+            found["bits_per_character"] = ratio(*quality.sums, seed=options.seed)
+    samples, new_tokens, seed = options.samples, options.new_tokens, options.seed
+    size = options.speed_characters
+    text = "\n\n".join(texts)[:size]
+    others: list[tuple[PartName, str, Callable[[], Any]]] = [
+        (
+            "speed",
+            "speed",
+            lambda: measure_speed(
+                subject, text, batches=options.batches, characters=size, new_tokens=new_tokens, seed=seed
+            ),
+        ),
+        (
+            "emission",
+            "emission",
+            lambda: measure_emission(subject, texts, samples=samples, new_tokens=new_tokens, seed=seed),
+        ),
+        ("copy", "copied", lambda: measure_copy(subject, texts, samples=samples)),
+    ]
+    if options.pairs is not None or options.parts is not None:
+        others.append(("pairs", "pairs", lambda: _pairs(subject, options)))
+    for part, name, measure in others:
+        if _wanted(part, options):
+            tell(part, 0, 1)
+            with _excused(part, options, skipped):
+                found[name] = measure()
+            tell(part, 1, 1)
+    model = subject.model
+    return {
+        **found,
+        "architecture": type(model).__name__,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "device": str(model.device),
+        "rows": subject.rows,
+    }
+
+
+def _pairs(subject: Subject, options: MeasureOptions) -> PairAccuracy:
+    if options.pairs is None:
+        raise InputError("minimal pairs were asked for and no file of them is named; give one (--pairs FILE)")
+    return measure_pairs(subject, read_pairs(options.pairs), context=options.context)
+
+
+def _result(
+    name: str, coding: Coding, texts: Sequence[str], options: MeasureOptions, found: dict[str, Any]
+) -> Measured:
+    import torch
+    import transformers
+
+    digest = hashlib.sha256()
+    for text in texts:
+        data = text.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return Measured(
+        model=name,
+        new_units=len(coding.new_ids),
+        options=options,
+        versions={
+            "hypertok": hypertok.__version__,
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        },
+        documents=len(texts),
+        characters=sum(map(len, texts)),
+        texts_sha256=digest.hexdigest(),
+        **found,
+    )

@@ -1,0 +1,49 @@
+"""What `measure_model` measures and how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hypertok.measure.subject import Dtype
+
+PartName = Literal["memory", "quality", "speed", "emission", "copy", "pairs"]
+#: In the order in which they are measured.
+PARTS: tuple[PartName, ...] = get_args(PartName)
+
+
+class MeasureOptions(BaseModel):
+    """What is measured and how.
+
+    Attributes:
+        parts: which measurements; None for all that the model, the texts and `pairs` allow.
+        context: tokens of a window for quality, start included.
+        overlap: tokens of a window that were scored before; None for a quarter of the context.
+        device, dtype: where the model runs and in which type; "auto" is the GPU if any, and the checkpoint's type.
+        prefill_characters: length of the text whose prefill is measured for memory.
+        cards: GiB of cards whose longest context is computed.
+        samples: passages for emission and for the copy task.
+        batches: sizes of batch for speed.
+        speed_characters: length of the text that is read for speed.
+        new_tokens: ids generated per sample for speed and emission.
+        pairs: JSON Lines file of minimal pairs.
+        seed: for the bootstrap and for sampling.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    parts: tuple[PartName, ...] | None = None
+    context: int = Field(512, ge=2)
+    overlap: int | None = Field(None, ge=1)
+    device: str = "auto"
+    dtype: Dtype = "auto"
+    prefill_characters: int = Field(8_000, ge=1)
+    cards: tuple[float, ...] = (24.0,)
+    samples: int = Field(32, ge=1)
+    batches: tuple[int, ...] = (1, 8)
+    speed_characters: int = Field(2_000, ge=1)
+    new_tokens: int = Field(64, ge=1)
+    pairs: Path | None = None
+    seed: int = 0

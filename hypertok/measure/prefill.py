@@ -1,0 +1,84 @@
+"""The process that `measure_prefill` starts: one model, one text, how much memory that took.
+
+Reads {"folder", "ids", "device", "dtype"} as JSON on standard input and prints the figures as the last line. A process
+of its own, because the memory that a process once had cannot be told from what it needs. Not by `ru_maxrss`, either:
+on Linux a child begins with the peak of the process that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from hypertok.errors import InputError
+from hypertok.measure.subject import Coding, last_logits, load_subject, without_bars
+
+_STATUS = Path("/proc/self/status")
+
+
+def main() -> None:
+    """Read the task, do it, print what it took; an error goes to standard error as one line."""
+    task = json.load(sys.stdin)
+    try:
+        print(json.dumps(_measure(task)))
+    except (InputError, RuntimeError, MemoryError) as error:
+        sys.exit(" ".join(f"{type(error).__name__}: {error}".split()))
+
+
+def cache_bytes(cache: Any) -> int:
+    """Bytes of the tensors of a key-value cache of transformers."""
+    tensors = [tensor for layer in cache.layers for tensor in (layer.keys, layer.values) if tensor is not None]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _measure(task: dict[str, Any]) -> dict[str, Any]:
+    import torch
+    import transformers.models.auto.modeling_auto  # noqa: F401  (part of the libraries, not of the model)
+
+    without_bars()
+    cuda = task["device"].startswith("cuda")
+    before = torch.cuda.memory_allocated() if cuda else _resident("VmRSS")
+    coding = Coding(lambda text: [], lambda ids: "")  # the text comes as ids
+    model = load_subject(task["folder"], device=task["device"], dtype=task["dtype"], coding=coding).model
+    ids = torch.tensor([task["ids"]], device=model.device)
+    loaded = torch.cuda.memory_allocated() if cuda else _resident("VmRSS")
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        _forget_peak()
+    with torch.inference_mode():
+        output = model(input_ids=ids, use_cache=True, **last_logits(model))
+    if cuda:
+        torch.cuda.synchronize()
+    peak = torch.cuda.max_memory_allocated() if cuda else _resident("VmHWM")
+    return {
+        "method": "peak of the CUDA allocator" if cuda else "peak RSS of a fresh process",
+        "before": before,
+        "loaded": loaded,
+        "peak": peak,
+        "cache": cache_bytes(output.past_key_values),
+    }
+
+
+def _resident(line: str) -> int:
+    """Bytes resident now (VmRSS) or at the most (VmHWM)."""
+    if not _STATUS.is_file():
+        import resource  # macOS: bytes, and the peak only
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = next(one for one in _STATUS.read_text().splitlines() if one.startswith(line))
+    return int(found.split()[1]) << 10
+
+
+def _forget_peak() -> None:
+    """Begin the peak anew from what is resident now, where the system lets us; else it includes the loading."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""The model under measurement: a causal language model of transformers, and text to ids and back as it reads text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from inspect import signature
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from tokenizers import Tokenizer
+
+from hypertok.artifact import read_manifest
+from hypertok.errors import ArtifactError, InputError
+from hypertok.model.extra import require_train
+from hypertok.tokenizer.hyper import HyperTokenizer
+from hypertok.tokenizer.kind import COMMAND, DELTA, KIND
+from hypertok.tokenizer.stock_file import read_side_file
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How a model reads and writes text.
+
+    Attributes:
+        encode: ids of a text, with no special tokens around it.
+        decode: the text of ids, special tokens left out.
+        start: ids before every text (BOS): what the tokenizer itself puts there; where it puts nothing, the model's
+            `bos_token_id` or else `eos_token_id` (which Qwen puts between documents in training), so that the first
+            token of a text has something to be predicted from. Empty when the model names neither.
+        new_ids: ids of the new units; empty for a stock model.
+    """
+
+    encode: Callable[[str], list[int]]
+    decode: Callable[[Sequence[int]], str]
+    start: tuple[int, ...] = ()
+    new_ids: frozenset[int] = frozenset()
+
+    def continuation(self, prompt: Sequence[int], ids: Sequence[int]) -> str:
+        """The text that `ids` add after `prompt`; decoders that strip the first space would spoil it alone."""
+        return self.decode([*prompt, *ids])[len(self.decode(prompt)) :]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model with its coding; `folder` is where they came from, None for a live model."""
+
+    model: Any = field(repr=False)
+    coding: Coding
+    folder: Path | None = None
+
+    @property
+    def rows(self) -> int:
+        """Rows of the embedding matrix."""
+        return int(self.model.get_input_embeddings().weight.shape[0])
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return str(self.folder or type(self.model).__name__)
+
+
+def load_coding(folder: Path) -> Coding:
+    """The coding of a model folder: HyperTokenizer for symbol text, tokenizer.json, or what AutoTokenizer finds.
+
+    Raises:
+        InputError: no model or no tokenizer there.
+        ArtifactError: the folder was made by `hypertok extend` and is damaged.
+    """
+    config = _config_of(folder)
+    if not (folder / "tokenizer.json").is_file():
+        return _auto_coding(folder, config)
+    raw = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    raw.no_truncation()
+    raw.no_padding()
+    start, new_ids = _start(raw, folder, config), _new_ids(folder)
+    if _is_for_symbols(folder):
+        hyper = HyperTokenizer.from_pretrained(folder)
+        return Coding(hyper.encode, lambda ids: hyper.decode(ids, skip_special_tokens=True), start, new_ids)
+    return Coding(
+        lambda text: list(raw.encode(text, add_special_tokens=False).ids),
+        lambda ids: raw.decode(list(ids), skip_special_tokens=True),
+        start,
+        new_ids,
+    )
+
+
+def load_subject(
+    folder: Path | str, *, device: str = "auto", dtype: Dtype = "auto", coding: Coding | None = None
+) -> Subject:
+    """Load a model folder, extended or any other of transformers, for measuring.
+
+    Args:
+        device: "cpu", "cuda" …; "auto" takes a GPU where there is one.
+        dtype: "auto" computes in the type of the checkpoint.
+        coding: read text so, instead of what `load_coding` finds.
+
+    Raises:
+        InputError: an extra is not installed, no model there, or one without rows for its new units.
+    """
+    require_train()
+    from transformers import AutoModelForCausalLM
+
+    folder = Path(folder)
+    coding = coding or load_coding(folder)
+    model: Any
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).splitlines() or ["unknown"])[0]
+        raise InputError(
+            f"{folder}: no model that transformers loads ({reason}); give a folder with config.json and "
+            "model*.safetensors"
+        ) from error
+    subject = Subject(model.to(device_of(device)).eval(), coding, folder)
+    if coding.new_ids and max(coding.new_ids) >= subject.rows:
+        raise InputError(
+            f"{folder}: the tokenizer's new unit {max(coding.new_ids)} has no row, the model has {subject.rows}; the "
+            "two do not belong together, make the folder again with: hypertok extend MODEL_DIR notes.lexicon -o OUTPUT"
+        )
+    return subject
+
+
+def without_bars() -> None:
+    """Keep transformers from drawing progress bars of its own while it loads."""
+    from transformers.utils import logging
+
+    library: Any = logging
+    library.disable_progress_bar()
+
+
+def device_of(name: str) -> str:
+    """A device of torch; "auto" is the GPU where there is one."""
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+def last_logits(model: Any) -> dict[str, int]:
+    """Arguments for the last position's logits only: those of a whole text would be larger than all else."""
+    return {"logits_to_keep": 1} if "logits_to_keep" in signature(model.forward).parameters else {}
+
+
+def encode_checked(encode: Callable[[str], list[int]], text: str, rows: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Ids of a text, shape (tokens,).
+
+    Raises:
+        InputError: an id has no row in the model.
+    """
+    ids = np.asarray(encode(text), np.int64)
+    if len(ids) and int(ids.max()) >= rows:
+        raise InputError(
+            f"token {int(ids.max())} of the text has no row: the model has {rows}; model and tokenizer do not belong "
+            "together"
+        )
+    return ids
+
+
+def _config_of(folder: Path) -> dict[str, Any]:
+    if not (folder / "config.json").is_file():
+        raise InputError(
+            f"{folder}: no config.json, so no model of transformers; name the folder of a model (a tokenizer alone is "
+            "measured by: hypertok curve, hypertok tokens)"
+        )
+    return read_side_file(folder / "config.json")
+
+
+def _is_for_symbols(folder: Path) -> bool:
+    try:
+        return read_manifest(folder, kind=KIND, command=COMMAND).recipe.get("text") == "symbols"
+    except ArtifactError:
+        return False
+
+
+def _new_ids(folder: Path) -> frozenset[int]:
+    path = folder / DELTA
+    return frozenset(pl.read_parquet(path, columns=["id"])["id"].to_list()) if path.is_file() else frozenset()
+
+
+def _start(raw: Tokenizer, folder: Path, config: dict[str, Any]) -> tuple[int, ...]:
+    """See `Coding.start`."""
+    encoding = raw.encode("x")
+    put = [
+        one for one, _ in takewhile(lambda pair: pair[1], zip(encoding.ids, encoding.special_tokens_mask, strict=True))
+    ]
+    side = read_side_file(folder / "tokenizer_config.json")
+    bos = side.get("bos_token")
+    content = bos.get("content") if isinstance(bos, dict) else bos
+    if not put and side.get("add_bos_token") and isinstance(content, str):
+        found = raw.token_to_id(content)
+        put = [] if found is None else [found]
+    return tuple(put) or _named_start(config)
+
+
+def _named_start(config: dict[str, Any]) -> tuple[int, ...]:
+    text = config.get("text_config") if isinstance(config.get("text_config"), dict) else {}
+    for name in ("bos_token_id", "eos_token_id"):
+        value = config.get(name, (text or {}).get(name))
+        value = value[0] if isinstance(value, list) and value else value
+        if isinstance(value, int):
+            return (value,)
+    return ()
+
+
+def _auto_coding(folder: Path, config: dict[str, Any]) -> Coding:
+    require_train()
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = (str(error).splitlines() or ["unknown"])[0]
+        raise InputError(
+            f"{folder}: no tokenizer that can be loaded ({reason}); put its tokenizer.json there"
+        ) from error
+    plain = tokenizer("x", add_special_tokens=False)["input_ids"]
+    with_special = tokenizer("x")["input_ids"]
+    put = list(takewhile(lambda one: one != plain[0], with_special)) if plain else []
+    return Coding(
+        lambda text: list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]),
+        lambda ids: str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)),
+        tuple(put) or _named_start(config),
+        _new_ids(folder),
+    )

@@ -1,0 +1,196 @@
+"""What new units are made of, as flat arrays: the delta table in the form in which rows are computed from it.
+
+A unit has one to some thirty constituents, so everything is ragged: one flat array for all units, and where each unit's
+part starts. Nothing of shape (units, longest unit, width) is ever built.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import polars as pl
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+from hypertok.codec.marks import BLOCK_FIRST, BLOCK_LAST
+from hypertok.errors import ArtifactError, InputError
+
+#: Units computed at once; with some 10,000 different constituents of width 1,024 they take 0.1 GB.
+BLOCK = 4_096
+#: How a whole word is written: the values of `Constituents.shapes`.
+NOT_A_WORD, LOWER, TITLE, UPPER = range(4)
+
+_WORD = re.compile(" ([А-ЯЁа-яё]+(?:-[А-ЯЁа-яё]+)*)")
+_MARKS = re.compile(f"[ {chr(BLOCK_FIRST)}-{chr(BLOCK_LAST)}]")
+_RUSSIAN = re.compile("[А-ЯЁа-яё]")
+
+
+@dataclass(frozen=True, eq=False)
+class Constituents:
+    """N units, made of L stock tokens and holding C concepts together. All tensors are int64.
+
+    Attributes:
+        ids: (L,) the stock ids, unit after unit.
+        starts: (N + 1,) where each unit begins in `ids`; the last is L. No unit is empty.
+        lengths: (L,) characters of the unit that end in each constituent; 0 where only a part of one lies in it.
+        concepts: (C,) the concepts of the words that each unit holds whole.
+        inflections: (C,) theirs.
+        concept_starts: (N + 1,) where each unit begins in `concepts`; a unit may have none.
+        shapes: (N,) LOWER, TITLE or UPPER for a unit that is a space and one word of one concept (or one symbol, in
+            symbol text), NOT_A_WORD for any other.
+        counts: (N,) how often each unit is emitted on the learning text.
+    """
+
+    ids: Tensor
+    starts: Tensor
+    lengths: Tensor
+    concepts: Tensor
+    inflections: Tensor
+    concept_starts: Tensor
+    shapes: Tensor
+    counts: Tensor
+
+    @classmethod
+    def of(cls, delta: pl.DataFrame) -> Constituents:
+        """The units of a delta table (`hypertok.tokenizer.delta`), in its order.
+
+        Raises:
+            ArtifactError: a unit without constituents, or lists that differ in length.
+        """
+        sizes = {name: delta[name].list.len() for name in ("constituents", "lengths", "concepts", "inflections")}
+        for one, other in (("constituents", "lengths"), ("concepts", "inflections")):
+            _refuse(delta, sizes[one] != sizes[other], f"its lists {one} and {other} differ in length")
+        _refuse(delta, sizes["constituents"] == 0, "it has no constituents")
+        texts = zip(delta["text"], sizes["concepts"], strict=True)
+        return cls(
+            ids=_flat(delta["constituents"]),
+            starts=_starts(_tensor(sizes["constituents"])),
+            lengths=_flat(delta["lengths"]),
+            concepts=_flat(delta["concepts"]),
+            inflections=_flat(delta["inflections"]),
+            concept_starts=_starts(_tensor(sizes["concepts"])),
+            shapes=torch.tensor([_shape(text) if held == 1 else NOT_A_WORD for text, held in texts], dtype=torch.int64),
+            counts=_tensor(delta["count"]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def owners(self) -> Tensor:
+        """(L,) which unit each constituent belongs to."""
+        return torch.repeat_interleave(torch.arange(len(self)), self.starts.diff())
+
+    def take(self, units: Tensor) -> Constituents:
+        """The units with these numbers (K,), in this order."""
+        starts, places = _taken(self.starts, units)
+        concept_starts, held = _taken(self.concept_starts, units)
+        return Constituents(
+            ids=self.ids[places],
+            starts=starts,
+            lengths=self.lengths[places],
+            concepts=self.concepts[held],
+            inflections=self.inflections[held],
+            concept_starts=concept_starts,
+            shapes=self.shapes[units],
+            counts=self.counts[units],
+        )
+
+    def uniform(self) -> Tensor:
+        """(L,) the same weight for all constituents of a unit, summing to 1 in each (float64)."""
+        return self.normalised(torch.ones(len(self.ids), dtype=torch.float64))
+
+    def by_length(self) -> Tensor:
+        """(L,) weights by character length, summing to 1 in each unit (float64).
+
+        A constituent in which no character ends weighs nothing; a unit in which none ends at all is weighted uniformly.
+        """
+        return self.normalised(self.lengths.double())
+
+    def by_place(self, ratio: float, *, last: bool) -> Tensor:
+        """(L,) weights that shrink by `ratio` with each step from the last (else the first) one, summing to 1."""
+        places = torch.arange(len(self.ids))
+        owners = self.owners
+        steps = self.starts[1:][owners] - 1 - places if last else places - self.starts[:-1][owners]
+        return self.normalised(ratio ** steps.double())
+
+    def normalised(self, weights: Tensor) -> Tensor:
+        """(L,) the weights (L,) divided by their sum in each unit; uniform where that is 0."""
+        owners = self.owners
+        sums = torch.zeros(len(self), dtype=torch.float64).index_add_(0, owners, weights.double())
+        sizes = self.starts.diff().double()
+        return torch.where(sums[owners] > 0, weights / sums[owners], 1 / sizes[owners])
+
+
+def combine(matrix: Tensor, units: Constituents, weights: Tensor) -> Tensor:
+    """(N, d) float32: for each unit the weighted sum of the rows of `matrix` (V, d) of its constituents.
+
+    Summed in float64, so that a unit of one constituent repeated has its row to the last bit.
+
+    Args:
+        weights: (L,), which sum to 1 in each unit if a mean is wanted.
+
+    Raises:
+        InputError: a constituent that is no row of the matrix.
+    """
+    if len(units.ids) and not 0 <= int(units.ids.min()) <= int(units.ids.max()) < len(matrix):
+        raise InputError(
+            f"delta: stock id {int(units.ids.max())} is a constituent, and the model has {len(matrix)} rows; model and "
+            "tokenizer do not belong together: extend the tokenizer in this model's folder"
+        )
+    result = torch.empty(len(units), matrix.shape[1], dtype=torch.float32)
+    for first in range(0, len(units), BLOCK):
+        starts = units.starts[first : first + BLOCK + 1]
+        part = slice(int(starts[0]), int(starts[-1]))
+        used, places = torch.unique(units.ids[part], return_inverse=True)
+        result[first : first + BLOCK] = embedding_bag(
+            places,
+            matrix[used].double(),
+            starts - starts[0],
+            mode="sum",
+            per_sample_weights=weights[part].double(),
+            include_last_offset=True,
+        )
+    return result
+
+
+def _shape(text: str | None) -> int:
+    """How the one word of a unit's text is written; NOT_A_WORD if there is more, or less, than a space and the word."""
+    if text is None:
+        return NOT_A_WORD
+    if not _RUSSIAN.search(text):  # symbol text, or nothing that has a concept
+        return LOWER if len(_MARKS.sub("", text)) == 1 else NOT_A_WORD
+    found = _WORD.fullmatch(text)
+    word = found[1] if found else ""
+    if word.islower():
+        return LOWER
+    return TITLE if word.istitle() else UPPER if word.isupper() else NOT_A_WORD
+
+
+def _refuse(delta: pl.DataFrame, wrong: pl.Series, what: str) -> None:
+    if wrong.any():
+        raise ArtifactError(
+            f"delta: unit {delta['id'].filter(wrong)[0]}: {what}; make the tokenizer again with hypertok extend"
+        )
+
+
+def _tensor(values: pl.Series) -> Tensor:
+    return torch.from_numpy(values.cast(pl.Int64).to_numpy().copy())
+
+
+def _flat(lists: pl.Series) -> Tensor:
+    return _tensor(lists.explode().drop_nulls())
+
+
+def _starts(sizes: Tensor) -> Tensor:
+    return torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
+
+
+def _taken(starts: Tensor, units: Tensor) -> tuple[Tensor, Tensor]:
+    """Starts of the chosen units among themselves, and the places of all that they hold."""
+    sizes = starts.diff()[units]
+    chosen = _starts(sizes)
+    shift = torch.repeat_interleave(starts[units] - chosen[:-1], sizes)
+    return chosen, torch.arange(int(chosen[-1])) + shift

@@ -1,0 +1,116 @@
+"""Tokenizer and model extended in one go: a folder that transformers loads, with a row for every new unit.
+
+The rows come from a strategy (`model/initialise/`) or from whatever else makes them of the stock rows and of what the
+units are made of; training them is another step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from hypertok.artifact import Manifest
+from hypertok.lexicon.lexicon import Lexicon
+from hypertok.model.checkpoint import Checkpoint
+from hypertok.model.initialise import Constituents, NewRows, StockRows, initialise
+from hypertok.model.initialise.words import stock_words
+from hypertok.model.pair import identity
+from hypertok.model.resize import write_extended
+from hypertok.tokenizer.extend import Addition, Options, Progress, extend
+from hypertok.tokenizer.stock import Stock
+
+
+@dataclass(frozen=True, eq=False)
+class Making:
+    """What rows are made from.
+
+    Attributes:
+        checkpoint: the stock model.
+        folder: where the extended tokenizer lies already (tokenizer.json), not sealed yet.
+        delta: its delta table.
+        units: the same as flat arrays.
+        rows: the stock rows.
+    """
+
+    checkpoint: Checkpoint
+    folder: Path
+    delta: pl.DataFrame
+    units: Constituents
+    rows: StockRows
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """New rows, the name of the way they were made, and figures for the manifest."""
+
+    rows: NewRows
+    name: str
+    facts: Mapping[str, Any]
+
+
+RowMaker = Callable[[Making], Made]
+DEFAULT_INIT = "weighted"
+
+
+def extend_model(
+    model_folder: Path | str,
+    lexicon_path: Path | str,
+    output: Path | str,
+    options: Options | None = None,
+    *,
+    init: str | RowMaker = DEFAULT_INIT,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Extend tokenizer and model of a folder by units learned from a lexicon; the result is one folder.
+
+    Args:
+        init: name of a strategy (`hypertok.model.initialise.STRATEGIES`), or a function that makes the rows.
+
+    Raises:
+        InputError: the model is of a kind that cannot be extended, the tokenizer is not its own, or no such strategy.
+        ArtifactError: the lexicon is damaged, or `output` is something else.
+    """
+    checkpoint = Checkpoint.open(model_folder)
+    stock = Stock.load(checkpoint.folder)
+    checkpoint.check_tokens(stock.data["model"]["vocab"].values())
+    lexicon = Lexicon.load(lexicon_path)
+    tell = progress or (lambda step, done, total: None)
+
+    def write_weights(folder: Path, delta: pl.DataFrame, rows: int) -> Addition:
+        tell("rows", 0, 1)
+        making = Making(checkpoint, folder, delta, Constituents.of(delta), read_rows(checkpoint, stock, lexicon))
+        made = by_strategy(init, making) if isinstance(init, str) else init(making)
+        tell("rows", 1, 1)
+        tell("weights", 0, 1)
+        written = write_extended(checkpoint, folder, delta["id"].to_numpy(), made.rows.input, made.rows.output, rows)
+        tell("weights", 1, 1)
+        facts = {"rows": written.rows, "init": dict(made.facts)}
+        return Addition({"model": identity(checkpoint)}, {"init": made.name}, facts)
+
+    return extend(checkpoint.folder, lexicon.folder, Path(output), options, progress=progress, also=write_weights)
+
+
+def by_strategy(name: str, making: Making) -> Made:
+    """Rows by one of the strategies.
+
+    Raises:
+        InputError: no such strategy, or one that cannot serve this model.
+    """
+    rows = initialise(name, making.rows, making.units)
+    return Made(rows, name, rows.facts)
+
+
+def read_rows(checkpoint: Checkpoint, stock: Stock, lexicon: Lexicon | None = None) -> StockRows:
+    """The rows of a stock model in float32, with its own words if there is a lexicon to know them by."""
+    every = np.arange(checkpoint.stock_rows)
+    return StockRows(
+        checkpoint.rows("input", every).to(torch.float32),
+        None if checkpoint.tied else checkpoint.rows("output", every).to(torch.float32),
+        stock_words(stock, lexicon) if lexicon else None,
+    )

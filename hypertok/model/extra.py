@@ -1,0 +1,23 @@
+"""The packages that models need beside those of the tokenizer: the extra `train`."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from hypertok.errors import InputError
+
+PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")
+
+
+def require_train() -> None:
+    """See that the packages are there, before anything that imports them.
+
+    Raises:
+        InputError: one is not installed.
+    """
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"models need {', '.join(missing)}, not installed here; install with: "
+            'pip install "hypertok-concepts[train]"'
+        )

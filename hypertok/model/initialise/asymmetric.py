@@ -1,0 +1,44 @@
+"""Untied models only: plain mean with its norm restored for the input, length-weighted mean for the output.
+
+A mean of several rows is shorter than they are, and the first layers of a model see that. The recipe is that of
+DESIGN.md 5.4, which does not say what the norm is restored to; here it is the mean norm of the unit's own
+constituents. For a tied model the calibration does harm (the norm of an output row raises its logit; measured there),
+so a tied model is refused rather than silently given what `weighted` gives.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hypertok.errors import InputError
+from hypertok.model.constituents import BLOCK, Constituents, combine
+from hypertok.model.initialise.rows import NewRows, StockRows
+
+
+def initialise(rows: StockRows, units: Constituents) -> NewRows:
+    """New rows; input and output differ.
+
+    Raises:
+        InputError: the model is tied.
+    """
+    if rows.output is None:
+        raise InputError(
+            "init asymmetric: the model is tied, so each row is input and output in one, and restoring its norm does "
+            "harm; use --init weighted"
+        )
+    return NewRows(_calibrated(rows.input, units), combine(rows.output, units, units.by_length()))
+
+
+def _calibrated(matrix: Tensor, units: Constituents) -> Tensor:
+    """(N, d) means, each as long as its constituents are on average; what cancels to nothing stays nothing."""
+    weights = units.uniform()
+    result = combine(matrix, units, weights)
+    norms = torch.linalg.vector_norm(matrix, dim=1, dtype=torch.float64)
+    wanted = torch.zeros(len(units), dtype=torch.float64).index_add_(0, units.owners, norms[units.ids] * weights)
+    for first in range(0, len(units), BLOCK):  # in float64, which the whole matrix need not be at once
+        part = result[first : first + BLOCK].double()
+        length = torch.linalg.vector_norm(part, dim=1)
+        factor = torch.where(length > 0, wanted[first : first + BLOCK] / length, 1.0)
+        result[first : first + BLOCK] = part * factor[:, None]
+    return result

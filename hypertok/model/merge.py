@@ -1,0 +1,78 @@
+"""From a trained folder to one plain checkpoint: adapter merged into the weights, new rows written flat.
+
+The result needs neither hypertok nor PEFT: transformers and whatever else reads safetensors loads it. It is an extended
+model folder too, so that `HyperTokenizer`, `hypertok verify` and another round of training take it as they took the one
+that it was made from.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import hypertok
+from hypertok.artifact import MANIFEST, Manifest, seal, writing
+from hypertok.errors import ArtifactError
+from hypertok.model.pair import Pair
+from hypertok.model.split import merge_rows, new_rows
+from hypertok.model.trained import attach, has_adapter, open_trained
+
+#: What the manifest of a merged stock model says it is; an extended one stays an extended tokenizer's folder.
+KIND = "model"
+SCHEMA_VERSION = 1
+_SHARD = "5GB"
+
+
+def merge(
+    trained: Path | str, output: Path, *, model: Path | str | None = None, dtype: str | torch.dtype = "auto"
+) -> Manifest:
+    """Merge a trained folder with its model and write the result.
+
+    Args:
+        trained: written by `hypertok train`.
+        output: folder to write; replaced if it is such a folder.
+        model: where the model it was trained on lies now, if it was moved.
+        dtype: "float32", "bfloat16", or "auto" for the model's own.
+
+    Raises:
+        ArtifactError: the folder is damaged, the model is another one, or `output` is something else.
+        InputError: the model cannot be read.
+    """
+    trained = Path(trained)
+    manifest, pair = open_trained(trained, None if model is None else Path(model))
+    for folder in (trained, pair.folder):
+        if output.exists() and output.samefile(folder):
+            raise ArtifactError(f"{output}: is what the merged model is made from; name another output")
+    live = attach(pair.load(dtype), trained)
+    if has_adapter(live):
+        live = live.merge_and_unload()
+    if new_rows(live):
+        live = merge_rows(live)
+    with writing(output) as folder:
+        live.save_pretrained(str(folder), max_shard_size=_SHARD)
+        _copy_tokenizer(pair, folder)
+        return _seal(folder, pair, manifest)
+
+
+def _copy_tokenizer(pair: Pair, folder: Path) -> None:
+    """All files of the model's folder that are no weights and that saving the model has not written."""
+    weights = {shard.path.name for shard in pair.checkpoint.shards}
+    for path in sorted(pair.folder.iterdir()):
+        left_out = path.name in weights or path.name == MANIFEST or path.name.startswith(".")
+        left_out |= path.name.endswith((".safetensors", ".safetensors.index.json", ".bin", ".gguf", ".pt", ".pth"))
+        if path.is_file() and not left_out and not (folder / path.name).exists():
+            shutil.copyfile(path, folder / path.name)
+
+
+def _seal(folder: Path, pair: Pair, trained: Manifest) -> Manifest:
+    base = pair.manifest
+    fields: dict[str, Any] = (
+        base.model_dump(exclude={"files"}) if base else {"kind": KIND, "schema_version": SCHEMA_VERSION}
+    )
+    fields["parents"] = {**fields.get("parents", {}), "model": pair.sha256, "trained": trained.sha256}
+    fields["recipe"] = {**fields.get("recipe", {}), "train": trained.recipe["options"]}
+    fields["versions"] = {**trained.versions, "hypertok": hypertok.__version__}
+    return seal(folder, **fields)

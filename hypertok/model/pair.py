@@ -1,0 +1,130 @@
+"""A model and its tokenizer in one folder, checked to belong together: what training and merging begin from.
+
+The folder is an extended one (made by `hypertok extend` from a model with weights) or a stock one, which has no new
+rows; both are used alike, so that a stock model can be trained as the arm that an extended one is compared with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM
+
+from hypertok.artifact import MANIFEST, Manifest, read_manifest, sha256_of
+from hypertok.errors import InputError
+from hypertok.model.checkpoint import Checkpoint
+from hypertok.tokenizer.hyper import HyperTokenizer
+from hypertok.tokenizer.kind import KIND, SCHEMA_VERSION
+from hypertok.tokenizer.plain import PlainTokenizer
+from hypertok.tokenizer.stock import Stock
+
+COMMAND = "hypertok extend MODEL_DIR notes.lexicon -o OUTPUT"
+#: Data types that a model can be trained and merged in, by the names that the options use.
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A model folder, opened but not loaded.
+
+    Attributes:
+        folder: where it lies.
+        checkpoint: the model on disk.
+        tokenizer: its tokenizer, extended or stock.
+        new_ids: the ids of the new units, ascending; () for a stock model.
+        separator: the id that is put between documents, the end-of-text token; None if there is none.
+        manifest: of an extended folder.
+        sha256: identity of the folder: of its manifest, or of the stock model's files.
+    """
+
+    folder: Path
+    checkpoint: Checkpoint
+    tokenizer: HyperTokenizer | PlainTokenizer = field(repr=False)
+    new_ids: tuple[int, ...]
+    separator: int | None
+    manifest: Manifest | None
+    sha256: str
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Pair:
+        """Open a folder with a model and a tokenizer.
+
+        Raises:
+            InputError: no model or no tokenizer there, or they do not belong together.
+            ArtifactError: an extended folder is damaged.
+        """
+        folder = Path(folder)
+        checkpoint = Checkpoint.open(folder)
+        if not (folder / MANIFEST).is_file():
+            stock = Stock.load(folder)
+            plain = PlainTokenizer.of(stock)
+            checkpoint.check_tokens(stock.data["model"]["vocab"].values())
+            return cls(folder, checkpoint, plain, (), _separator(stock, checkpoint), None, identity(checkpoint))
+        manifest = read_manifest(folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)
+        tokenizer = HyperTokenizer.from_pretrained(folder)
+        new_ids = tuple(sorted(tokenizer.new_ids))
+        _check(folder, checkpoint, tokenizer, new_ids)
+        stock = Stock.load(folder)
+        return cls(folder, checkpoint, tokenizer, new_ids, _separator(stock, checkpoint), manifest, manifest.sha256)
+
+    @property
+    def encode_batch(self) -> Callable[..., list[list[int]]]:
+        """`encode_batch(texts, add_special_tokens=False)` -> ids of each."""
+        return self.tokenizer.encode_batch
+
+    def load(self, dtype: str | torch.dtype, **options: Any) -> Any:
+        """The model on the CPU, by transformers, from this folder alone and without foreign code.
+
+        Args:
+            dtype: one of `DTYPES`, "auto" for the checkpoint's own, or a torch data type.
+            options: further ones of `from_pretrained`.
+        """
+        kind = DTYPES.get(dtype, dtype) if isinstance(dtype, str) else dtype
+        if kind == "auto":
+            kind = self.checkpoint.dtype
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            self.folder, dtype=kind, local_files_only=True, trust_remote_code=False, use_safetensors=True, **options
+        )
+        return model.eval()
+
+
+def _check(folder: Path, checkpoint: Checkpoint, tokenizer: HyperTokenizer, new_ids: Sequence[int]) -> None:
+    rows, needed = checkpoint.stock_rows, tokenizer.rows
+    stated = checkpoint.text_config.get("vocab_size", rows)
+    if rows < needed or (new_ids and max(new_ids) >= rows):
+        raise InputError(
+            f"{folder}: the model has {rows:,} rows and its tokenizer needs {needed:,}: they do not belong together; "
+            f"make both in one go with: {COMMAND}"
+        )
+    if stated != rows:
+        raise InputError(
+            f"{folder / 'config.json'}: vocab_size is {stated:,} and the matrix has {rows:,} rows; make the folder "
+            f"again with: {COMMAND}"
+        )
+
+
+def _separator(stock: Stock, checkpoint: Checkpoint) -> int | None:
+    """The end-of-text token that the tokenizer names, else the one that the model names."""
+    token = stock.config.get("eos_token")
+    content = token.get("content") if isinstance(token, dict) else token
+    if isinstance(content, str) and (found := stock.tokenizer.token_to_id(content)) is not None:
+        return int(found)
+    named = checkpoint.text_config.get("eos_token_id", checkpoint.config.get("eos_token_id"))
+    first = named[0] if isinstance(named, list) and named else named
+    return first if isinstance(first, int) else None
+
+
+def identity(checkpoint: Checkpoint) -> str:
+    """sha256 over names and contents of the configuration, the weights and the tokenizer."""
+    digest = hashlib.sha256()
+    folder = checkpoint.folder
+    paths = [folder / "config.json", *(shard.path for shard in checkpoint.shards), folder / "tokenizer.json"]
+    for path in paths:
+        if path.is_file():
+            digest.update(f"{path.name} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,127 @@
+"""The folder that training writes: a LoRA adapter and the new rows, beside the model that they belong to.
+
+The adapter's files are those of PEFT (`adapter_config.json`, `adapter_model.safetensors`), so that the folder is an
+adapter's folder for PEFT too; `new_rows.safetensors` holds `ids` (N,), `input` (N, d) and, for untied models, `output`
+(N, d), in fp32. The model itself is not copied: the manifest names its sha256, and where it lay.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from hypertok.artifact import Manifest, open_checked
+from hypertok.errors import ArtifactError
+from hypertok.model.pair import Pair
+from hypertok.model.split import causal_lm, new_rows, split_rows
+
+KIND = "adapter"
+SCHEMA_VERSION = 1
+COMMAND = "hypertok train MODEL_DIR --data CORPUS -o OUTPUT"
+NEW_ROWS = "new_rows.safetensors"
+ADAPTER = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+
+
+def has_adapter(model: nn.Module) -> bool:
+    """Whether the model is in PEFT's wrapper."""
+    return hasattr(model, "peft_config")
+
+
+def save_trained(model: nn.Module, folder: Path, state: dict[str, Tensor] | None = None) -> None:
+    """Write adapter and new rows, as far as the model has them, into an existing folder.
+
+    Args:
+        state: the model's state dict, gathered, where its parameters are spread over devices (FSDP).
+    """
+    if has_adapter(model):
+        # Embeddings are never saved with the adapter: PEFT would compare vocabulary sizes with a model hub.
+        adapter = get_peft_model_state_dict(model, state_dict=state, save_embedding_layers=False)
+        save_file(_plain(adapter), folder / ADAPTER, metadata={"format": "pt"})
+        model.peft_config["default"].save_pretrained(str(folder))  # type: ignore[index, union-attr]
+    rows = new_rows(model)
+    if rows:
+        table = causal_lm(model).get_input_embeddings().table
+        tensors = {side: module().detach() for side, module in rows.items()}
+        save_file(_plain({**tensors, "ids": table.new_ids}), folder / NEW_ROWS, metadata={"format": "pt"})
+
+
+def load_into(model: nn.Module, folder: Path) -> None:
+    """Read adapter and flat new rows into a model that has been made ready to be trained.
+
+    Raises:
+        ArtifactError: the folder lacks what the model has, or its rows are not the model's.
+    """
+    if has_adapter(model):
+        result: Any = set_peft_model_state_dict(model, load_file(_there(folder / ADAPTER)))
+        missing = [name for name in result.missing_keys if "lora_" in name]
+        if missing or result.unexpected_keys:
+            raise ArtifactError(
+                f"{folder / ADAPTER}: not this model's adapter ({[*missing, *result.unexpected_keys][0]}); use the "
+                "model that it was trained on"
+            )
+    rows = new_rows(model)
+    if not rows:
+        return
+    tensors = load_file(_there(folder / NEW_ROWS))
+    ids = causal_lm(model).get_input_embeddings().table.new_ids
+    if set(tensors) != {"ids", *rows} or not torch.equal(tensors["ids"], ids.cpu()):
+        raise ArtifactError(f"{folder / NEW_ROWS}: rows of other ids or sides than the model's; use the model it names")
+    with torch.no_grad():
+        for side, module in rows.items():
+            module.weight.copy_(tensors[side])  # type: ignore[operator]
+
+
+def open_trained(folder: Path, model_folder: Path | None = None) -> tuple[Manifest, Pair]:
+    """The manifest of a trained folder and the model it was trained on.
+
+    Args:
+        model_folder: where that model lies now; None if it lies where it lay.
+
+    Raises:
+        ArtifactError: damaged, or that model is another one.
+    """
+    manifest = open_checked(folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)
+    where = model_folder or Path(manifest.recipe["model"])
+    if not where.is_dir():
+        raise ArtifactError(f"{folder}: the model it was trained on is not at {where}; name its folder with --model")
+    pair = Pair.open(where)
+    if pair.sha256 != manifest.parents["model"]:
+        raise ArtifactError(
+            f"{where}: not the model that {folder} was trained on (sha256 {pair.sha256[:12]}…, it names "
+            f"{manifest.parents['model'][:12]}…); name that one with --model"
+        )
+    return manifest, pair
+
+
+def load_trained(folder: Path | str, model_folder: Path | None = None, dtype: str | torch.dtype = "auto") -> Any:
+    """The trained model as it was while it was trained: split rows, adapter not merged; in evaluation mode."""
+    folder = Path(folder)
+    _, pair = open_trained(folder, model_folder)
+    return attach(pair.load(dtype), folder)
+
+
+def attach(model: Any, folder: Path) -> Any:
+    """Put the new rows and the adapter of a trained folder onto its model."""
+    if (folder / NEW_ROWS).is_file():
+        tensors = load_file(folder / NEW_ROWS)
+        split_rows(model, tensors["ids"], tensors["input"], tensors.get("output"))
+    if (folder / ADAPTER).is_file():
+        model = get_peft_model(model, PeftConfig.from_pretrained(str(folder)), autocast_adapter_dtype=True)
+        load_into(model, folder)
+    return model.eval()
+
+
+def _there(path: Path) -> Path:
+    if not path.is_file():
+        raise ArtifactError(f"{path}: not there; the folder is incomplete, train again with: {COMMAND}")
+    return path
+
+
+def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}

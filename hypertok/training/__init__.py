@@ -1,0 +1,1 @@
+"""Training new rows and adapters: data, loss, loop."""

@@ -1,0 +1,59 @@
+"""LoRA and DoRA by PEFT, with products in the model's data type.
+
+PEFT keeps the adapter of a bf16 model in fp32, which the optimizer needs, and casts the layer's input to fp32 for it.
+On a CPU with bf16 units that makes the small products as dear as the large ones; here weights are cast instead.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from peft import LoraConfig, get_peft_model
+from peft.tuners.lora import LoraLayer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hypertok.errors import InputError
+from hypertok.model.split import new_rows
+from hypertok.training.options import LoraOptions
+
+
+class _CastLinear(nn.Linear):
+    """A layer in fp32 that computes in the data type of its input."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.weight.to(input.dtype))
+
+
+def add_adapter(model: Any, options: LoraOptions) -> Any:
+    """Wrap a model, split or not, with a new adapter on its linear layers, embedding and head excepted.
+
+    Raises:
+        InputError: no layer has one of the names asked for.
+    """
+    config = LoraConfig(
+        r=options.r,
+        lora_alpha=options.alpha or 2 * options.r,  # type: ignore[arg-type, unused-ignore]
+        use_dora=options.dora,
+        lora_dropout=options.dropout,
+        target_modules=list(options.targets) or "all-linear",
+        task_type="CAUSAL_LM",
+    )
+    try:
+        wrapped = get_peft_model(model, config)
+    except ValueError as error:
+        raise InputError(f"lora targets {', '.join(options.targets)}: {error}") from error
+    for rows in new_rows(wrapped).values():
+        rows.requires_grad_(True)  # PEFT has frozen everything that is not its own
+    if not options.dora:  # it needs its input in fp32 for the norms
+        for layer in wrapped.modules():
+            if isinstance(layer, LoraLayer):
+                _compute_in_input_type(layer)
+    return wrapped
+
+
+def _compute_in_input_type(layer: LoraLayer) -> None:
+    layer.cast_input_dtype_enabled = False
+    for part in (*layer.lora_A.values(), *layer.lora_B.values()):
+        if type(part) is nn.Linear and part.bias is None:
+            part.__class__ = _CastLinear

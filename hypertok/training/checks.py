@@ -1,0 +1,109 @@
+"""What a run needs of memory and disk, estimated from the files' headers before anything is loaded.
+
+The weights, the new rows with gradient and optimizer, the adapter and the chunk of logits are arithmetic; activations
+are an estimate. Only what is sure to fail is refused: more than all the memory there is, or than the free disk.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped, unused-ignore]
+import torch
+
+from hypertok.errors import InputError
+from hypertok.model.pair import DTYPES, Pair
+from hypertok.training.loss import chunk_positions
+from hypertok.training.options import TrainOptions
+
+#: fp32 weight, gradient and the two moments of AdamW.
+_TRAINED = 16
+#: What a checkpoint holds of a trained number: weight and two moments.
+_SAVED = 12
+#: Numbers that one layer keeps per position for the backward pass, in widths: normed inputs, queries, keys, values,
+#: attention's output, residuals; and in widths of the feed-forward: gate, up and their product.
+_WIDTHS, _INNER_WIDTHS = 10, 4
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Bytes that a run needs.
+
+    Attributes:
+        weights: the frozen model.
+        rows: new rows, their gradient and optimizer state.
+        adapter: the same of the adapter.
+        logits: the chunk of the loss.
+        activations: estimated.
+        disk: checkpoints and the result.
+    """
+
+    weights: int
+    rows: int
+    adapter: int
+    logits: int
+    activations: int
+    disk: int
+
+    @property
+    def memory(self) -> int:
+        """All memory, in bytes."""
+        return self.weights + self.rows + self.adapter + self.logits + self.activations
+
+
+def estimate(pair: Pair, options: TrainOptions) -> Needs:
+    """What training this model with these options needs on each device."""
+    checkpoint, config = pair.checkpoint, pair.checkpoint.text_config
+    size = DTYPES[options.dtype].itemsize
+    entries = {entry.name: entry for shard in checkpoint.shards for entry in shard.entries.values()}
+    numbers = sum(torch.Size(entry.shape).numel() for entry in entries.values())
+    sides = 1 if checkpoint.tied else 2
+    width = checkpoint.input.width
+    rows = len(pair.new_ids) * width * sides
+    matrices = {checkpoint.input.name, checkpoint.output.name}
+    inside = [entry.shape for name, entry in entries.items() if len(entry.shape) == 2 and name not in matrices]
+    adapter = 0 if options.rows_only else options.lora.r * sum(sum(shape) for shape in inside)
+    layers = int(config.get("num_hidden_layers", 0))
+    wide = _WIDTHS * width + _INNER_WIDTHS * int(config.get("intermediate_size", 4 * width))
+    kept = layers * width + wide if options.recompute else layers * wide
+    positions = options.batch * options.context
+    chunk = min(options.loss_chunk or chunk_positions(checkpoint.stock_rows), positions)
+    return Needs(
+        weights=numbers * size,
+        rows=_TRAINED * rows,
+        adapter=_TRAINED * adapter,
+        logits=chunk * checkpoint.stock_rows * (4 + size),
+        activations=positions * kept * size,
+        disk=(options.keep + 2) * _SAVED * (rows + adapter),
+    )
+
+
+def check_room(needs: Needs, output: Path, *, cpu: bool) -> None:
+    """Refuse a run that cannot fit.
+
+    Raises:
+        InputError: too little memory or disk; the message says what needs how much.
+    """
+    memory = psutil.virtual_memory().total if cpu else torch.cuda.mem_get_info()[1]
+    if needs.memory > memory:
+        parts = ("weights", "rows", "adapter", "logits", "activations")
+        told = ", ".join(f"{part} {_gib(getattr(needs, part))}" for part in parts)
+        raise InputError(
+            f"training needs about {_gib(needs.memory)} of memory ({told}) and there is {_gib(memory)}; lower batch "
+            "(and raise accumulate), context or rows, set recompute, or take bfloat16"
+        )
+    folder = output.resolve().parent
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if needs.disk > free:
+        raise InputError(
+            f"{output}: checkpoints need about {_gib(needs.disk)} of disk and {_gib(free)} are free; lower keep, or "
+            "write to another disk"
+        )
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB"

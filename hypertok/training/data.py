@@ -1,0 +1,232 @@
+"""From documents to blocks of tokens: the same characters for every arm, nothing held out among them.
+
+Documents come in an order that hangs on the seed alone, and reading stops at a number of *characters*, so that models
+with different tokenizers read the same text. Between two documents stands the end-of-text token, and whatever the
+tokenizer itself puts before a text. Blocks overlap by one token: every token but the first is predicted exactly once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from hypertok.corpus.documents import read_shard
+from hypertok.corpus.records import Shard, SourceReport
+from hypertok.corpus.sources import plan_shards
+from hypertok.errors import InputError
+from hypertok.model.pair import Pair
+from hypertok.training.loss import IGNORED
+
+#: Characters encoded at once.
+_BATCH = 1 << 20
+
+
+@dataclass(frozen=True)
+class Text:
+    """A document to train on or to evaluate with.
+
+    Attributes:
+        name: the file, and the number of the document in it.
+        text: what is read of it; the last one is cut where the characters end.
+        identity: sha256 of the whole document, normalised: see `identity_of`.
+    """
+
+    name: str
+    text: str
+    identity: str
+
+
+def identity_of(text: str) -> str:
+    """sha256 of the text in NFC and lower case, every run of white space one space."""
+    return hashlib.sha256(" ".join(unicodedata.normalize("NFC", text).casefold().split()).encode()).hexdigest()
+
+
+def read_texts(root: Path | str, *, characters: int | None = None, seed: int | None = None) -> Iterator[Text]:
+    """The documents of a folder, a file or whatever else the corpus room reads.
+
+    Args:
+        characters: stop after this many, inside a document if need be.
+        seed: files in an order that hangs on it; None for the order of their paths.
+
+    Raises:
+        InputError: nothing to read there, or fewer than `characters`.
+    """
+    plan = plan_shards(root)
+    parts = [part for shard in plan.shards for part in shard.parts]
+    order = range(len(parts)) if seed is None else np.random.default_rng(seed).permutation(len(parts))
+    read, reports = 0, list(plan.reports)
+    for number in order:
+        for found in read_shard(plan.root, Shard(int(number), (parts[number],))):
+            if isinstance(found, SourceReport):
+                reports.append(found)
+                continue
+            if not found.text.strip():
+                continue
+            text = found.text if characters is None else found.text[: characters - read]
+            yield Text(f"{found.path}#{found.index}", text, identity_of(found.text))
+            read += len(text)
+            if read == characters:
+                return
+    if not read:
+        raise InputError(f"{root}: no text in it{_reasons(reports)}; name a folder or a file with texts")
+    if characters is not None:
+        raise InputError(f"{root}: {read:,} characters in it and {characters:,} are asked for; lower characters")
+
+
+def refuse_leaks(texts: Iterable[Text], held_out: Mapping[str, str]) -> Iterator[Text]:
+    """The texts, as long as none of them is held out.
+
+    Args:
+        held_out: name by identity of the held-out texts.
+
+    Raises:
+        InputError: one is.
+    """
+    for text in texts:
+        if text.identity in held_out:
+            raise InputError(
+                f"{text.name}: the held-out document {held_out[text.identity]} is the same text; a model must not be "
+                "measured on what it was trained on: take it out of one of the two"
+            )
+        yield text
+
+
+@dataclass(frozen=True)
+class Blocks(Dataset[dict[str, Tensor]]):
+    """Token blocks, in the order in which they are trained on.
+
+    Attributes:
+        tokens: (L,) all documents one after the other.
+        context: tokens of a block.
+        order: the blocks' numbers, one permutation for each epoch; -1 at the end for blocks that predict nothing.
+        epochs: how often every block comes.
+        characters: of raw text that the tokens stand for.
+        documents: name by identity.
+        sha256: of the texts.
+    """
+
+    tokens: npt.NDArray[np.int32] = field(repr=False)
+    context: int
+    order: npt.NDArray[np.int64] = field(repr=False)
+    epochs: int
+    characters: int
+    documents: dict[str, str] = field(repr=False)
+    sha256: str
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of one epoch."""
+        return _blocks(len(self.tokens), self.context)
+
+    def __len__(self) -> int:
+        """Blocks of all epochs, and those that fill the last batch."""
+        return len(self.order)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """`input_ids` and `labels` (context,), labels already shifted; the last block ends in ignored places."""
+        number = int(self.order[index])
+        if number < 0:
+            nothing = torch.full((self.context,), IGNORED)
+            return {"input_ids": torch.full((self.context,), int(self.tokens[0])), "labels": nothing}
+        start = number * self.context
+        piece = torch.from_numpy(self.tokens[start : start + self.context + 1].astype(np.int64))
+        missing = self.context + 1 - len(piece)
+        inputs = torch.nn.functional.pad(piece, (0, missing), value=int(piece[-1]))[:-1]
+        labels = torch.nn.functional.pad(piece, (0, missing), value=IGNORED)[1:]
+        return {"input_ids": inputs, "labels": labels}
+
+
+def make_blocks(
+    texts: Iterable[Text],
+    pair: Pair,
+    context: int,
+    *,
+    epochs: int = 1,
+    seed: int | None = None,
+    at_least: int = 1,
+    fill: int = 1,
+) -> Blocks:
+    """Encode texts and cut the tokens into blocks.
+
+    Args:
+        pair: whose tokenizer encodes.
+        context: tokens of a block.
+        epochs: how often all blocks come.
+        seed: of the order of blocks; None for that of the text.
+        at_least: blocks that must be there: a batch.
+        fill: make the number of blocks a multiple of this, by blocks that predict nothing; several devices would repeat
+            blocks instead, and their result hang on their number.
+
+    Raises:
+        InputError: the text is shorter than a batch, or nothing marks the end of a document.
+    """
+    _check_ends(pair)
+    documents: dict[str, str] = {}
+    digest, characters = hashlib.sha256(), 0
+    encoded: list[npt.NDArray[np.int32]] = []
+    for batch in _batches(texts):
+        encoded.extend(_encode(batch, pair))
+        for text in batch:
+            documents.setdefault(text.identity, text.name)
+            digest.update(text.text.encode("utf-8", "surrogatepass") + b"\xff")
+            characters += len(text.text)
+    tokens = np.concatenate(encoded) if encoded else np.zeros(0, np.int32)
+    number = _blocks(len(tokens), context)
+    if number < at_least:
+        raise InputError(
+            f"{characters:,} characters are {len(tokens):,} tokens: {number} blocks of {context}, less than one batch "
+            f"of {at_least}; give more text, or lower batch, accumulate or context"
+        )
+    orders = [
+        np.arange(number) if seed is None else np.random.default_rng([seed, epoch]).permutation(number)
+        for epoch in range(epochs)
+    ]
+    orders.append(np.full(-number * epochs % fill, -1))
+    return Blocks(tokens, context, np.concatenate(orders), epochs, characters, documents, digest.hexdigest())
+
+
+def _blocks(tokens: int, context: int) -> int:
+    return -(-(tokens - 1) // context) if tokens > 1 else 0
+
+
+def _batches(texts: Iterable[Text]) -> Iterator[list[Text]]:
+    batch, size = list[Text](), 0
+    for text in texts:
+        batch.append(text)
+        size += len(text.text)
+        if size >= _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _encode(batch: list[Text], pair: Pair) -> Iterator[npt.NDArray[np.int32]]:
+    """Ids of each text, a mark of its end behind them."""
+    encode: Callable[..., list[list[int]]] = pair.encode_batch
+    for ids in encode([text.text for text in batch], add_special_tokens=True):
+        if pair.separator is not None and (not ids or ids[-1] != pair.separator):
+            ids = [*ids, pair.separator]
+        yield np.array(ids, np.int32)
+
+
+def _check_ends(pair: Pair) -> None:
+    if pair.separator is None and not pair.encode_batch([""], add_special_tokens=True)[0]:
+        raise InputError(
+            f"{pair.folder}: neither tokenizer_config.json nor config.json names an end-of-text token, so documents "
+            'would run into each other; put "eos_token_id" into config.json'
+        )
+
+
+def _reasons(reports: Iterable[SourceReport]) -> str:
+    told = list(dict.fromkeys(report.reason for report in reports if report.reason))
+    return f" ({'; '.join(told[:3])})" if told else ""

@@ -1,0 +1,180 @@
+"""Cross-entropy over a large vocabulary without the logits: computed in chunks of positions, gradients at once.
+
+fp32 logits of 8,192 positions over 402,000 rows are 13 GB. Here logits of a chunk live only until its loss and its
+gradients are made, in the forward pass: two products with the matrix per chunk (and one with the new rows) where
+recomputing in the backward pass takes three. The way is that of the fused losses for large vocabularies (Liger Kernel),
+with the difference that matters here: the stock rows are frozen and get no gradient, and the rows may lie in two parts
+in any order, because a softmax does not ask for the order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from hypertok.errors import InputError
+from hypertok.model.split import HeadRows, backbone, causal_lm, head_rows
+
+#: Label of a position that is not predicted.
+IGNORED = -100
+#: Logits held at once when no number of positions is asked for: 256 MB of fp32, and as much again for the gradient.
+ELEMENTS = 1 << 26
+_SMALLEST = 16
+
+
+def chunk_positions(rows: int) -> int:
+    """Positions whose logits over so many rows are held at once."""
+    return max(_SMALLEST, ELEMENTS // rows)
+
+
+def cross_entropy_sum(head: HeadRows, hidden: Tensor, labels: Tensor, chunk: int = 0) -> Tensor:
+    """The summed cross-entropy, in nats, of labels under softmax(head(hidden)); a scalar in fp32.
+
+    Args:
+        head: the output rows.
+        hidden: (…, d), any data type; products are made in it, everything else in fp32.
+        labels: (…,) token ids, already shifted; `IGNORED` where nothing is predicted.
+        chunk: positions at a time; 0 for as many as `ELEMENTS` allows.
+    """
+    hidden, labels = hidden.reshape(-1, hidden.shape[-1]), labels.reshape(-1)
+    if bool((labels == IGNORED).any()):
+        kept = labels != IGNORED
+        hidden, labels = hidden[kept], labels[kept]
+    targets = labels if head.place is None else head.place[labels]
+    rows = head.stock.shape[0] + (0 if head.new is None else head.new.shape[0])
+    step = chunk or chunk_positions(rows)
+    loss: Tensor = _ChunkedLoss.apply(  # type: ignore[no-untyped-call]
+        hidden, head.stock, head.new, targets, step, head.softcap, head.multiplier
+    )
+    return loss
+
+
+class _ChunkedLoss(torch.autograd.Function):
+    """hidden (T, d), stock (S, d) frozen, new (N, d) or None, targets (T,) -> summed loss."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        stock: Tensor,
+        new: Tensor | None,
+        targets: Tensor,
+        chunk: int,
+        softcap: float | None,
+        multiplier: float,
+    ) -> Tensor:
+        kind = hidden.dtype
+        rows = stock.shape[0]
+        fresh = None if new is None else new.detach().to(kind)
+        width = rows + (0 if fresh is None else fresh.shape[0])
+        wants_hidden, wants_new = ctx.needs_input_grad[0], ctx.needs_input_grad[2]
+        grad_hidden = torch.zeros_like(hidden) if wants_hidden else None
+        grad_new = torch.zeros_like(new, dtype=torch.float32) if wants_new and new is not None else None
+        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        for start in range(0, len(hidden), chunk):
+            part, target = hidden[start : start + chunk], targets[start : start + chunk]
+            logits = torch.empty(len(part), width, dtype=torch.float32, device=hidden.device)
+            logits[:, :rows] = part @ stock.T
+            if fresh is not None:
+                logits[:, rows:] = part @ fresh.T
+            slope = _shape(logits, softcap, multiplier)
+            norm = torch.logsumexp(logits, dim=-1)
+            total += (norm - logits.gather(1, target[:, None])[:, 0]).sum()
+            if not (wants_hidden or wants_new):
+                continue
+            grad = logits.sub_(norm[:, None]).exp_()
+            grad[torch.arange(len(part), device=grad.device), target] -= 1.0
+            grad = grad.mul_(slope) if isinstance(slope, Tensor) or slope != 1.0 else grad
+            lean = grad.to(kind)
+            if grad_hidden is not None:
+                found = lean[:, :rows] @ stock
+                grad_hidden[start : start + chunk] = found if fresh is None else found.add_(lean[:, rows:] @ fresh)
+            if grad_new is not None:
+                grad_new += lean[:, rows:].T @ part
+        ctx.grads = grad_hidden, grad_new
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        grad_hidden, grad_new = ctx.grads
+        ctx.grads = None
+        if grad_hidden is not None:
+            grad_hidden = grad_hidden.mul_(grad.to(grad_hidden.dtype))
+        if grad_new is not None:
+            grad_new = grad_new.mul_(grad)
+        return grad_hidden, None, grad_new, None, None, None, None
+
+
+def _shape(logits: Tensor, softcap: float | None, multiplier: float) -> Tensor | float:
+    """Apply multiplier and cap in place; gives the derivative of the result by the plain logits."""
+    if multiplier != 1.0:
+        logits.mul_(multiplier)
+    if softcap is None:
+        return multiplier
+    logits.div_(softcap).tanh_()
+    slope = (1.0 - logits * logits).mul_(multiplier)
+    logits.mul_(softcap)
+    return slope
+
+
+class LossModel(nn.Module):
+    """A causal language model whose forward pass gives its loss: what the training loop sees.
+
+    The whole model is inside one module, because that is what distributed training wraps.
+    """
+
+    #: For transformers.Trainer: the loss is already divided by the labels of the whole accumulated batch.
+    accepts_loss_kwargs = True
+
+    def __init__(self, model: nn.Module, chunk: int = 0) -> None:
+        """`model`: a transformers model, split or not, in PEFT's wrapper or not."""
+        super().__init__()
+        self.model = model
+        self.chunk = chunk
+        self._no_split_modules = getattr(causal_lm(model), "_no_split_modules", None)
+
+    @property
+    def config(self) -> Any:
+        """The model's configuration."""
+        return causal_lm(self.model).config
+
+    def forward(
+        self, input_ids: Tensor, labels: Tensor, num_items_in_batch: Tensor | int | None = None
+    ) -> dict[str, Tensor]:
+        """(B, T) ids and the ids that follow them -> {"loss": mean in nats}.
+
+        Args:
+            num_items_in_batch: divide by this many labels instead of those that are here.
+        """
+        hidden = backbone(self.model)(input_ids=input_ids, use_cache=False).last_hidden_state
+        count = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+        return {"loss": cross_entropy_sum(head_rows(self.model), hidden, labels, self.chunk) / count}
+
+
+@torch.no_grad()
+def check_head(model: nn.Module, ids: Tensor, tolerance: float = 1e-2) -> None:
+    """Compare our loss with that of the model's own logits, on a few tokens.
+
+    Heads differ (caps, multipliers, norms behind the backbone), and one that does something else than `head_rows` knows
+    would be trained towards a wrong loss without any sign of it.
+
+    Args:
+        ids: (1, T) token ids, a few.
+
+    Raises:
+        InputError: they differ by more than `tolerance`, relatively.
+    """
+    causal = causal_lm(model)
+    logits = causal(input_ids=ids, use_cache=False).logits.float()
+    plain = torch.nn.functional.cross_entropy(logits[0, :-1], ids[0, 1:], reduction="sum")
+    hidden = backbone(model)(input_ids=ids, use_cache=False).last_hidden_state
+    ours = cross_entropy_sum(head_rows(model), hidden[:, :-1], ids[:, 1:])
+    if not torch.isclose(plain, ours, rtol=tolerance, atol=tolerance):
+        raise InputError(
+            f"{type(causal).__name__}: its head is of a kind that hypertok does not know (loss {plain.item():.4f}, "
+            f"computed in chunks {ours.item():.4f}); take a model without special treatment of its logits"
+        )

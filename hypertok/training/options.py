@@ -1,0 +1,128 @@
+"""What decides a training run besides the model and the texts: every parameter, documented, unknown ones refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hypertok.errors import InputError
+
+Dtype = Literal["float32", "bfloat16"]
+
+
+class LoraOptions(BaseModel):
+    """The adapter.
+
+    Attributes:
+        r: its rank.
+        alpha: its scale is alpha / r; None for 2 r.
+        dora: train magnitude and direction apart (DoRA): slower, in fp32.
+        dropout: on the adapter's input.
+        targets: names of the layers that get one; empty for all linear layers.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    r: int = Field(32, ge=1)
+    alpha: float | None = Field(None, gt=0)
+    dora: bool = False
+    dropout: float = Field(0.0, ge=0, lt=1)
+    targets: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read "r=32,alpha=64,dora".
+
+        Raises:
+            InputError: not of this form.
+        """
+        fields: dict[str, object] = {}
+        for part in filter(None, (piece.strip() for piece in text.split(","))):
+            name, equals, value = part.partition("=")
+            fields[name] = value if equals else True
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            raise InputError(f"lora {text}: {_told(error)}; write it like r=32,alpha=64 or r=16,dora") from None
+
+
+class TrainOptions(BaseModel):
+    """A training run.
+
+    Attributes:
+        rows_only: train the new rows and no adapter.
+        lora: the adapter; not used with `rows_only`.
+        rows_lr: highest learning rate of the new rows.
+        lora_lr: highest learning rate of the adapter.
+        weight_decay: of the adapter; the rows have none, it would pull them towards zero whether they are used or not.
+        clip: largest norm of the gradient, all parameters together; 0 for no limit.
+        warmup: share of the steps in which learning rates rise; they fall by `schedule` afterwards.
+        schedule: how learning rates fall.
+        context: tokens of a block; a position of one predicts the next token.
+        batch: blocks that one device takes at once.
+        accumulate: such batches before the weights change.
+        epochs: how often the text is read.
+        characters: how many characters of raw text are read, from documents in an order that hangs on `seed` alone, so
+            that every arm of a comparison reads the same ones; None for all.
+        seed: of the order of texts and blocks, the adapter's first values and dropout.
+        dtype: data type of the frozen model and of products; new rows, adapter and optimizer are fp32 always.
+        device: "auto" takes a GPU where there is one.
+        recompute: do not keep activations for the backward pass but make them again: less memory, a third more time.
+        loss_chunk: positions whose logits are held at once; 0 for what fits 256 MB.
+        save_every: optimizer steps between checkpoints.
+        keep: checkpoints that are kept.
+        log_every: optimizer steps between lines of log.jsonl.
+        evaluate_every: optimizer steps between evaluations on the held-out text; 0 for the end alone.
+        report_to: "tensorboard", or another name that transformers knows; "none" for log.jsonl alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows_only: bool = False
+    lora: LoraOptions = LoraOptions()
+    rows_lr: float = Field(1e-3, gt=0)
+    lora_lr: float = Field(5e-4, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    clip: float = Field(1.0, ge=0)
+    warmup: float = Field(0.03, ge=0, lt=1)
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    context: int = Field(512, ge=2)
+    batch: int = Field(8, ge=1)
+    accumulate: int = Field(1, ge=1)
+    epochs: int = Field(1, ge=1)
+    characters: int | None = Field(None, ge=1)
+    seed: int = Field(0, ge=0, lt=1 << 32)
+    dtype: Dtype = "bfloat16"
+    device: Literal["auto", "cpu"] = "auto"
+    recompute: bool = False
+    loss_chunk: int = Field(0, ge=0)
+    save_every: int = Field(200, ge=1)
+    keep: int = Field(2, ge=2)
+    log_every: int = Field(10, ge=1)
+    evaluate_every: int = Field(0, ge=0)
+    report_to: str = "none"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.rows_only and self.lora != LoraOptions():
+            raise ValueError("rows_only trains no adapter; leave lora out")
+        return self
+
+
+def read_options(given: Mapping[str, object]) -> TrainOptions:
+    """Options from names and values, which may be strings.
+
+    Raises:
+        InputError: an unknown name or a value that does not fit.
+    """
+    try:
+        return TrainOptions.model_validate(dict(given))
+    except ValidationError as error:
+        known = ", ".join(TrainOptions.model_fields)
+        raise InputError(f"options: {_told(error)}; known are {known}") from None
+
+
+def _told(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'together'}: {one['msg']}" for one in error.errors())

@@ -1,0 +1,188 @@
+"""`--init auto`: train the rows of every strategy for a few steps on the person's text, keep the best.
+
+Loss before training does not predict the outcome, fifty steps do (DESIGN.md 5.4). All probes read the same text in the
+same order, with the model frozen and the new rows alone trained, and are judged by bits per character of text that none
+of them was trained on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from hypertok.errors import InputError
+from hypertok.lexicon.lexicon import Lexicon
+from hypertok.model.extend import Made, Making, RowMaker
+from hypertok.model.initialise import NewRows, candidates, initialise
+from hypertok.model.load import grown, load_model
+from hypertok.model.split import merge_rows, split_rows
+from hypertok.training.data import read_texts
+from hypertok.training.loss import LossModel
+
+#: Blocks taken from one document at most, about.
+_FROM_ONE = 32
+#: Documents that are made of a lexicon's runs, and runs in each.
+_DOCUMENTS, _RUNS = 200, 100
+Progress = Callable[[str, int, int], None]
+
+
+class ProbeOptions(BaseModel):
+    """How probes are run.
+
+    Attributes:
+        steps: of each probe.
+        batch, context: blocks in a step, and their tokens.
+        lr: highest learning rate of the rows.
+        held_out: blocks that judge.
+        seed: of the order of blocks.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(50, ge=1)
+    batch: int = Field(8, ge=1)
+    context: int = Field(128, ge=8)
+    lr: float = Field(1e-3, gt=0)
+    held_out: int = Field(48, ge=1)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What one strategy came to: bits per character of the held-out blocks before and after the steps."""
+
+    name: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Blocks:
+    """(n, context + 1) token ids each, and the characters of the held-out ones' predicted tokens."""
+
+    train: Tensor
+    held_out: Tensor
+    characters: int
+
+
+def chooser(texts: Iterable[str], options: ProbeOptions | None = None, progress: Progress | None = None) -> RowMaker:
+    """A maker of rows for `extend_model` that probes all strategies which can serve the model.
+
+    Args:
+        texts: the person's own, in any order: see `texts_of` and `texts_of_runs`.
+    """
+    wanted = options or ProbeOptions()
+    tell = progress or (lambda step, done, total: None)
+
+    def choose(making: Making) -> Made:
+        blocks = _blocks(making.folder, texts, wanted)
+        names = candidates(making.rows)
+        model = load_model(making.checkpoint.folder, "auto")
+        model.requires_grad_(False)
+        ids = making.delta["id"].to_list()
+        grown(model, max(ids) + 1)
+        probes: list[Probe] = []
+        made: dict[str, NewRows] = {}
+        for number, name in enumerate(names):
+            tell("probe", number, len(names))
+            made[name] = initialise(name, making.rows, making.units)
+            split_rows(model, ids, made[name].input, made[name].output)
+            probes.append(_probe(name, model, blocks, wanted))
+            merge_rows(model)
+        tell("probe", len(names), len(names))
+        best = min(probes, key=lambda probe: probe.after)
+        return Made(made[best.name], best.name, {**made[best.name].facts, "probes": [asdict(one) for one in probes]})
+
+    return choose
+
+
+def texts_of(data: Path, seed: int = 0) -> Iterator[str]:
+    """The documents of a folder or file, in an order that hangs on the seed."""
+    return (text.text for text in read_texts(data, seed=seed))
+
+
+def texts_of_runs(lexicon: Path, seed: int = 0) -> Iterator[str]:
+    """What a lexicon remembers of its corpus, as text: its runs, drawn by their share of the words.
+
+    No sentence of the corpus stands in it, but its words and phrases do, in the shares that they have there.
+    """
+    words = pl.col("run").str.strip_chars().str.count_matches(" ") + 1
+    runs = Lexicon.load(lexicon).runs.with_columns(uses=words * pl.col("count"))
+    if not runs.height:
+        raise InputError(f"{lexicon}: too little text in it for init auto; name texts with --data, or a strategy")
+    shares = runs["uses"].to_numpy() / runs["uses"].sum()
+    drawn = np.random.default_rng(seed).choice(runs.height, (_DOCUMENTS, _RUNS), p=shares)
+    for numbers in drawn:
+        yield ". ".join(text.strip() for text in runs["run"].gather(numbers))
+
+
+def _probe(name: str, model: Any, blocks: _Blocks, options: ProbeOptions) -> Probe:
+    """Train the new rows of a split model; the stock rows and everything else are frozen."""
+    whole = LossModel(model)
+    trained = [parameter for parameter in whole.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=options.lr, weight_decay=0.0, fused=True)
+    before = _bpc(whole, blocks, options.batch)
+    for step in range(options.steps):
+        rate = options.lr * min(1.0, (step + 1) / 5) * (1 - step / options.steps)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        first = step * options.batch % len(blocks.train)
+        part = blocks.train[first : first + options.batch]
+        loss = whole(part[:, :-1], part[:, 1:])["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+    return Probe(name, before, _bpc(whole, blocks, options.batch))
+
+
+@torch.no_grad()
+def _bpc(whole: LossModel, blocks: _Blocks, batch: int) -> float:
+    nats = 0.0
+    for part in torch.split(blocks.held_out, batch):  # type: ignore[no-untyped-call]
+        nats += float(whole(part[:, :-1], part[:, 1:], num_items_in_batch=1)["loss"])
+    return nats / math.log(2) / blocks.characters
+
+
+def _blocks(folder: Path, texts: Iterable[str], options: ProbeOptions) -> _Blocks:
+    """Blocks of the texts in random order, those that judge apart.
+
+    Raises:
+        InputError: the texts are too short.
+    """
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    wanted = options.held_out + options.steps * options.batch
+    size = options.context + 1
+    found: list[list[int]] = []
+    for text in texts:
+        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        # Few blocks of each document, so that many are heard.
+        starts = range(0, len(ids) - size + 1, max(size, len(ids) // _FROM_ONE))
+        found += [ids[start : start + size] for start in starts]
+        if len(found) >= wanted:
+            break
+    if len(found) < options.held_out + options.batch:
+        raise InputError(
+            f"the texts have {len(found)} blocks of {options.context} tokens, and probes for init auto need "
+            f"{options.held_out + options.batch}; give more text, or name a strategy with --init"
+        )
+    held, train = _apart(found, options)
+    characters = sum(len(tokenizer.decode(ids[1:], skip_special_tokens=False)) for ids in held)
+    return _Blocks(torch.tensor(train), torch.tensor(held), characters)
+
+
+def _apart(found: Sequence[list[int]], options: ProbeOptions) -> tuple[list[list[int]], list[list[int]]]:
+    """Blocks that judge (the last ones read, of other documents as far as there are several) and blocks to train on."""
+    held, train = list(found[-options.held_out :]), list(found[: -options.held_out])
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(options.seed))
+    return held, [train[number] for number in order.tolist()]

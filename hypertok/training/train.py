@@ -1,0 +1,285 @@
+"""`train`: a model folder and texts in; a folder with adapter and new rows out.
+
+While it runs, everything lies in a work folder beside the output (`OUTPUT.work`): checkpoints, the log, and `run.json`,
+which says what the run is made of, so that nothing else is resumed in its place. The output is written whole at the
+end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, set_seed
+from transformers.trainer_callback import PrinterCallback
+
+import hypertok
+from hypertok.artifact import MANIFEST, Manifest, read_manifest, seal, write_file, writing
+from hypertok.errors import ArtifactError, InputError
+from hypertok.model.pair import Pair
+from hypertok.model.split import new_rows, split_rows
+from hypertok.model.trained import COMMAND, KIND, SCHEMA_VERSION, has_adapter, save_trained
+from hypertok.training.adapter import add_adapter
+from hypertok.training.checks import check_room, estimate
+from hypertok.training.data import Blocks, make_blocks, read_texts, refuse_leaks
+from hypertok.training.loss import LossModel, check_head
+from hypertok.training.options import TrainOptions
+from hypertok.training.trainer import LOG, LogFile, RowsTrainer, arguments, last_checkpoint
+
+#: Held-out characters that are evaluated on while training, unless told otherwise.
+HELD_OUT_CHARACTERS = 200_000
+#: Options that may change between a run and its resumption: they touch no weight.
+_FREE = ("save_every", "keep", "log_every", "evaluate_every", "report_to")
+_PROBE = 16
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What came out.
+
+    Attributes:
+        folder: adapter, new rows, log and manifest.
+        manifest: of the folder; its facts hold the figures.
+        loss: mean loss per token of the training steps of this start, in nats.
+        eval_bpc: bits per character of the held-out text; None without one.
+    """
+
+    folder: Path
+    manifest: Manifest
+    loss: float
+    eval_bpc: float | None
+
+
+def train(
+    model_folder: Path | str,
+    data: Path | str,
+    output: Path | str,
+    options: TrainOptions | None = None,
+    *,
+    held_out: Path | str | None = None,
+    held_out_characters: int = HELD_OUT_CHARACTERS,
+    resume: bool = False,
+    progress: bool = False,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> TrainResult:
+    """Train new rows and an adapter.
+
+    Args:
+        model_folder: an extended model, or a stock one (an adapter alone then).
+        data: texts, as `hypertok build-lexicon` takes them.
+        output: folder to write.
+        options: everything else.
+        held_out: texts to evaluate on; none of them may be among `data`.
+        held_out_characters: how many characters of it are read.
+        resume: go on from the last checkpoint of the same run, if there is one.
+        progress: show a bar with the time left.
+        callbacks: further ones for the loop.
+
+    Raises:
+        InputError: the text is too short or holds held-out documents, model and tokenizer do not belong together, or
+            there is too little memory or disk.
+        ArtifactError: `output` is something else, or an unfinished run is in the way.
+        Diverged: the loss is no number any more; the message names the last good checkpoint.
+    """
+    options, output = options or TrainOptions(), Path(output)
+    work = output.with_name(f"{output.name}.work")
+    first, ranks = os.environ.get("RANK", "0") == "0", int(os.environ.get("WORLD_SIZE", "1"))
+    if first:
+        _refuse_output(output, work, resume)
+    pair = Pair.open(model_folder)
+    if options.rows_only and not pair.new_ids:
+        raise InputError(f"{pair.folder}: a stock model has no new rows; extend it first, or train without rows_only")
+    cpu = options.device == "cpu" or not torch.cuda.is_available()
+    check_room(estimate(pair, options), output, cpu=cpu)
+    blocks, held = _read(pair, data, held_out, held_out_characters, options, ranks)
+    run = _identity(pair, blocks, held, options, ranks)
+    checkpoint = None
+    if first:
+        checkpoint = _begin(work, run)
+    elif resume and work.is_dir():
+        checkpoint = last_checkpoint(work)
+    set_seed(options.seed)
+    model = prepare(pair, options, blocks)
+    args = arguments(options, work, cpu=cpu, evaluates=held is not None, progress=progress and first)
+    if args.n_gpu > 1:
+        args._n_gpu = 1  # several GPUs are for accelerate launch; threads over them would copy the model in every step
+    logs = [LogFile(work / LOG, blocks), *_tensorboard(args, output, first), *callbacks]
+    trainer = RowsTrainer(LossModel(model, options.loss_chunk), args, options, blocks, held, logs)
+    trainer.remove_callback(PrinterCallback)
+    done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    metrics = trainer.evaluate() if held is not None else {}
+    facts = _facts(model, blocks, held, ranks, {**metrics, "loss": done.training_loss, "steps": done.global_step})
+    if first:
+        _write(output, work, model, pair, run, options, facts)
+    trainer.accelerator.wait_for_everyone()
+    manifest = read_manifest(output, kind=KIND, command=COMMAND)
+    return TrainResult(output, manifest, done.training_loss, metrics.get("eval_bpc"))
+
+
+def prepare(pair: Pair, options: TrainOptions, blocks: Blocks) -> Any:
+    """The model ready to be trained: everything frozen but the new rows and the adapter; its head checked.
+
+    Raises:
+        InputError: the model is of a kind that hypertok cannot train.
+    """
+    model = pair.load(options.dtype)
+    model.requires_grad_(False)
+    if pair.new_ids:
+        split_rows(model, pair.new_ids)
+    check_head(model, torch.from_numpy(blocks.tokens[:_PROBE].astype("int64"))[None])
+    if not options.rows_only:
+        model = add_adapter(model, options.lora)
+    if options.recompute:
+        _recompute(model)
+    return model
+
+
+def _recompute(model: Any) -> None:
+    """Let the layers make their activations again in the backward pass."""
+    how = {"use_reentrant": False}
+    if hasattr(model, "activation_checkpointing_enable"):  # its name in newer releases of transformers
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs=how)
+    else:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
+
+
+def _read(
+    pair: Pair, data: Path | str, held_out: Path | str | None, characters: int, options: TrainOptions, ranks: int
+) -> tuple[Blocks, Blocks | None]:
+    held = None
+    if held_out is not None:
+        every = {text.identity: text.name for text in read_texts(held_out)}
+        total = _first(read_texts(held_out), characters)
+        held = make_blocks(total, pair, options.context)
+    else:
+        every = {}
+    texts = refuse_leaks(read_texts(data, characters=options.characters, seed=options.seed), every)
+    batch = options.batch * options.accumulate * ranks
+    blocks = make_blocks(
+        texts,
+        pair,
+        options.context,
+        epochs=options.epochs,
+        seed=options.seed,
+        at_least=batch,
+        fill=options.batch * ranks,
+    )
+    return blocks, held
+
+
+def _first(texts: Any, characters: int) -> Any:
+    """The texts until there are so many characters; the last one whole."""
+    read = 0
+    for text in texts:
+        if read >= characters:
+            return
+        yield text
+        read += len(text.text)
+
+
+def _refuse_output(output: Path, work: Path, resume: bool) -> None:
+    if output.exists():
+        if not (output / MANIFEST).is_file():
+            raise ArtifactError(f"{output}: exists and is not a hypertok artefact; name another output or move it away")
+        read_manifest(output, kind=KIND, command=COMMAND)
+    if work.exists() and not resume:
+        raise ArtifactError(
+            f"{work}: an unfinished run; go on with it by resume (--resume), or remove the folder to begin anew"
+        )
+
+
+def _identity(pair: Pair, blocks: Blocks, held: Blocks | None, options: TrainOptions, ranks: int) -> dict[str, Any]:
+    """What the weights of a run hang on."""
+    parents = {"model": pair.sha256, "corpus": blocks.sha256}
+    if held is not None:
+        parents["held_out"] = held.sha256
+    return {
+        "options": options.model_dump(mode="json", exclude=set(_FREE)),
+        "parents": parents,
+        "processes": ranks,
+        "versions": {"hypertok": hypertok.__version__}
+        | {name: version(name) for name in ("torch", "transformers", "peft", "accelerate")},
+    }
+
+
+def _begin(work: Path, run: Mapping[str, Any]) -> Path | None:
+    """Make the work folder, or see that the one there is of the same run; gives the checkpoint to go on from."""
+    path = work / "run.json"
+    if not path.is_file():
+        work.mkdir(parents=True, exist_ok=True)
+        write_file(path, (json.dumps(run, ensure_ascii=False, indent=1) + "\n").encode())
+        return None
+    other = json.loads(path.read_text(encoding="utf-8"))
+    for key, value in run.items():
+        if other.get(key) == value:
+            continue
+        inside = value if isinstance(value, dict) else {key: value}
+        before = other.get(key) if isinstance(value, dict) else {key: other.get(key)}
+        name = next(name for name in inside if inside[name] != (before or {}).get(name))
+        raise ArtifactError(
+            f"{work}: an unfinished run with {name} {(before or {}).get(name)!r}, now it is {inside[name]!r}; resume "
+            "it as it was, or remove the folder to begin anew"
+        )
+    return last_checkpoint(work, clean=True)
+
+
+def _tensorboard(args: Any, output: Path, first: bool) -> list[TrainerCallback]:
+    """TensorBoard's files go beside the output, where they stay."""
+    if "tensorboard" not in args.report_to:
+        return []
+    args.report_to = [name for name in args.report_to if name != "tensorboard"]
+    if not first:
+        return []
+    from torch.utils.tensorboard import SummaryWriter
+    from transformers.integrations.integration_utils import TensorBoardCallback
+
+    folder = output.with_name(f"{output.name}.tensorboard")
+    return [TensorBoardCallback(SummaryWriter(log_dir=str(folder)))]  # type: ignore[no-untyped-call]
+
+
+def _facts(model: Any, blocks: Blocks, held: Blocks | None, ranks: int, metrics: Mapping[str, float]) -> dict[str, Any]:
+    rows = {side: list(module().shape) for side, module in new_rows(model).items()}
+    facts: dict[str, Any] = {
+        "characters": blocks.characters,
+        "tokens": len(blocks.tokens),
+        "documents": len(blocks.documents),
+        "blocks": blocks.blocks,
+        "new_rows": rows,
+        "adapter": has_adapter(model),
+        "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "processes": ranks,
+        "device": torch.cuda.get_device_name() if next(model.parameters()).is_cuda else "cpu",
+        **metrics,
+    }
+    return facts if held is None else {**facts, "held_out_characters": held.characters}
+
+
+def _write(
+    output: Path,
+    work: Path,
+    model: Any,
+    pair: Pair,
+    run: Mapping[str, Any],
+    options: TrainOptions,
+    facts: dict[str, Any],
+) -> None:
+    with writing(output) as folder:
+        save_trained(model, folder)
+        shutil.copyfile(work / LOG, folder / LOG)
+        seal(
+            folder,
+            kind=KIND,
+            schema_version=SCHEMA_VERSION,
+            parents=run["parents"],
+            recipe={"model": str(pair.folder.resolve()), "options": options.model_dump(mode="json")},
+            versions=run["versions"],
+            facts=facts,
+        )
+    shutil.rmtree(work)

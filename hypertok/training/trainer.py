@@ -1,0 +1,240 @@
+"""transformers.Trainer with our parts: two learning rates, our order of blocks, checkpoints of what is trained alone.
+
+From the library come the loop, gradient accumulation, several devices, checkpoints of optimizer, scheduler and random
+numbers, progress and reports. What a checkpoint holds of the model are adapter and new rows; it counts only when the
+file `complete` stands in it, so a kill while it is written costs the steps since the one before and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import SequentialSampler
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from hypertok.errors import HypertokError
+from hypertok.model.split import new_rows
+from hypertok.model.trained import load_into, save_trained
+from hypertok.training.data import Blocks
+from hypertok.training.loss import IGNORED, LossModel
+from hypertok.training.options import TrainOptions
+
+LOG = "log.jsonl"
+_COMPLETE = "complete"
+
+
+class Diverged(HypertokError):
+    """The loss or a weight is no number any more."""
+
+
+def last_checkpoint(work: Path, *, clean: bool = False) -> Path | None:
+    """The newest complete checkpoint.
+
+    Args:
+        clean: remove those that a kill left unfinished.
+    """
+    complete: dict[int, Path] = {}
+    for folder in sorted(work.glob("checkpoint-*")):
+        if (folder / _COMPLETE).is_file():
+            complete[int(folder.name.rpartition("-")[2])] = folder
+        elif clean:
+            shutil.rmtree(folder)
+    return complete[max(complete)] if complete else None
+
+
+def arguments(options: TrainOptions, work: Path, *, cpu: bool, evaluates: bool, progress: bool) -> TrainingArguments:
+    """What transformers' loop is told."""
+    return TrainingArguments(
+        output_dir=str(work),
+        per_device_train_batch_size=options.batch,
+        gradient_accumulation_steps=options.accumulate,
+        num_train_epochs=1,  # Blocks hold every epoch, each in its own order
+        max_grad_norm=options.clip,
+        warmup_steps=options.warmup,
+        lr_scheduler_type=options.schedule if options.schedule != "constant" else "constant_with_warmup",
+        learning_rate=options.lora_lr,
+        seed=options.seed,
+        save_strategy="steps",
+        save_steps=options.save_every,
+        save_total_limit=options.keep,
+        logging_steps=options.log_every,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,
+        eval_strategy="steps" if evaluates and options.evaluate_every else "no",
+        eval_steps=options.evaluate_every or None,
+        report_to=options.report_to,
+        disable_tqdm=not progress,
+        use_cpu=cpu,
+        bf16=False,  # the model itself is bf16; autocast is ten times slower on a CPU
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        ddp_find_unused_parameters=False,
+        ddp_broadcast_buffers=False,
+    )
+
+
+class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
+    """The loop for `LossModel`."""
+
+    def __init__(
+        self,
+        model: LossModel,
+        args: TrainingArguments,
+        options: TrainOptions,
+        blocks: Blocks,
+        held_out: Blocks | None,
+        callbacks: list[TrainerCallback],
+    ) -> None:
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=blocks,
+            eval_dataset=held_out,
+            data_collator=_stack,
+            callbacks=callbacks,
+        )
+        self.options = options
+        self.blocks, self.held_out, self.work = blocks, held_out, Path(str(args.output_dir))
+        self.whole, self.inner = model, model.model
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
+        return SequentialSampler(self.blocks if train_dataset is None else train_dataset)
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW over adapter and new rows, each with its own rate; nothing else has state."""
+        if self.optimizer is None:
+            named = [(name, p) for name, p in (model or self.whole).named_parameters() if p.requires_grad]
+            rows = [p for name, p in named if ".table.rows." in f".{name}"]
+            adapter = [p for name, p in named if ".table.rows." not in f".{name}"]
+            groups = [
+                {
+                    "params": adapter,
+                    "lr": self.options.lora_lr,
+                    "weight_decay": self.options.weight_decay,
+                    "name": "lora",
+                },
+                {"params": rows, "lr": self.options.rows_lr, "weight_decay": 0.0, "name": "rows"},
+            ]
+            # Fused: the other ways hold copies as large as the rows while they step.
+            self.optimizer = torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
+        return self.optimizer
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        """One batch forward and backward; stops the run when its loss is no number."""
+        loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
+        if not math.isfinite(loss.item()):
+            raise self._diverged(f"the loss is {loss.item()}")
+        return loss
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Mean loss per token and bits per character of the held-out blocks, separators between documents included."""
+        blocks: Any = self.held_out if eval_dataset is None else eval_dataset
+        total = torch.zeros(2, dtype=torch.float64)
+        self.whole.eval()
+        with torch.no_grad():
+            for batch in _batches(
+                blocks, self.args.per_device_train_batch_size, self.args.process_index, self.args.world_size
+            ):
+                inputs = self._prepare_inputs(batch)
+                summed = self.whole(**inputs, num_items_in_batch=1)["loss"].double().cpu()
+                total += torch.stack([summed, (batch["labels"] != IGNORED).sum().double()])
+        self.whole.train()
+        if self.args.world_size > 1:
+            total = self.accelerator.reduce(total.to(self.args.device), "sum").cpu()
+        nats, tokens = total.tolist()
+        metrics = {
+            f"{metric_key_prefix}_loss": nats / tokens,
+            f"{metric_key_prefix}_bpc": nats / math.log(2) / blocks.characters,
+        }
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Name both learning rates instead of the first one."""
+        if "learning_rate" in logs and self.optimizer is not None:
+            del logs["learning_rate"]
+            groups = self.optimizer.param_groups
+            logs |= {f"{group.get('name', 'lora')}_lr": float(group["lr"]) for group in groups}
+        super().log(logs, *args, **kwargs)
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not counted: the estimate of the library knows no chunked loss."""
+        return 0
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        if not self.args.should_save:
+            return
+        if any(not bool(p.isfinite().all()) for p in self.inner.parameters() if p.requires_grad):
+            raise self._diverged("a trained weight is no number")
+        folder = Path(output_dir or self.work)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_trained(self.inner, folder)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            (self.work / f"checkpoint-{self.state.global_step}" / _COMPLETE).touch()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        load_into(self.inner, Path(resume_from_checkpoint))
+
+    def _diverged(self, what: str) -> Diverged:
+        good = last_checkpoint(self.work) if self.args.should_save else None
+        rates = "rows_lr" if self.options.rows_only else "rows_lr and lora_lr" if new_rows(self.inner) else "lora_lr"
+        remedy = f"last good checkpoint: {good}" if good else "no checkpoint was written yet"
+        return Diverged(f"{what} at step {self.state.global_step + 1}; {remedy}; lower {rates} and start again")
+
+
+class LogFile(TrainerCallback):  # type: ignore[misc, unused-ignore]
+    """Writes one JSON line for each report; lines of steps that are done again are dropped on resuming."""
+
+    def __init__(self, path: Path, blocks: Blocks) -> None:
+        self.path = path
+        self._blocks = blocks
+        self._begun = time.monotonic()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Keep the lines up to the step that the run begins from."""
+        if not state.is_world_process_zero:
+            return
+        kept = []
+        if state.global_step and self.path.is_file():
+            lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= state.global_step]
+        self.path.write_text("".join(kept), encoding="utf-8")
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        """Add a line: step, characters read so far (all epochs), seconds since this start, and what the loop tells."""
+        if not state.is_world_process_zero or not logs:
+            return
+        read = round(self._blocks.characters * self._blocks.epochs * state.global_step / max(state.max_steps, 1))
+        line = {
+            "step": state.global_step,
+            "characters": read,
+            "seconds": round(time.monotonic() - self._begun, 3),
+            **logs,
+        }
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _stack(items: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([item[name] for item in items]) for name in items[0]}
+
+
+def _batches(blocks: Blocks, size: int, rank: int, ranks: int) -> Iterator[dict[str, Tensor]]:
+    """Every `ranks`-th batch of blocks, beginning with that of `rank`."""
+    for start in range(rank * size, len(blocks), size * ranks):
+        yield _stack([blocks[index] for index in range(start, min(start + size, len(blocks)))])

@@ -1,0 +1,104 @@
+"""Tokenizer and model extended in one go, by a strategy, by probes and from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from conftest import stock_folder
+from extended_models import loaded
+from transformers import LlamaConfig, LlamaForCausalLM
+from typer.testing import CliRunner
+
+from hypertok.artifact import open_checked
+from hypertok.cli.main import app
+from hypertok.errors import InputError
+from hypertok.lexicon.lexicon import Lexicon
+from hypertok.model.checkpoint import Checkpoint
+from hypertok.model.extend import extend_model
+from hypertok.tokenizer.extend import Options
+from hypertok.tokenizer.hyper import HyperTokenizer
+from hypertok.tokenizer.kind import DELTA, KIND, SCHEMA_VERSION
+from hypertok.training.probe import ProbeOptions, chooser, texts_of_runs
+
+WIDTH = 16
+OPTIONS = Options(rows=40, span="word", general=0)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model in the folder of Qwen3's real tokenizer."""
+    folder = tmp_path_factory.mktemp("model") / "stock"
+    folder.mkdir()
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_bytes((stock_folder("qwen3") / name).read_bytes())
+    config = LlamaConfig(
+        vocab_size=151_936, hidden_size=WIDTH, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2,
+        tie_word_embeddings=True,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def test_one_folder_holds_both(model: Path, small_lexicon: Lexicon, tmp_path: Path) -> None:
+    manifest = extend_model(model, small_lexicon.folder, tmp_path / "out", OPTIONS, init="weighted")
+    assert manifest.recipe["init"] == "weighted"
+    assert manifest.parents.keys() == {"stock", "lexicon", "model"}
+    assert HyperTokenizer.from_pretrained(tmp_path / "out").rows == manifest.facts["rows"]
+    extended, stock = loaded(tmp_path / "out"), loaded(model)
+    assert extended.config.vocab_size == manifest.facts["rows"] == extended.get_input_embeddings().weight.shape[0]
+    ids = pl.read_parquet(tmp_path / "out" / DELTA)["id"].to_list()
+    assert ids == list(range(151_936, 151_976))
+    before, after = stock.get_input_embeddings().weight, extended.get_input_embeddings().weight
+    assert torch.equal(before, after[:151_936])
+    assert len(torch.unique(after[ids], dim=0)) > 30
+
+
+def test_probes_choose_what_they_measured_best(model: Path, small_lexicon: Lexicon, tmp_path: Path) -> None:
+    options = ProbeOptions(steps=2, batch=2, context=16, held_out=3)
+    told: list[tuple[str, int, int]] = []
+    manifest = extend_model(
+        model, small_lexicon.folder, tmp_path / "out", OPTIONS,
+        init=chooser(texts_of_runs(small_lexicon.folder), options, lambda *step: told.append(step)),
+    )  # fmt: skip
+    probes = manifest.facts["init"]["probes"]
+    assert {probe["name"] for probe in probes} == {"mean", "weighted", "mix", "composition"}  # asymmetric: untied only
+    assert manifest.recipe["init"] == min(probes, key=lambda probe: probe["after"])["name"]
+    assert all(probe["before"] != probe["after"] for probe in probes)
+    assert told[-1] == ("probe", 4, 4)
+    before = Checkpoint.open(model).rows("input", slice(0, 100))
+    assert torch.equal(before, Checkpoint.open(tmp_path / "out").rows("input", slice(0, 100)))
+
+
+def test_too_little_text_for_probes(model: Path, small_lexicon: Lexicon, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="need 56; give more text, or name a strategy"):
+        extend_model(model, small_lexicon.folder, tmp_path / "out", OPTIONS, init=chooser(["Мало текста."]))
+    assert not (tmp_path / "out").exists()
+
+
+def test_command(model: Path, small_lexicon: Lexicon, tmp_path: Path) -> None:
+    arguments = ["extend", str(model), str(small_lexicon.folder), "--rows", "40", "--general", "0", "--json"]
+    done = CliRunner().invoke(app, [*arguments, "-o", str(tmp_path / "whole")])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["recipe"]["init"] == "weighted"
+    alone = CliRunner().invoke(app, [*arguments, "--init", "none", "-o", str(tmp_path / "alone")])
+    assert alone.exit_code == 0, alone.output
+    manifest = open_checked(tmp_path / "alone", kind=KIND, schema_version=SCHEMA_VERSION, command="hypertok extend")
+    assert "model.safetensors" not in manifest.files
+    unknown = CliRunner().invoke(app, [*arguments, "--init", "best", "-o", str(tmp_path / "none")])
+    assert isinstance(unknown.exception, InputError)
+    assert "no such strategy; choose one of mean, weighted" in str(unknown.exception)
+
+
+def test_a_tokenizer_of_another_model_is_refused(model: Path, small_lexicon: Lexicon, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    for path in model.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "tokenizer.json").write_bytes((stock_folder("gemma3") / "tokenizer.json").read_bytes())
+    with pytest.raises(InputError, match="do not belong together"):
+        extend_model(folder, small_lexicon.folder, tmp_path / "out", OPTIONS)

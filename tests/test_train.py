@@ -1,0 +1,333 @@
+"""Training and merging from end to end, on tiny models with real tokenizers: exact resumption, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("peft")
+
+import torch
+from proofs import artefact
+from safetensors.torch import load_file
+from tiny_models import KINDS, put_model, tiny_model
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from typer.testing import CliRunner
+
+from hypertok.artifact import read_manifest
+from hypertok.cli.main import app
+from hypertok.errors import ArtifactError, InputError
+from hypertok.model.merge import merge
+from hypertok.model.pair import Pair
+from hypertok.model.trained import KIND, load_trained
+from hypertok.tokenizer.hyper import HyperTokenizer
+from hypertok.tokenizer.stock import Stock
+from hypertok.training.checks import Needs, check_room, estimate
+from hypertok.training.options import LoraOptions, TrainOptions, read_options
+from hypertok.training.train import train
+from hypertok.training.trainer import Diverged, last_checkpoint
+
+QUICK = TrainOptions(
+    context=10, batch=2, accumulate=2, characters=1000, dtype="float32", device="cpu", save_every=2, log_every=1,
+    lora=LoraOptions(r=4, dropout=0.1), rows_lr=5e-3, lora_lr=5e-3,
+)  # fmt: skip
+TEXT = "Печень очищает кровь, а лёгкие дают ей кислород."
+
+
+@pytest.fixture(scope="module")
+def tokenizers(small_stock: Path, sound_extension: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A small tokenizer with units: after the stock ids, and in the places of unused ones."""
+    folder = tmp_path_factory.mktemp("among") / "tokenizer"
+    return {"beyond": sound_extension, "among": artefact(folder, Stock.load(small_stock), "phrase", ("ru", "en"))}
+
+
+def model_folder(tokenizer: Path, output: Path, kind: str = "llama", *, tied: bool = True) -> Path:
+    rows = HyperTokenizer.from_pretrained(tokenizer).rows
+    return put_model(tokenizer, output, tiny_model(kind, tied=tied, rows=rows))
+
+
+@pytest.fixture(scope="module")
+def model(tokenizers: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return model_folder(tokenizers["beyond"], tmp_path_factory.mktemp("models") / "llama")
+
+
+class Interrupt(TrainerCallback):
+    """Stops the run the hard way."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+class Poison(TrainerCallback):
+    """Makes a weight NaN before a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        if state.global_step == self.step:
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter.data.fill_(float("nan"))
+
+
+@pytest.fixture(scope="module")
+def whole(model: Path, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run, two epochs."""
+    output = tmp_path_factory.mktemp("whole") / "run"
+    train(model, small_corpus, output, QUICK.model_copy(update={"epochs": 2}))
+    return output
+
+
+def steps(folder: Path) -> list[int]:
+    lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return [line["step"] for line in map(json.loads, lines) if "loss" in line]
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    names = ("new_rows.safetensors", "adapter_model.safetensors")
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
+
+
+def number_of_units(folder: Path) -> int:
+    return len(HyperTokenizer.from_pretrained(folder).new_ids)
+
+
+def test_what_is_written(whole: Path, model: Path) -> None:
+    manifest = read_manifest(whole, kind=KIND, command="")
+    written = {"adapter_config.json", "adapter_model.safetensors", "log.jsonl", "new_rows.safetensors"}
+    assert set(manifest.files) == written
+    assert manifest.parents["model"] == Pair.open(model).sha256
+    assert manifest.facts["characters"] == 1000
+    assert manifest.facts["new_rows"] == {"input": [number_of_units(model), 32]}
+    assert not whole.with_name("run.work").exists()
+    rows = load_file(whole / "new_rows.safetensors")
+    before = load_file(model / "model.safetensors")["model.embed_tokens.weight"]
+    assert rows["input"].dtype == torch.float32
+    assert (rows["input"] != before[rows["ids"]]).any(dim=1).all(), "every new row is trained, by the softmax at least"
+    lines = [json.loads(line) for line in (whole / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert steps(whole) == list(range(1, manifest.facts["steps"] + 1))
+    assert {"step", "characters", "seconds", "loss", "rows_lr", "lora_lr", "grad_norm"} <= lines[0].keys()
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert sum(losses[-4:]) < sum(losses[:4])
+
+
+@pytest.mark.parametrize("step", [5, 9])
+def test_a_resumed_run_gives_the_same_bits(
+    model: Path, small_corpus: Path, whole: Path, tmp_path: Path, step: int
+) -> None:
+    options = QUICK.model_copy(update={"epochs": 2})
+    output = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(model, small_corpus, output, options, callbacks=[Interrupt(step)])
+    assert not output.exists()
+    with pytest.raises(ArtifactError, match="--resume"):
+        train(model, small_corpus, output, options)
+    train(model, small_corpus, output, options, resume=True)
+    assert same_weights(output, whole)
+    assert steps(output) == steps(whole)
+
+
+def test_a_checkpoint_that_was_not_finished_is_not_used(
+    model: Path, small_corpus: Path, whole: Path, tmp_path: Path
+) -> None:
+    options = QUICK.model_copy(update={"epochs": 2})
+    output, work = tmp_path / "run", tmp_path / "run.work"
+    with pytest.raises(KeyboardInterrupt):
+        train(model, small_corpus, output, options, callbacks=[Interrupt(7)])
+    newest = last_checkpoint(work)
+    assert newest is not None
+    assert newest.name == "checkpoint-6"
+    (newest / "complete").unlink()
+    (newest / "optimizer.pt").write_bytes(b"half")
+    train(model, small_corpus, output, options, resume=True)
+    assert same_weights(output, whole)
+
+
+def test_only_the_same_run_is_resumed(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(model, small_corpus, output, QUICK, callbacks=[Interrupt(3)])
+    with pytest.raises(ArtifactError, match=r"rows_lr 0.005, now it is 0.1"):
+        train(model, small_corpus, output, QUICK.model_copy(update={"rows_lr": 0.1}), resume=True)
+    (tmp_path / "other.txt").write_text("Совсем другой текст о домах и дорогах. " * 40, encoding="utf-8")
+    with pytest.raises(ArtifactError, match="corpus"):
+        train(model, tmp_path / "other.txt", output, QUICK, resume=True)
+
+
+def test_nan_stops_with_the_last_good_checkpoint_named(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(Diverged, match=r"the loss is nan at step 4; last good checkpoint: .*run\.work/checkpoint-2"):
+        train(model, small_corpus, tmp_path / "run", QUICK, callbacks=[Poison(3)])
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(Diverged, match="no checkpoint was written yet"):
+        train(model, small_corpus, tmp_path / "again", QUICK, callbacks=[Poison(0)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "tied", "ids"),
+    [(kind, tied, "beyond") for kind in KINDS for tied in (True, False)] + [("llama", True, "among")],
+)
+def test_live_merged_and_reloaded_are_one_model(
+    tokenizers: dict[str, Path], small_corpus: Path, tmp_path: Path, kind: str, tied: bool, ids: str
+) -> None:
+    folder = model_folder(tokenizers[ids], tmp_path / "model", kind, tied=tied)
+    options = QUICK.model_copy(update={"characters": 500, "lora": LoraOptions(r=4, dora=kind == "qwen3")})
+    train(folder, small_corpus, tmp_path / "trained", options)
+    manifest = merge(tmp_path / "trained", tmp_path / "merged")
+    assert manifest.parents["model"] == Pair.open(folder).sha256
+    tokenizer = HyperTokenizer.from_pretrained(tmp_path / "merged")
+    text = torch.tensor([tokenizer.encode(TEXT, add_special_tokens=True)])
+    assert tokenizer.new_ids & set(text[0].tolist())
+    assert AutoTokenizer.from_pretrained(tmp_path / "merged")(TEXT).input_ids == text[0].tolist()
+    live = load_trained(tmp_path / "trained", dtype="float32")
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32).eval()
+    stock = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    with torch.no_grad():
+        one, other, before = (m(text).logits for m in (live, loaded, stock))
+    assert (one - other).abs().max() < 1e-5
+    assert (one - before).abs().max() > 1e-2, "training changed nothing"
+    assert loaded.config.tie_word_embeddings == tied
+    tensors = load_file(tmp_path / "merged" / "model.safetensors")
+    assert ("lm_head.weight" in tensors) == (not tied)
+    assert tensors.keys() == load_file(folder / "model.safetensors").keys()
+    kept = torch.ones(len(stock.get_input_embeddings().weight), dtype=torch.bool)
+    kept[sorted(tokenizer.new_ids)] = False
+    embedding = tensors["model.embed_tokens.weight"]
+    assert torch.equal(embedding[kept], stock.get_input_embeddings().weight[kept]), "a stock row changed"
+    numbers = sum(tensor.numel() for tensor in tensors.values())
+    assert 0 < (tmp_path / "merged" / "model.safetensors").stat().st_size - 4 * numbers < 10_000
+
+
+def test_rows_only_and_bf16(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    options = QUICK.model_copy(
+        update={"rows_only": True, "lora": LoraOptions(), "dtype": "bfloat16", "recompute": True}
+    )
+    done = train(model, small_corpus, tmp_path / "rows", options, held_out=held_out(tmp_path))
+    assert not done.manifest.facts["adapter"]
+    assert done.manifest.facts["trained"] == number_of_units(model) * 32
+    assert done.eval_bpc is not None
+    assert 0 < done.eval_bpc < 30
+    assert "adapter_config.json" not in done.manifest.files
+    merge(tmp_path / "rows", tmp_path / "merged", dtype="bfloat16")
+    merged = load_file(tmp_path / "merged" / "model.safetensors")
+    assert {tensor.dtype for tensor in merged.values()} == {torch.bfloat16}
+
+
+def held_out(folder: Path) -> Path:
+    path = folder / "held.txt"
+    path.write_text("Старый мост стоял над рекой, и вода под ним не замерзала. " * 5, encoding="utf-8")
+    return path
+
+
+def test_a_stock_model_trains_as_an_arm_of_its_own(small_stock: Path, small_corpus: Path, tmp_path: Path) -> None:
+    folder = put_model(small_stock, tmp_path / "stock", tiny_model("llama", tied=True, rows=640))
+    done = train(folder, small_corpus, tmp_path / "run", QUICK, held_out=held_out(tmp_path))
+    assert done.manifest.facts["new_rows"] == {}
+    assert done.manifest.facts["characters"] == 1000
+    merge(tmp_path / "run", tmp_path / "merged")
+    live = load_trained(tmp_path / "run", dtype="float32")
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)
+    text = torch.tensor([Pair.open(folder).encode_batch([TEXT])[0]])
+    with torch.no_grad():
+        assert (live(text).logits - loaded(text).logits).abs().max() < 1e-5
+    with pytest.raises(InputError, match="no new rows"):
+        train(folder, small_corpus, tmp_path / "other", TrainOptions(rows_only=True))
+
+
+def test_training_is_a_function_of_its_options(model: Path, small_corpus: Path, whole: Path, tmp_path: Path) -> None:
+    again = QUICK.model_copy(update={"epochs": 2, "save_every": 100})
+    train(model, small_corpus, tmp_path / "again", again)
+    assert same_weights(tmp_path / "again", whole)
+    train(model, small_corpus, tmp_path / "other", again.model_copy(update={"seed": 1}))
+    assert not same_weights(tmp_path / "other", whole)
+
+
+def test_model_and_tokenizer_that_do_not_belong_together(
+    model: Path, tokenizers: dict[str, Path], small_corpus: Path, whole: Path, tmp_path: Path
+) -> None:
+    short = put_model(tokenizers["beyond"], tmp_path / "short", tiny_model("llama", tied=True, rows=640))
+    with pytest.raises(InputError, match="do not belong together"):
+        train(short, small_corpus, tmp_path / "run", QUICK)
+    with pytest.raises(InputError, match=r"no weights|no such|config"):
+        train(tokenizers["beyond"], small_corpus, tmp_path / "run", QUICK)
+    other = model_folder(tokenizers["among"], tmp_path / "among")
+    with pytest.raises(ArtifactError, match="not the model that"):
+        merge(whole, tmp_path / "merged", model=other)
+    moved = tmp_path / "moved"
+    shutil.copytree(model, moved)
+    merge(whole, tmp_path / "merged", model=moved)
+    damaged = tmp_path / "damaged"
+    shutil.copytree(whole, damaged)
+    (damaged / "new_rows.safetensors").write_bytes(b"")
+    with pytest.raises(ArtifactError, match="damaged"):
+        merge(damaged, tmp_path / "again")
+
+
+def test_what_is_in_the_way_is_not_overwritten(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("нужно", encoding="utf-8")
+    with pytest.raises(ArtifactError, match="not a hypertok artefact"):
+        train(model, small_corpus, tmp_path / "mine", QUICK)
+    with pytest.raises(ArtifactError, match=r"a adapter is needed|tokenizer"):
+        train(model, small_corpus, model, QUICK)
+
+
+def test_leaks_are_refused_from_the_outside_too(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="held-out document"):
+        train(model, small_corpus, tmp_path / "run", QUICK, held_out=small_corpus / "03.txt")
+
+
+def test_memory_and_disk_are_looked_at_first(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    pair = Pair.open(model)
+    needs = estimate(pair, QUICK)
+    numbers = sum(tensor.numel() for tensor in load_file(model / "model.safetensors").values())
+    assert needs.weights == 4 * numbers
+    assert needs.rows == 16 * number_of_units(model) * 32
+    assert 0 < needs.adapter < needs.weights
+    assert estimate(pair, QUICK.model_copy(update={"recompute": True})).activations < needs.activations
+    check_room(needs, tmp_path / "run", cpu=True)
+    with pytest.raises(InputError, match=r"activations .* GiB"):
+        train(model, small_corpus, tmp_path / "run", QUICK.model_copy(update={"batch": 1 << 30}))
+    with pytest.raises(InputError, match="of disk"):
+        check_room(Needs(0, 0, 0, 0, 0, 1 << 60), tmp_path / "a" / "b", cpu=True)
+
+
+def test_options_are_checked() -> None:
+    assert LoraOptions.parse("r=8,alpha=16,dora") == LoraOptions(r=8, alpha=16, dora=True)
+    with pytest.raises(InputError, match="rank"):
+        LoraOptions.parse("rank=8")
+    with pytest.raises(InputError, match=r"rows_rate.*known are rows_only"):
+        read_options({"rows_rate": "1"})
+    with pytest.raises(InputError, match="rows_only trains no adapter"):
+        read_options({"rows_only": True, "lora": LoraOptions(r=8)})
+
+
+def test_the_commands(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    runner = CliRunner()
+    output = str(tmp_path / "lora")
+    arguments = ["--lora", "r=4,alpha=8", "--characters", "400", "--dtype", "float32", "--context", "24"]
+    arguments += ["--batch", "2", "--set", "device=cpu", "--report-to", "tensorboard"]
+    made = runner.invoke(app, ["train", str(model), "--data", str(small_corpus), "-o", output, *arguments, "--json"])
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout)["recipe"]["options"]["lora"]["alpha"] == 8
+    assert any((tmp_path / "lora.tensorboard").iterdir())
+    merged = runner.invoke(app, ["merge", output, "-o", str(tmp_path / "merged")])
+    assert merged.exit_code == 0, merged.output
+    assert (tmp_path / "merged" / "model.safetensors").is_file()
+    wrong = runner.invoke(app, ["train", str(model), "--data", str(small_corpus), "-o", output, "--set", "batch"])
+    assert isinstance(wrong.exception, InputError)
+
+
+def test_a_missing_extra_is_named(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hypertok.model.extra.find_spec", lambda name: None)
+    done = CliRunner().invoke(app, ["merge", str(model), "-o", str(tmp_path / "merged")])
+    assert isinstance(done.exception, InputError)
+    assert "hypertok-concepts[train]" in str(done.exception)

@@ -1,0 +1,85 @@
+"""Training over processes: killed from outside and resumed, and spread over two by accelerate."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("peft")
+
+import torch
+from safetensors.torch import load_file
+from tiny_models import put_model, tiny_model
+
+from hypertok.artifact import read_manifest
+from hypertok.model.trained import KIND
+from hypertok.tokenizer.hyper import HyperTokenizer
+
+pytestmark = pytest.mark.slow
+ARGUMENTS = ["--lora", "r=4", "--characters", "960", "--dtype", "float32", "--context", "24", "--batch", "2"]
+ARGUMENTS += ["--set", "device=cpu", "--set", "save_every=2", "--set", "log_every=1"]
+
+
+@pytest.fixture(scope="module")
+def model(sound_extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("processes") / "model"
+    rows = HyperTokenizer.from_pretrained(sound_extension).rows
+    return put_model(sound_extension, folder, tiny_model("llama", tied=True, rows=rows))
+
+
+def command(model: Path, corpus: Path, output: Path, *more: str) -> list[str]:
+    return ["-m", "hypertok.cli.main", "train", str(model), "--data", str(corpus), "-o", str(output), *ARGUMENTS, *more]
+
+
+def run(*arguments: str) -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, env=environment, timeout=280
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_two_processes_train_what_one_does(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    """Two processes with a batch each are one process that accumulates two batches."""
+    # With --cpu accelerate starts one process unless mpirun is there; this way torchrun starts two.
+    launch = ["-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu", "--num_processes", "2"]
+    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    run(*launch, *command(model, small_corpus, tmp_path / "two"))
+    run(*command(model, small_corpus, tmp_path / "one", "--accumulate", "2"))
+    facts = [read_manifest(tmp_path / name, kind=KIND, command="").facts for name in ("one", "two")]
+    assert [fact["processes"] for fact in facts] == [1, 2]
+    assert facts[0]["steps"] == facts[1]["steps"] > 2
+    for name in ("new_rows.safetensors", "adapter_model.safetensors"):
+        one, two = (load_file(tmp_path / folder / name) for folder in ("one", "two"))
+        assert one.keys() == two.keys()
+        for key in one:
+            torch.testing.assert_close(one[key], two[key], rtol=0, atol=1e-4)
+    rows = load_file(tmp_path / "one" / "new_rows.safetensors")
+    start = load_file(model / "model.safetensors")["model.embed_tokens.weight"][rows["ids"]]
+    assert (rows["input"] - start).abs().max() > 1e-3, "rows that did not move prove nothing"
+
+
+def test_killed_and_resumed_is_the_same(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, *command(model, small_corpus, tmp_path / "killed")],
+        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    limit = time.monotonic() + 120
+    while not list((tmp_path / "killed.work").glob("checkpoint-*")):
+        assert process.poll() is None, "ended before it could be killed"
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed").exists()
+    run(*command(model, small_corpus, tmp_path / "killed", "--resume"))
+    run(*command(model, small_corpus, tmp_path / "whole"))
+    for name in ("new_rows.safetensors", "adapter_model.safetensors"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name

@@ -1,0 +1,129 @@
+"""Texts to blocks: nothing lost, the same characters for every arm, nothing held out among them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import stock_folder
+
+pytest.importorskip("torch")
+
+import torch
+from tiny_models import put_model, tiny_model
+
+from hypertok.errors import InputError
+from hypertok.model.pair import Pair
+from hypertok.training.data import identity_of, make_blocks, read_texts, refuse_leaks
+from hypertok.training.loss import IGNORED
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """A stock model: Llama 2's tokenizer puts BOS before a text and nothing after it."""
+    folder = tmp_path_factory.mktemp("pair") / "llama"
+    return Pair.open(put_model(stock_folder("llama2"), folder, tiny_model("llama", tied=True, rows=32_000)))
+
+
+def test_every_token_but_the_first_is_predicted_once(llama: Pair, small_corpus: Path) -> None:
+    texts = list(read_texts(small_corpus, seed=3))
+    blocks = make_blocks(texts, llama, 32, seed=3)
+    seen = {}
+    for index in range(len(blocks)):
+        start = int(blocks.order[index]) * 32
+        item = blocks[index]
+        assert item["input_ids"].shape == item["labels"].shape == (32,)
+        for place, (token, label) in enumerate(zip(item["input_ids"].tolist(), item["labels"].tolist(), strict=True)):
+            if label != IGNORED:
+                assert start + place + 1 not in seen
+                seen[start + place + 1] = label
+                assert token == blocks.tokens[start + place]
+    assert [seen[place] for place in range(1, len(blocks.tokens))] == blocks.tokens[1:].tolist()
+    assert blocks.characters == sum(len(text.text) for text in texts)
+
+
+def test_documents_do_not_run_into_each_other(llama: Pair, small_corpus: Path) -> None:
+    texts = list(read_texts(small_corpus, seed=0))
+    tokens = make_blocks(texts, llama, 32).tokens.tolist()
+    assert tokens[0] == 1
+    assert tokens[-1] == 2
+    assert tokens.count(1) == tokens.count(2) == len(texts)
+    assert all((left == 2) == (right == 1) for left, right in pairwise(tokens))
+
+
+def test_characters_are_the_same_for_every_tokenizer_and_hang_on_the_seed(small_corpus: Path) -> None:
+    first = list(read_texts(small_corpus, characters=500, seed=1))
+    assert sum(len(text.text) for text in first) == 500
+    assert first == list(read_texts(small_corpus, characters=500, seed=1))
+    assert [text.name for text in first] != [text.name for text in read_texts(small_corpus, characters=500, seed=2)]
+    with pytest.raises(InputError, match="100,000 are asked for"):
+        list(read_texts(small_corpus, characters=100_000, seed=1))
+
+
+def test_order_hangs_on_seed_and_epoch_alone(llama: Pair, small_corpus: Path) -> None:
+    def order(seed: int) -> list[int]:
+        return make_blocks(read_texts(small_corpus), llama, 32, epochs=2, seed=seed).order.tolist()
+
+    one = order(5)
+    half = len(one) // 2
+    assert one == order(5)
+    assert one != order(6)
+    assert one[:half] != one[half:]
+    assert sorted(one[:half]) == sorted(one[half:]) == list(range(half))
+
+
+def test_held_out_documents_are_refused_even_if_they_look_a_little_different(tmp_path: Path) -> None:
+    for name, text in {"a": "Печень очищает кровь.", "b": "Лёгкие дают кислород."}.items():
+        (tmp_path / "train").mkdir(exist_ok=True)
+        (tmp_path / "train" / f"{name}.txt").write_text(text, encoding="utf-8")
+    (tmp_path / "held.txt").write_text("  ЛЁГКИЕ дают\n\nкислород. ", encoding="utf-8")
+    held = {text.identity: text.name for text in read_texts(tmp_path / "held.txt")}
+    with pytest.raises(InputError, match=r"b\.txt#0: the held-out document held\.txt#0"):
+        list(refuse_leaks(read_texts(tmp_path / "train"), held))
+    assert identity_of("и\u0306") == identity_of("й") != identity_of("и")
+    other = {identity_of("Иной текст."): "other"}
+    assert len(list(refuse_leaks(read_texts(tmp_path / "train"), other))) == 2
+
+
+def test_a_document_that_is_cut_by_the_budget_is_known_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Печень очищает кровь и хранит сахар.", encoding="utf-8")
+    held = {text.identity: text.name for text in read_texts(tmp_path / "a.txt")}
+    with pytest.raises(InputError, match="the same text"):
+        list(refuse_leaks(read_texts(tmp_path / "a.txt", characters=6), held))
+
+
+def test_too_little_text_is_refused(llama: Pair, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no text in it"):
+        list(read_texts(tmp_path / "empty"))
+    (tmp_path / "empty" / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
+    with pytest.raises(InputError, match="no text in it"):
+        list(read_texts(tmp_path / "empty"))
+    (tmp_path / "short.txt").write_text("Дом стоит.", encoding="utf-8")
+    with pytest.raises(InputError, match="less than one batch of 8"):
+        make_blocks(read_texts(tmp_path / "short.txt"), llama, 32, at_least=8)
+
+
+def test_blocks_that_fill_a_batch_predict_nothing(llama: Pair, small_corpus: Path) -> None:
+    plain = make_blocks(read_texts(small_corpus), llama, 50, epochs=2, seed=1)
+    filled = make_blocks(read_texts(small_corpus), llama, 50, epochs=2, seed=1, fill=7)
+    assert len(plain) % 7, "choose another number: this one divides the blocks"
+    assert len(filled) == -(-len(plain) // 7) * 7
+    for index in range(len(filled)):
+        if index < len(plain):
+            assert all(torch.equal(filled[index][key], plain[index][key]) for key in ("input_ids", "labels"))
+        else:
+            assert bool((filled[index]["labels"] == IGNORED).all())
+
+
+def test_the_last_block_is_filled_with_places_that_are_not_predicted(llama: Pair, small_corpus: Path) -> None:
+    blocks = make_blocks(read_texts(small_corpus), llama, 50)
+    last = blocks[len(blocks) - 1]
+    predicted = len(blocks.tokens) - 1 - 50 * (blocks.blocks - 1)
+    assert 0 < predicted < 50, "choose another context: this one divides the text"
+    assert int((last["labels"] != IGNORED).sum()) == predicted
+    assert torch.equal(last["labels"][predicted:], torch.full((50 - predicted,), IGNORED))
+    assert int(last["input_ids"].max()) < 32_000
+    assert blocks.tokens.dtype == np.int32
