@@ -176,7 +176,7 @@ def write(rows: list[Row]) -> None:
         writer.writerows(asdict(row) for row in rows)
 
 
-def run(names: list[str], arms: list[str], lexicon: Lexicon, sets: dict[str, list[str]]) -> None:
+def run(names: list[str], arms: list[str], numbers: list[int], lexicon: Lexicon, sets: dict[str, list[str]]) -> None:
     """Measure what the CSV lacks."""
     first = next(iter(sets))
     for name in names:
@@ -186,11 +186,11 @@ def run(names: list[str], arms: list[str], lexicon: Lexicon, sets: dict[str, lis
             write(list(measured(stock, "stock", None, Options(), sets)))
         if FORMS in arms and (name, FORMS, ROWS[0]) not in have:
             write(list(whole_forms(stock, lexicon, sets)))
-        if SYMBOLS in arms and (missing := [rows for rows in ROWS if (name, SYMBOLS, rows) not in have]):
+        if SYMBOLS in arms and (missing := [rows for rows in numbers if (name, SYMBOLS, rows) not in have]):
             for point in symbols(stock, lexicon, missing, sets):
                 write(point)
         for arm, options in ARMS.items():
-            missing = [rows for rows in ROWS if (name, arm, rows) not in have]
+            missing = [rows for rows in numbers if (name, arm, rows) not in have]
             if arm not in arms or not missing:
                 continue
             start = time.perf_counter()
@@ -219,10 +219,11 @@ def main() -> None:
     parser.add_argument("lexicon", type=Path, help="lexicon of the training split, or of the --own texts")
     parser.add_argument("--tokenizers", nargs="+", default=list(NAMES), choices=list(NAMES))
     parser.add_argument("--arms", nargs="+", default=[FORMS, *ARMS, SYMBOLS], choices=[FORMS, *ARMS, SYMBOLS])
+    parser.add_argument("--rows", nargs="+", type=int, default=list(ROWS))
     parser.add_argument("--own", type=Path, help="measure on the texts that the lexicon was built from, as OWN")
     wanted = parser.parse_args()
     sets = {OWN: list(documents(wanted.own))} if wanted.own else texts()
-    run(wanted.tokenizers, wanted.arms, Lexicon.load(wanted.lexicon), sets)
+    run(wanted.tokenizers, wanted.arms, wanted.rows, Lexicon.load(wanted.lexicon), sets)
 
 
 if __name__ == "__main__":

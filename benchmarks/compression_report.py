@@ -2,77 +2,83 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Iterator
 from pathlib import Path
 
-from compression import CSV, HERE, NAMES, ROWS
+import polars as pl
+from compression import ARMS, CSV, FORMS, HERE, NAMES, OWN, ROWS, SYMBOLS
 from measure import facts
 
-
-def report() -> str:
-    """The tables, one for each tokenizer and text."""
-    with CSV.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    lines = [facts("tokenizers", "wordfreq"), ""]
-    for name in dict.fromkeys(row["tokenizer"] for row in rows):
-        for text in dict.fromkeys(row["text"] for row in rows):
-            here = [row for row in rows if (row["tokenizer"], row["text"]) == (name, text)]
-            stock = next(row for row in here if row["arm"] == "stock")
-            lines += [
-                f"### {NAMES[name]}, {text}", "",
-                f"Stock: {float(stock['characters_per_token']):.2f} characters per token, "
-                f"{float(stock['tokens_per_word']):.2f} tokens per word, "
-                f"{float(stock['whole_words']):.1%} of words whole.",
-                "", "| new rows | " + " | ".join(arms_of(here)) + " |", "|---" * (len(arms_of(here)) + 1) + "|",
-            ]  # fmt: skip
-            for number in ROWS:
-                cells = {row["arm"]: row for row in here if int(row["rows"]) == number}
-                if cells:
-                    shown = (
-                        f"{float(cells[a]['characters_per_token']):.3f}" if a in cells else "" for a in arms_of(here)
-                    )
-                    lines.append(f"| {number:,} | " + " | ".join(shown) + " |")
-            lines.append("")
-    return "\n".join(lines)
+ORDER = [FORMS, *ARMS, SYMBOLS]
+#: Numbers of rows at which the other figures are shown.
+SHOWN = (8_000, 32_000, 128_000)
 
 
-def arms_of(rows: list[dict[str, str]]) -> list[str]:
-    """Arms in the order they were measured, without the stock."""
-    return [arm for arm in dict.fromkeys(row["arm"] for row in rows) if arm != "stock"]
+def report(table: pl.DataFrame) -> Iterator[str]:
+    """Lines of Markdown: characters per token of every tokenizer and text, then the other figures on literature."""
+    yield from (facts("tokenizers", "wordfreq"), "")
+    for name, label in NAMES.items():
+        of_one = table.filter(tokenizer=name)
+        for text in of_one["text"].unique(maintain_order=True):
+            here = of_one.filter(text=text)
+            stock = here.row(by_predicate=pl.col("arm") == "stock", named=True)
+            yield f"### {label}, {text}: characters per token\n"
+            yield (
+                f"Stock: {stock['characters_per_token']:.3f} ({stock['tokens_per_word']:.2f} tokens per word, "
+                f"{stock['whole_words']:.1%} of words whole).\n"
+            )
+            yield from _wide(here, "characters_per_token", "{:.3f}")
+        for column, what, shape in (
+            ("tokens_per_word", "tokens per Cyrillic word", "{:.3f}"),
+            ("whole_words", "share of words in one token", "{:.1%}"),
+            ("rows_emitted", "share of new rows that occur in it", "{:.1%}"),
+        ):
+            yield f"### {label}, literature: {what}\n"
+            yield from _wide(of_one.filter(pl.col("text") == "literature", pl.col("rows").is_in(SHOWN)), column, shape)
 
 
-def plot(path: Path) -> None:
-    """The curves of every tokenizer on literature and technical text."""
+def _wide(table: pl.DataFrame, column: str, shape: str) -> Iterator[str]:
+    """One line for each number of rows, one column for each arm."""
+    arms = [arm for arm in ORDER if arm in table["arm"]]
+    yield "| new rows | " + " | ".join(arms) + " |"
+    yield "|---" * (len(arms) + 1) + "|"
+    for rows in sorted(set(table["rows"]) - {0}):
+        found = dict(table.filter(rows=rows).select("arm", column).iter_rows())
+        cells = ("" if found.get(arm) is None else shape.format(found[arm]) for arm in arms)
+        yield f"| {rows:,} | " + " | ".join(cells) + " |"
+    yield ""
+
+
+def plot(table: pl.DataFrame, path: Path) -> None:
+    """The curves of every tokenizer on literature, technical text and UD GSD."""
     from matplotlib.figure import Figure
 
-    with CSV.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    names = list(dict.fromkeys(row["tokenizer"] for row in rows))
-    figure = Figure(figsize=(11, 4 * len(names)), layout="constrained")
-    for number, (axes, name, text) in enumerate(
-        zip(
-            figure.subplots(len(names), 2).flat,
-            [n for n in names for _ in "12"],
-            ["literature", "technical"] * len(names),
-            strict=True,
-        )
-    ):
-        here = [row for row in rows if (row["tokenizer"], row["text"]) == (name, text)]
-        for arm in arms_of(here):
-            points = [(int(r["rows"]), float(r["characters_per_token"])) for r in here if r["arm"] == arm]
-            axes.plot(*zip(*sorted(points), strict=True), marker="o", markersize=3, label=arm)
-        stock = next(float(row["characters_per_token"]) for row in here if row["arm"] == "stock")
-        axes.axhline(stock, linestyle="--", color="grey", label="stock")
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(ROWS, [f"{rows // 1000}k" for rows in ROWS], fontsize=8)
-        axes.set_title(f"{NAMES[name]}, {text}")
-        axes.set_ylabel("characters per token")
-        axes.grid(alpha=0.3)
-        if number == 0:
-            axes.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+    texts = ("literature", "technical", "UD GSD")
+    figure = Figure(figsize=(15, 4 * len(NAMES)), layout="constrained")
+    grid = figure.subplots(len(NAMES), len(texts))
+    for line, (name, label) in zip(grid, NAMES.items(), strict=True):
+        for axes, text in zip(line, texts, strict=True):
+            here = table.filter(tokenizer=name, text=text)
+            for number, arm in enumerate(ORDER):
+                points = here.filter(pl.col("arm") == arm).sort("rows")
+                if points.height:
+                    style = ":" if arm == FORMS else "--" if "control" in arm else "-"
+                    axes.plot(
+                        points["rows"], points["characters_per_token"], style,
+                        color=f"C{number}", marker="o", markersize=3, label=arm,
+                    )  # fmt: skip
+            stock = here.filter(arm="stock")["characters_per_token"].item()
+            axes.axhline(stock, linestyle="--", linewidth=1, color="grey", label="stock")
+            axes.set_xscale("log", base=2)
+            axes.set_xticks(ROWS, [f"{rows // 1000}k" for rows in ROWS], fontsize=8)
+            axes.set_title(f"{label}, {text}")
+            axes.set_ylabel("characters per token")
+            axes.grid(alpha=0.3)
+    grid[0][0].legend(fontsize=8)
+    figure.savefig(path, dpi=90)
 
 
 if __name__ == "__main__":
-    print(report())
-    plot(HERE / "compression.png")
+    measured = pl.read_csv(CSV)
+    print("\n".join(report(measured)))
+    plot(measured.filter(pl.col("text") != OWN), HERE / "compression.png")

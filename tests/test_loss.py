@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from hypertok.errors import InputError
 from hypertok.model.split import HeadRows, new_rows, split_rows
-from hypertok.training.loss import IGNORED, LossModel, check_head, cross_entropy_sum
+from hypertok.training.loss import IGNORED, LossModel, check_head, cross_entropy_sum, cut_head
 
 TOKENS, STOCK, NEW, WIDTH = 37, 90, 13, 16
 
@@ -29,13 +29,17 @@ def made(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch
     return hidden, stock, new, place, labels
 
 
-def plain(head: HeadRows, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def plain(
+    head: HeadRows, hidden: torch.Tensor, labels: torch.Tensor, masked: torch.Tensor | None = None
+) -> torch.Tensor:
     rows = head.stock if head.new is None else torch.cat([head.stock, head.new])
     logits = hidden @ rows.T * head.multiplier
     if head.softcap is not None:
         logits = torch.tanh(logits / head.softcap) * head.softcap
     if head.place is not None:
         logits = logits[:, head.place]
+    if masked is not None:
+        logits = logits.masked_fill(masked, -torch.inf)
     return cross_entropy(logits, labels, reduction="sum", ignore_index=IGNORED)
 
 
@@ -126,3 +130,74 @@ def test_a_head_that_does_something_else_is_refused() -> None:
     model.config.logit_scale = 3.0  # Cohere's class multiplies by it, Llama's does not
     with pytest.raises(InputError, match="LlamaForCausalLM: its head"):
         check_head(model, ids)
+
+
+def few(place: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Eleven ids to keep, new ones among them and one of them twice; and the ids that a head cut to them lacks."""
+    ids = torch.randperm(STOCK + NEW)[:11]
+    masked = place < STOCK
+    masked[ids] = False
+    return torch.cat([ids, ids[:1]]), masked
+
+
+@pytest.mark.parametrize("softcap", [None, 3.0])
+@pytest.mark.parametrize("chunk", [5, 1000])
+def test_a_cut_head_is_the_whole_one_with_all_other_logits_masked(softcap: float | None, chunk: int) -> None:
+    hidden, stock, new, place, _ = made()
+    ids, masked = few(place)
+    labels = torch.nonzero(~masked)[:, 0][torch.randint(0, int((~masked).sum()), (TOKENS,))]
+    labels[[2, 7]] = IGNORED
+    whole = HeadRows(stock, new, place, softcap, 0.5)
+    expected = plain(whole, hidden, labels, masked)
+    wanted = torch.autograd.grad(expected, [hidden, new])
+    cut = cut_head(whole, ids)
+    assert len(cut.stock) + NEW == int((~masked).sum())
+    with Largest() as largest:
+        loss = cross_entropy_sum(cut, hidden, labels, chunk)
+    assert largest.elements <= max(min(chunk, TOKENS - 2) * (len(cut.stock) + NEW), TOKENS * WIDTH)
+    found = torch.autograd.grad(loss, [hidden, new])
+    torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-5)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+    assert loss < plain(whole, hidden, labels)
+    labels[3] = torch.nonzero(masked)[0, 0]
+    with pytest.raises(InputError, match=rf"token id {int(labels[3])}: not among the ids"):
+        cross_entropy_sum(cut, hidden, labels, chunk)
+
+
+def test_a_stock_head_is_cut_too() -> None:
+    hidden, stock, _, _, _ = made()
+    masked = torch.ones(STOCK, dtype=torch.bool)
+    masked[[4, 8, 80]] = False
+    labels = torch.tensor([80, 4, 8] * 13)[:TOKENS]
+    cut = cut_head(HeadRows(stock, None, None), torch.tensor([80, 8, 4]))
+    assert cut.stock.shape == (3, WIDTH)
+    expected = plain(HeadRows(stock, None, None), hidden, labels, masked)
+    torch.testing.assert_close(cross_entropy_sum(cut, hidden, labels, 7), expected)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_model_with_a_cut_head(tied: bool) -> None:
+    model = tiny_model("gemma3", tied=tied, softcap=4.0).requires_grad_(False)
+    new_ids = [5, 77, 120]
+    split_rows(model, new_ids)
+    ids = torch.randint(3, 60, (2, 33), generator=torch.Generator().manual_seed(2))
+    cut = LossModel(model, 9, ids)
+    masked = torch.ones(128, dtype=torch.bool)
+    masked[new_ids] = masked[ids] = False
+    assert cut.logits == int((~masked).sum())
+    rows = list(new_rows(model).values())
+    before = cut.head().stock.data_ptr()
+    for _ in range(2):  # the new rows of the second turn are others
+        logits = model(input_ids=ids[:, :-1]).logits.masked_fill(masked, -torch.inf)
+        expected = cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
+        wanted = torch.autograd.grad(expected, [part.weight for part in rows])
+        loss = cut(ids[:, :-1], ids[:, 1:])["loss"]
+        torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-5)
+        found = torch.autograd.grad(loss, [part.weight for part in rows])
+        for one, other, part in zip(found, wanted, rows, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+            part.weight.data -= one
+    assert cut.head().stock.data_ptr() == before, "cut once, not in every step"
+    with pytest.raises(InputError, match="token id 126"):
+        cut(ids[:, :-1], torch.full((2, 32), 126))

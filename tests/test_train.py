@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from hypertok.model.trained import KIND, load_trained
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.stock import Stock
 from hypertok.training.checks import Needs, check_room, estimate
+from hypertok.training.data import make_blocks, read_texts
+from hypertok.training.loss import LossModel
 from hypertok.training.options import LoraOptions, TrainOptions, read_options
 from hypertok.training.train import train
 from hypertok.training.trainer import Diverged, last_checkpoint
@@ -225,6 +228,28 @@ def held_out(folder: Path) -> Path:
     path = folder / "held.txt"
     path.write_text("Старый мост стоял над рекой, и вода под ним не замерзала. " * 5, encoding="utf-8")
     return path
+
+
+def test_a_head_cut_to_the_texts(model: Path, small_corpus: Path, whole: Path, tmp_path: Path) -> None:
+    """The same run as `whole`, over fewer ids; texts held out may have ids that those trained on have not."""
+    options = QUICK.model_copy(update={"epochs": 2, "cut_head": True})
+    done = train(model, small_corpus, tmp_path / "run", options, held_out=held_out(tmp_path))
+    facts, before = done.manifest.facts, read_manifest(whole, kind=KIND, command="").facts
+    assert number_of_units(model) < facts["logits"] < before["logits"] == HyperTokenizer.from_pretrained(model).rows
+    assert facts["steps"] == before["steps"]
+    assert facts["loss"] < before["loss"]
+    pair = Pair.open(model)
+    held = make_blocks(read_texts(held_out(tmp_path)), pair, options.context)
+    texts = make_blocks(read_texts(small_corpus, characters=1000, seed=0), pair, options.context)
+    live = load_trained(tmp_path / "run", dtype="float32")
+    ids, labels = (torch.stack([block[name] for block in held]) for name in ("input_ids", "labels"))
+    assert set(held.tokens.tolist()) - set(texts.tokens.tolist())
+    cut = LossModel(live, ids=torch.tensor([*texts.tokens.tolist(), *held.tokens.tolist()]))
+    assert facts["logits"] == cut.logits
+    with torch.no_grad():
+        bpc, higher = (m(ids, labels, 1)["loss"].item() / math.log(2) / held.characters for m in (cut, LossModel(live)))
+    assert done.eval_bpc == pytest.approx(bpc, rel=1e-5)
+    assert bpc < higher
 
 
 def test_a_stock_model_trains_as_an_arm_of_its_own(small_stock: Path, small_corpus: Path, tmp_path: Path) -> None:

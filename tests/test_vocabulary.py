@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,7 @@ from tokenizers import Tokenizer
 
 from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
-from hypertok.tokenizer.stock import Stock
+from hypertok.tokenizer.stock import Family, Stock
 from hypertok.tokenizer.surgery import extended, unreachable
 from hypertok.vocabulary.general import general_words, paradigm_words
 from hypertok.vocabulary.learn import learn_units
@@ -120,6 +121,25 @@ def test_concept_texts_hold_the_corpus_and_more(vault_lexicon: Lexicon) -> None:
     more = set(concept_texts(vault_lexicon, "phrase", general=0.5).texts)
     assert len(plain - more) / len(plain) < 0.2  # what weighs nearly nothing is left out
     assert more - plain
+
+
+def test_a_stock_token_made_anew_brings_no_stock_merge_again() -> None:
+    """«абвг» is a stock token that stock never makes of this word; its own last merge must not stand twice."""
+    merges = [["б", "в"], ["а", "б"], ["аб", "в"], ["абв", "г"]]
+    tokens = ["▁", *"абвгд", *("".join(pair) for pair in merges)]
+    data = {
+        "model": {"type": "BPE", "vocab": {token: place for place, token in enumerate(tokens)}, "merges": merges},
+        "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+        "added_tokens": [],
+    }
+    stock = Stock(Path("small.json"), data, Family.SENTENCEPIECE)
+    assert len(stock.segment(["абвгд"])[0]) == 4
+    counts = np.array([9, 7, 5], np.int64)
+    for every_path in (False, True):
+        units = learn_units(stock, Texts(["абв", "абвг", "абвгд"], counts, counts), 1, every_path=every_path)
+        assert units.tokens == ("абвгд",)
+        new = extended(stock, units, span="word")  # refuses merges that stand twice
+        assert Stock(stock.path, new, stock.family).segment(["абвгд"]) == [[new["model"]["vocab"]["абвгд"]]]
 
 
 def test_control_is_continued_bpe(vault_lexicon: Lexicon) -> None:

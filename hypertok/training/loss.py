@@ -9,6 +9,7 @@ in any order, because a softmax does not ask for the order.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -38,18 +39,51 @@ def cross_entropy_sum(head: HeadRows, hidden: Tensor, labels: Tensor, chunk: int
         hidden: (…, d), any data type; products are made in it, everything else in fp32.
         labels: (…,) token ids, already shifted; `IGNORED` where nothing is predicted.
         chunk: positions at a time; 0 for as many as `ELEMENTS` allows.
+
+    Raises:
+        InputError: a label is not among the ids that the head is cut to.
     """
     hidden, labels = hidden.reshape(-1, hidden.shape[-1]), labels.reshape(-1)
     if bool((labels == IGNORED).any()):
         kept = labels != IGNORED
         hidden, labels = hidden[kept], labels[kept]
     targets = labels if head.place is None else head.place[labels]
-    rows = head.stock.shape[0] + (0 if head.new is None else head.new.shape[0])
-    step = chunk or chunk_positions(rows)
+    if head.place is not None and bool((targets < 0).any()):
+        raise InputError(
+            f"token id {int(labels[targets < 0][0])}: not among the ids of the texts that the head was cut to; cut it "
+            "to these texts too, or train without cut_head"
+        )
+    step = chunk or chunk_positions(_width(head))
     loss: Tensor = _ChunkedLoss.apply(  # type: ignore[no-untyped-call]
         hidden, head.stock, head.new, targets, step, head.softcap, head.multiplier
     )
     return loss
+
+
+def _width(head: HeadRows) -> int:
+    """Logits of a position."""
+    return head.stock.shape[0] + (0 if head.new is None else head.new.shape[0])
+
+
+def cut_head(head: HeadRows, ids: Tensor) -> HeadRows:
+    """A head over some ids and all new rows: as if every other logit were minus infinity.
+
+    Args:
+        head: the whole one.
+        ids: (K,) ids to keep, in any order, repeated or not.
+
+    Returns:
+        The head with a copy of the stock rows of these ids, in its order; its `place` is (S + N,) still, and -1 for an
+        id that is not kept.
+    """
+    size, device = head.stock.shape[0], head.stock.device
+    place = torch.arange(size, device=device) if head.place is None else head.place
+    kept = place[ids.to(device)].unique()
+    kept = kept[kept < size]
+    moved = torch.full_like(place, -1)
+    moved[kept] = torch.arange(len(kept), device=device)
+    moved[size:] = torch.arange(len(kept), len(kept) + len(place) - size, device=device)
+    return replace(head, stock=head.stock.detach()[kept], place=moved[place])
 
 
 class _ChunkedLoss(torch.autograd.Function):
@@ -129,18 +163,40 @@ class LossModel(nn.Module):
 
     #: For transformers.Trainer: the loss is already divided by the labels of the whole accumulated batch.
     accepts_loss_kwargs = True
+    cut_stock: Tensor | None
+    cut_place: Tensor | None
 
-    def __init__(self, model: nn.Module, chunk: int = 0) -> None:
-        """`model`: a transformers model, split or not, in PEFT's wrapper or not."""
+    def __init__(self, model: nn.Module, chunk: int = 0, ids: Tensor | None = None) -> None:
+        """Wrap a model.
+
+        Args:
+            model: a transformers model, split or not, in PEFT's wrapper or not; its stock rows are frozen.
+            chunk: positions whose logits are held at once; 0 for as many as `ELEMENTS` allows.
+            ids: cut the head to these and the new ones (`cut_head`); None for the whole head.
+        """
         super().__init__()
         self.model = model
         self.chunk = chunk
+        cut = None if ids is None else cut_head(head_rows(model), ids)
+        # The new rows are not among them: they are trained, so every step asks the model for them.
+        self.register_buffer("cut_stock", None if cut is None else cut.stock, persistent=False)
+        self.register_buffer("cut_place", None if cut is None else cut.place, persistent=False)
         self._no_split_modules = getattr(causal_lm(model), "_no_split_modules", None)
 
     @property
     def config(self) -> Any:
         """The model's configuration."""
         return causal_lm(self.model).config
+
+    @property
+    def logits(self) -> int:
+        """How many ids the loss is made over."""
+        return _width(self.head())
+
+    def head(self) -> HeadRows:
+        """The rows that the loss is made over, new ones as they are now."""
+        whole = head_rows(self.model)
+        return whole if self.cut_stock is None else replace(whole, stock=self.cut_stock, place=self.cut_place)
 
     def forward(
         self, input_ids: Tensor, labels: Tensor, num_items_in_batch: Tensor | int | None = None
@@ -149,10 +205,13 @@ class LossModel(nn.Module):
 
         Args:
             num_items_in_batch: divide by this many labels instead of those that are here.
+
+        Raises:
+            InputError: a label is not among the ids that the head is cut to.
         """
         hidden = backbone(self.model)(input_ids=input_ids, use_cache=False).last_hidden_state
         count = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
-        return {"loss": cross_entropy_sum(head_rows(self.model), hidden, labels, self.chunk) / count}
+        return {"loss": cross_entropy_sum(self.head(), hidden, labels, self.chunk) / count}
 
 
 @torch.no_grad()

@@ -65,22 +65,21 @@ def learn_units(
 
 
 def _every_path(stock: StockTokenizer, tokens: Collection[str]) -> list[tuple[str, str]]:
-    """All merges that make a unit, and before them those that make a stock token of a unit and another token."""
-    units = set(tokens)
-    joins = [
-        pair
-        for pair in all_merges(sorted(_russian(stock), key=stock.vocabulary.__getitem__), units)
-        if pair[0] in units or pair[1] in units
-    ]
+    """All merges that make a unit, and before them those that make a Russian stock token in a way that stock lacks.
+
+    The latter are of parts that only units bring about, or that stock merges never leave side by side but units do.
+    """
+    known = set(stock.merges)
+    russian = sorted(_russian(stock), key=stock.vocabulary.__getitem__)
+    joins = [pair for pair in all_merges(russian, {*tokens, *russian}) if pair not in known]
     return joins + all_merges(list(tokens), stock.vocabulary)
 
 
 def _russian(stock: StockTokenizer) -> list[str]:
-    """Stock tokens of Cyrillic letters alone: only these can a unit be part of."""
+    """Stock tokens of Cyrillic letters alone, with or without a space before them: these can be made of units."""
     found = []
     for token in stock.vocabulary:
-        if len(token) > 1:
-            text = stock.bytes_of(token).decode("utf-8", "ignore").strip()
-            if text and all("а" <= letter <= "я" or letter == "ё" for letter in text.lower()):
-                found.append(token)
+        text = stock.bytes_of(token).decode("utf-8", "ignore").strip()
+        if text and all("а" <= letter <= "я" or letter == "ё" for letter in text.lower()):
+            found.append(token)
     return found

@@ -1,0 +1,1 @@
+"""Experiments: definitions in TOML, arms, runs, results and their report."""

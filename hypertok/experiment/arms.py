@@ -1,0 +1,74 @@
+"""From an arm to a model folder: the stock model itself, or one extended for it, made once per set of inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hypertok.errors import InputError
+from hypertok.experiment.definition import Arm
+from hypertok.tokenizer.extend import Options
+
+Tell = Callable[[str], None]
+
+
+def key_of(*parts: Any) -> str:
+    """sha256 of values as JSON: what tells one set of inputs from another."""
+    text = json.dumps(parts, ensure_ascii=False, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def arm_folder(
+    arm: Arm, model: Path, lexicon: Path | None, corpus: Path, work: Path, sha256: Mapping[str, str], tell: Tell
+) -> Path:
+    """The folder of an arm's model before it is trained.
+
+    An extended one lies in `work`, under the sha256 of what it is made from, and is made when it is not there.
+
+    Raises:
+        InputError: the model cannot be extended so, or no lexicon is given.
+    """
+    if arm.stock:
+        return model
+    if lexicon is None:
+        raise InputError(f"arms.{arm.name}: extending needs a lexicon; name it with --lexicon")
+    made_from = {name: sha256[name] for name in ("model", "tokenizer", "lexicon")}
+    if arm.init == "auto":
+        made_from["corpus"] = sha256["corpus"]
+    folder = work / "models" / key_of(made_from, arm.tokenizer.model_dump(mode="json"), arm.init)[:16]
+    if not folder.is_dir():  # written beside and renamed, so it is whole when it is there
+        from hypertok.model.extend import RowMaker, extend_model
+
+        tell(f"{arm.name}: extending the model by {arm.tokenizer.rows:,} rows")
+        init: str | RowMaker = _chooser(arm, corpus) if arm.init == "auto" else arm.init
+        extend_model(model, lexicon, folder, arm.tokenizer, init=init)
+    return folder
+
+
+def tokenizer_folder(
+    tokenizer: Path, lexicon: Path, options: Options, work: Path, sha256: Mapping[str, str], tell: Tell
+) -> Path:
+    """The folder of an extended tokenizer without a model, made when it is not there.
+
+    Args:
+        sha256: of "tokenizer" and "lexicon".
+    """
+    from hypertok.tokenizer.extend import extend
+
+    made_from = {name: sha256[name] for name in ("tokenizer", "lexicon")}
+    folder = work / "tokenizers" / key_of(made_from, options.model_dump(mode="json"))[:16]
+    if not folder.is_dir():
+        tell(f"{tokenizer.name}: extending the tokenizer by {options.rows:,} units")
+        extend(tokenizer, lexicon, folder, options)
+    return folder
+
+
+def _chooser(arm: Arm, corpus: Path) -> Any:
+    if arm.tokenizer.text == "symbols":
+        raise InputError(f"arms.{arm.name}: init auto reads text as it is written; name a strategy for text symbols")
+    from hypertok.training.probe import chooser, texts_of
+
+    return chooser(texts_of(corpus))

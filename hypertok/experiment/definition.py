@@ -1,0 +1,217 @@
+"""What an experiment is: kind, arms, budgets, how it is trained and measured; every key known, others refused.
+
+The values here are those of `experiments/defaults.toml`, which says what each of them means to a person; a test keeps
+the two alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from hypertok.measure.subject import Dtype
+from hypertok.tokenizer.extend import Options
+from hypertok.training.options import TrainOptions
+
+Kind = Literal["ab", "init", "rows", "memory"]
+#: At equal characters of raw text, or at equal compute: tokens x parameters.
+Line = Literal["characters", "compute"]
+Role = Literal["stock", "control", "ours"]
+Part = Literal["drift", "pairs", "copy", "emission", "memory", "samples"]
+_NAME = re.compile(r"[\w][\w.-]*")
+_STRICT = ConfigDict(frozen=True, extra="forbid")
+
+
+class Inputs(BaseModel):
+    """Where things lie; no machine's paths in a definition: they come from the command line or the environment.
+
+    Attributes:
+        model: the stock model's folder.
+        lexicon: from `hypertok build-lexicon`, over training text alone.
+        corpus: training texts.
+        held_out: texts that are measured on; none may be in the corpus.
+        english, code: texts that tell how far training drifts from what is not Russian.
+        pairs: minimal pairs (JSON Lines).
+    """
+
+    model_config = _STRICT
+
+    model: Path | None = None
+    lexicon: Path | None = None
+    corpus: Path | None = None
+    held_out: Path | None = None
+    english: Path | None = None
+    code: Path | None = None
+    pairs: Path | None = None
+
+
+class Arm(BaseModel):
+    """One side of the comparison.
+
+    Attributes:
+        name: of the arm.
+        stock: the stock model, with no new rows.
+        untrained: measured as it is, no training.
+        init: how its new rows begin; "auto" probes all strategies.
+        tokenizer: how units are made; not used for the stock model.
+        train: how it is trained.
+    """
+
+    model_config = _STRICT
+
+    name: str
+    stock: bool = False
+    untrained: bool = False
+    init: str = "weighted"
+    tokenizer: Options = Options()
+    train: TrainOptions = TrainOptions()
+
+    @property
+    def role(self) -> Role:
+        """What the arm is compared as."""
+        return "stock" if self.stock else "control" if self.tokenizer.units == "bpe" else "ours"
+
+    @property
+    def trained(self) -> bool:
+        """Whether anything of it is trained: a stock model has no rows of its own to train alone."""
+        return not self.untrained and not (self.stock and self.train.rows_only)
+
+
+class Measure(BaseModel):
+    """How arms are measured; see `experiments/defaults.toml`."""
+
+    model_config = _STRICT
+
+    parts: tuple[Part, ...] = ("drift", "pairs", "copy", "emission", "memory", "samples")
+    characters: int = Field(300_000, ge=1)
+    document_characters: int = Field(8_000, ge=1)
+    context: int = Field(512, ge=2)
+    overlap: int = Field(128, ge=1)
+    dtype: Dtype = "bfloat16"
+    device: str = "auto"
+    samples: int = Field(32, ge=1)
+    new_tokens: int = Field(64, ge=1)
+    pairs: int = Field(0, ge=0)
+    cards: tuple[float, ...] = (24.0, 96.0)
+    prompts: tuple[str, ...] = (
+        "Весной вода в реке поднялась, и",
+        "Врач посмотрел на снимок и сказал, что",
+        "Чтобы программа работала быстрее, нужно",
+    )
+
+
+class Aims(BaseModel):
+    """What is hoped for; it stands beside the figures of the report."""
+
+    model_config = _STRICT
+
+    bpc_ratio: float = 1.02
+    compute_bpc_ratio: float = 1.0
+    control_bpc_ratio: float = 1.0
+    pairs_points: float = 1.0
+    copy_share: Annotated[float, Field(alias="copy")] = 0.98
+
+
+class Published(BaseModel):
+    """A model whose memory is computed from its published configuration.
+
+    Attributes:
+        name: of the model.
+        tokenizer: its stock tokenizer's folder.
+        config: content of its config.json.
+    """
+
+    model_config = _STRICT
+
+    name: str
+    tokenizer: Path
+    config: dict[str, Any]
+
+
+class Memory(BaseModel):
+    """The kind `memory`; see `experiments/defaults.toml`."""
+
+    model_config = _STRICT
+
+    tokens: int = Field(60_000, ge=1)
+    prefill_tokens: int = Field(8_192, ge=0)
+    models: tuple[Published, ...] = ()
+
+
+class Definition(BaseModel):
+    """An experiment, all overrides applied; see `experiments/defaults.toml`."""
+
+    model_config = _STRICT
+
+    name: str
+    title: str = ""
+    kind: Kind = "ab"
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    characters: int = Field(3_000_000, ge=1)
+    lines: tuple[Line, ...] = ("characters",)
+    steps: tuple[int, ...] = ()
+    rows: tuple[int, ...] = ()
+    inits: tuple[str, ...] = ()
+    inputs: Inputs = Inputs()
+    arms: tuple[Arm, ...] = ()
+    measure: Measure = Measure()
+    aims: Aims = Aims()
+    memory: Memory = Memory()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"name {self.name!r} becomes a folder; use letters, digits, dots, dashes")
+        if not self.arms:
+            raise ValueError("no arms; write at least one [arms.NAME]")
+        if any(step < 1 for step in self.steps) or len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("steps begin at 1, and every seed is named once")
+        stocks = [arm for arm in self.arms if arm.stock]
+        if self.kind == "ab" and len([arm for arm in stocks if not arm.untrained]) != 1:
+            raise ValueError("an experiment of kind ab compares with one stock arm; write [arms.stock] with stock = true")
+        if self.kind in ("init", "rows", "memory") and len(stocks) > 1:
+            raise ValueError("more than one stock arm")
+        if "compute" in self.lines and not any(arm.trained for arm in stocks):
+            raise ValueError('the line "compute" needs a trained stock arm, whose compute the others get')
+        if self.lines[:1] != ("characters",):
+            raise ValueError('lines begin with "characters"')
+        return self
+
+    @property
+    def stock(self) -> Arm | None:
+        """The arm that all are compared with."""
+        stocks = [arm for arm in self.arms if arm.stock]
+        return next((arm for arm in stocks if not arm.untrained), stocks[0] if stocks else None)
+
+    def arm(self, name: str) -> Arm:
+        """The arm of this name."""
+        return next(arm for arm in self.arms if arm.name == name)
+
+
+def expanded(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands for several arms written out: each arm of `rows` and `inits` once per number of rows or strategy.
+
+    Args:
+        data: of a definition whose arms are a list of tables with `name`, `tokenizer` and `init`.
+    """
+    kind, arms = data.get("kind", "ab"), list(data.get("arms", ()))
+    if kind == "rows" and data.get("rows"):
+        arms = [one for arm in arms for one in ([arm] if arm.get("stock") else _by_rows(arm, data["rows"]))]
+    if kind == "init" and data.get("inits"):
+        arms = [one for arm in arms for one in ([arm] if arm.get("stock") else _by_init(arm, data["inits"]))]
+    return {**data, "arms": arms}
+
+
+def _by_rows(arm: Mapping[str, Any], rows: tuple[int, ...]) -> list[dict[str, Any]]:
+    return [
+        {**arm, "name": f"{arm['name']}-{number}", "tokenizer": {**arm.get("tokenizer", {}), "rows": number}}
+        for number in rows
+    ]
+
+
+def _by_init(arm: Mapping[str, Any], inits: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [{**arm, "name": f"{arm['name']}-{init}", "init": init} for init in inits]

@@ -1,0 +1,173 @@
+"""What an experiment reads: held-out pieces, drift texts, hashes of everything; held-out text in training is refused."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hypertok.errors import InputError
+from hypertok.experiment.definition import Definition, Inputs, Measure
+from hypertok.measure.passages import spread
+
+if TYPE_CHECKING:
+    from hypertok.training.data import Text
+
+#: A paragraph this long, in characters without its margins, is not written twice by chance.
+_PARAGRAPH = 80
+#: A held-out document is in the training text when this share of its long paragraphs is.
+_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read and checked.
+
+    Attributes:
+        corpus_characters: of all training texts there are.
+        texts: held-out pieces, one of each document, in the order of their names.
+        drift: the same of texts that are not Russian, by name.
+        sha256: of model, tokenizer, lexicon, corpus, held-out pieces and drift texts.
+    """
+
+    corpus_characters: int
+    texts: tuple[str, ...] = field(repr=False)
+    drift: Mapping[str, tuple[str, ...]] = field(repr=False)
+    sha256: dict[str, str]
+
+
+def needed(definition: Definition, *names: str) -> list[Path]:
+    """The inputs of these names.
+
+    Raises:
+        InputError: one is not given.
+    """
+    found = []
+    for name in names:
+        path: Path | None = getattr(definition.inputs, name)
+        if path is None:
+            option = name.replace("_", "-")
+            raise InputError(
+                f"experiment {definition.name}: inputs.{name} is not given; name it with --{option}, or in the TOML"
+            )
+        if not path.exists():
+            raise InputError(f"experiment {definition.name}: inputs.{name}: {path} is not there; correct the path")
+        found.append(path)
+    return found
+
+
+def read_inputs(definition: Definition) -> Read:
+    """Read and check everything that training and measuring need.
+
+    Raises:
+        InputError: something is missing, too short, or held-out text is in the training text.
+    """
+    from hypertok.training.data import read_texts
+
+    model, corpus, held_out = needed(definition, "model", "corpus", "held_out")
+    held = list(read_texts(held_out))
+    characters, corpus_sha = _check_leaks(held, read_texts(corpus))
+    if characters < definition.characters:
+        raise InputError(
+            f"{corpus}: {characters:,} characters in it and every arm is to read {definition.characters:,}; lower "
+            "characters, or give more text"
+        )
+    texts = pieces([text.text for text in held], definition.measure)
+    if len(texts) < 2:
+        raise InputError(f"{held_out}: intervals by document need two documents or more; give more texts")
+    drift = drift_texts(definition.inputs, definition.measure)
+    hashes = {"corpus": corpus_sha, "held_out": sha256_of_texts(texts), **model_hashes(model)}
+    hashes |= {name: sha256_of_texts(found) for name, found in drift.items()}
+    if any(not arm.stock for arm in definition.arms):
+        hashes["lexicon"] = lexicon_hash(*needed(definition, "lexicon"))
+    return Read(characters, texts, drift, hashes)
+
+
+def drift_texts(inputs: Inputs, measure: Measure) -> dict[str, tuple[str, ...]]:
+    """The texts that are not Russian, as far as they are given."""
+    from hypertok.training.data import read_texts
+
+    paths = {"english": inputs.english, "code": inputs.code}
+    if "drift" not in measure.parts:
+        return {}
+    return {name: pieces([t.text for t in read_texts(path)], measure) for name, path in paths.items() if path}
+
+
+def pieces(texts: Iterable[str], measure: Measure) -> tuple[str, ...]:
+    """The beginning of each document, of documents spread evenly, so many characters in all.
+
+    Many short pieces say more than a few long ones: documents differ more than the pages of one do.
+    """
+    cut = [text[: measure.document_characters] for text in texts]
+    count = len(cut)
+    while count > 1 and sum(map(len, spread(cut, count))) > measure.characters:
+        count -= max(1, count // 50)
+    return tuple(spread(cut, count))
+
+
+def model_hashes(model: Path) -> dict[str, str]:
+    """sha256 of a stock model, and of its tokenizer."""
+    from hypertok.model.checkpoint import Checkpoint
+    from hypertok.model.pair import identity
+    from hypertok.tokenizer.stock import Stock
+
+    return {"model": identity(Checkpoint.open(model)), "tokenizer": Stock.load(model).sha256}
+
+
+def lexicon_hash(lexicon: Path) -> str:
+    """sha256 of a lexicon."""
+    from hypertok.lexicon.lexicon import Lexicon
+
+    return Lexicon.load(lexicon).sha256
+
+
+def sha256_of_texts(texts: Iterable[str]) -> str:
+    """sha256 over texts and their borders."""
+    digest = hashlib.sha256()
+    for text in texts:
+        data = text.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()
+
+
+def _check_leaks(held: Iterable[Text], corpus: Iterable[Text]) -> tuple[int, str]:
+    """Characters and sha256 of the training texts.
+
+    Raises:
+        InputError: one of them is a held-out document, or most of a held-out document's long paragraphs are in them.
+    """
+    whole = {text.identity: text.name for text in held}
+    paragraphs = {text.name: set(_paragraphs(text.text)) for text in held}
+    watched = set().union(*paragraphs.values())
+    seen: dict[bytes, str] = {}
+    characters, digest = 0, hashlib.sha256()
+    for text in corpus:
+        if text.identity in whole:
+            raise InputError(_leak(whole[text.identity], text.name, "is the same text"))
+        characters += len(text.text)
+        digest.update(hashlib.sha256(text.text.encode("utf-8", "surrogatepass")).digest())
+        for one in watched.intersection(_paragraphs(text.text)):
+            seen.setdefault(one, text.name)
+    for name, own in paragraphs.items():
+        found = own & seen.keys()
+        if found and len(found) >= _SHARE * len(own):
+            told = f"has {len(found)} of its {len(own)} long paragraphs"
+            raise InputError(_leak(name, seen[min(found)], told))
+    return characters, digest.hexdigest()
+
+
+def _leak(held: str, training: str, what: str) -> str:
+    return (
+        f"held-out document {held}: the training text {training} {what}; a model must not be measured on what it was "
+        "trained on: take it out of one of the two"
+    )
+
+
+def _paragraphs(text: str) -> Iterator[bytes]:
+    """Hashes of long lines."""
+    for line in text.splitlines():
+        line = " ".join(line.casefold().split())
+        if len(line) >= _PARAGRAPH:
+            yield hashlib.blake2b(line.encode("utf-8", "surrogatepass"), digest_size=12).digest()

@@ -1,0 +1,154 @@
+"""Reading definitions: overrides over `defaults.toml`, `${NAMES}` of the environment, errors that name file and key."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from hypertok.errors import InputError
+from hypertok.experiment.definition import Definition, Inputs, Kind, expanded
+
+DEFAULTS = "defaults.toml"
+#: What a folder's definition is called.
+IN_FOLDER = "experiment.toml"
+_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+#: Tables of the file that every arm takes and overrides.
+_SHARED = ("tokenizer", "train")
+#: Parameters of training that an experiment sets by itself, and what decides them.
+_OWN = {"characters": "the key characters at the top", "seed": "the key seeds at the top"}
+
+
+def read_definition(path: Path | str, inputs: Mapping[str, Path | None] | None = None) -> Definition:
+    """Read a definition: a TOML file, or a folder with `experiment.toml` in it.
+
+    `defaults.toml` beside the file, or beside the folder, is what it overrides; without one the built-in values are,
+    which are the same. Relative paths in the file count from its folder, those of the environment from here.
+
+    Args:
+        inputs: paths of `[inputs]` by name that are used instead of the file's; None for those that are not given.
+
+    Raises:
+        InputError: unreadable, an unknown key, a value that does not fit, or a variable that is not set.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / IN_FOLDER
+        name, base = path.parent.name, path.parent.parent / DEFAULTS
+    else:
+        name, base = path.stem, path.parent / DEFAULTS
+    data = _toml(path)
+    if base.is_file() and not base.samefile(path):
+        data = merged(_toml(base), data)
+    given = {key: str(value.absolute()) for key, value in (inputs or {}).items() if value is not None}
+    if unknown := set(given) - set(Inputs.model_fields):
+        raise InputError(f"inputs: no {', '.join(sorted(unknown))}; known are {', '.join(Inputs.model_fields)}")
+    data["inputs"] = {**data.get("inputs", {}), **given}
+    data["name"] = data.get("name") or name
+    data["arms"] = _arms(path, data)
+    data = expanded(data)
+    for key in _SHARED:
+        data.pop(key, None)
+    try:
+        return Definition.model_validate(_with_paths(path, data))
+    except ValidationError as error:
+        raise InputError(f"{path}: {_told(error, [arm['name'] for arm in data['arms']])}") from None
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables key by key, everything else replaced.
+
+    >>> merged({"a": 1, "t": {"x": 1, "y": 2}}, {"t": {"y": 3}})
+    {'a': 1, 't': {'x': 1, 'y': 3}}
+    """
+    found = dict(base)
+    for key, value in over.items():
+        before = found.get(key)
+        found[key] = merged(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
+    return found
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"{path}: no definition of an experiment ({error.strerror}); name a TOML file, or a folder with {IN_FOLDER}"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: no TOML ({error}); correct this place") from None
+
+
+def _arms(path: Path, data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The arms as a list of tables, each with all that it shares with the others."""
+    shared = {key: data.get(key, {}) for key in _SHARED}
+    arms = data.get("arms", {})
+    tables = [*shared.values(), arms, *(arms.values() if isinstance(arms, Mapping) else ())]
+    if not all(isinstance(table, Mapping) for table in tables):
+        raise InputError(f"{path}: tokenizer, train and arms are tables; write an arm as [arms.NAME]")
+    found = []
+    for name, arm in arms.items():
+        for key, where in _OWN.items():
+            if key in shared["train"] or key in arm.get("train", {}):
+                raise InputError(f"{path}: arms.{name}.train.{key}: {where} decides this for all arms; leave it out")
+        both = merged({key: table for key, table in shared.items() if table}, arm)
+        if not isinstance(both.get("train", {}), Mapping) or not isinstance(both.get("tokenizer", {}), Mapping):
+            raise InputError(f"{path}: arms.{name}: train and tokenizer are tables; write [arms.{name}.train]")
+        found.append({"name": name, **both})
+        if both.get("train", {}).get("rows_only"):  # LoRA's defaults say nothing where there is no adapter
+            found[-1]["train"] = {key: value for key, value in both["train"].items() if key != "lora"}
+    return found
+
+
+def _with_paths(path: Path, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Variables put in, and relative paths made whole; an empty path is none."""
+    inputs = {key: _place(path, f"inputs.{key}", value) for key, value in data["inputs"].items()}
+    found = {**data, "inputs": {key: value for key, value in inputs.items() if value}}
+    memory = data.get("memory")
+    if isinstance(memory, Mapping) and isinstance(memory.get("models"), list):
+        models = []
+        for number, model in enumerate(memory["models"]):
+            if isinstance(model, Mapping) and "tokenizer" in model:
+                where = f"memory.models.{number}.tokenizer"
+                model = {**model, "tokenizer": _place(path, where, model["tokenizer"])}
+            models.append(model)
+        found["memory"] = {**memory, "models": models}
+    return found
+
+
+def _place(path: Path, key: str, value: Any) -> Any:
+    if not isinstance(value, str) or not value:
+        return value
+
+    def variable(match: re.Match[str]) -> str:
+        name, default = match[1], match[2]
+        if name in os.environ:
+            return os.environ[name]
+        if default is None:
+            told = f", or give --{key.removeprefix('inputs.').replace('_', '-')}" if key.startswith("inputs.") else ""
+            raise InputError(f"{path}: {key}: the variable {name} is not set; set it to a path{told}")
+        return default
+
+    found = _VARIABLE.sub(variable, value)
+    if not found:
+        return None
+    return str(Path(found).absolute() if found != value else (path.parent / found).absolute())
+
+
+def _told(error: ValidationError, arms: Sequence[str]) -> str:
+    """The first mistake, where it is and what is known there."""
+    one = error.errors()[0]
+    place = list(map(str, one["loc"]))
+    if len(place) > 1 and place[0] == "arms":
+        place[1] = arms[int(place[1])]
+    where = ".".join(place) or "the whole"
+    if one["type"] == "extra_forbidden":
+        return f"{where}: unknown key; {DEFAULTS} documents every one, take it out or correct its name"
+    if one["loc"] == ("kind",):
+        return f"kind: {one['input']!r} is none; choose one of {', '.join(get_args(Kind))}"
+    return f"{where}: {one['msg']}; {DEFAULTS} says what fits"

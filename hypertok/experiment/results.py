@@ -1,0 +1,248 @@
+"""Results as they lie on disk: one JSON file per run, written whole at once, and one that says what was planned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hypertok.artifact import write_file
+from hypertok.errors import ArtifactError
+from hypertok.experiment.definition import Definition, Line, Role
+from hypertok.experiment.provenance import Provenance
+from hypertok.measure.bootstrap import Interval
+from hypertok.measure.copy_task import Copied
+from hypertok.measure.emission import Emission
+from hypertok.measure.memory import LongestContext, MeasuredMemory, PredictedMemory
+from hypertok.measure.minimal_pairs import PairAccuracy
+from hypertok.measure.quality import Quality
+
+PLAN = "experiment.json"
+MEMORY = "memory.json"
+RUNS = "runs"
+_STRICT = ConfigDict(frozen=True, extra="forbid")
+
+
+class Trained(BaseModel):
+    """What training read and took.
+
+    Attributes:
+        characters, tokens: of raw text and as the arm reads it.
+        steps: of the optimizer.
+        parameters: trained ones.
+        model_parameters: those that take part in a product for each token.
+        compute: tokens x model_parameters.
+        seconds: as the log tells it; of the last start alone where a run was resumed.
+        loss: mean per token, in nats; does not compare across tokenizers.
+    """
+
+    model_config = _STRICT
+
+    characters: int
+    tokens: int
+    steps: int
+    parameters: int
+    model_parameters: int
+    compute: int
+    seconds: float
+    loss: float
+
+
+class AtStep(BaseModel):
+    """Quality on the held-out texts after a number of steps; 0 is before training."""
+
+    model_config = _STRICT
+
+    step: int
+    characters: int
+    quality: Quality
+
+
+class Sample(BaseModel):
+    """A prompt and what the model goes on with, sampled."""
+
+    model_config = _STRICT
+
+    prompt: str
+    text: str
+
+
+class RunResult(BaseModel):
+    """One arm, one budget, one seed.
+
+    Attributes:
+        key: sha256 of everything that decides the figures.
+        new_rows, rows: of the vocabulary.
+        trained: None for an arm that is measured as it is.
+        steps: quality on the way.
+        quality, interval: bits per character of the held-out texts.
+        drift: quality on texts that are not Russian.
+        skipped: parts that were not measured, and why.
+    """
+
+    model_config = _STRICT
+
+    schema_version: int = 1
+    name: str
+    arm: str
+    role: Role
+    line: Line
+    seed: int
+    key: str
+    new_rows: int
+    rows: int
+    trained: Trained | None
+    steps: tuple[AtStep, ...] = ()
+    quality: Quality
+    interval: Interval
+    drift: dict[str, Quality] = {}
+    pairs: PairAccuracy | None = None
+    copied: Copied | None = None
+    emission: Emission | None = None
+    predicted: PredictedMemory | None = None
+    longest: tuple[LongestContext, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    skipped: dict[str, str] = {}
+    provenance: Provenance
+
+
+class MemoryRow(BaseModel):
+    """The cache of the same text, stock against extended.
+
+    Attributes:
+        model: published model, or "model at hand".
+        arm: name; "stock" for the stock tokenizer.
+        characters, tokens: the text, and what the arm makes of it.
+        parameters, weights, new_rows: bytes, parameters in numbers.
+        cache: bytes of the key-value cache after the text.
+        longest: what cards hold.
+        measured: prefill of a fresh process, at the sizes that fit.
+    """
+
+    model_config = _STRICT
+
+    model: str
+    arm: str
+    characters: int
+    tokens: int
+    parameters: int
+    weights: int
+    new_rows: int
+    cache: int
+    longest: tuple[LongestContext, ...] = ()
+    measured: MeasuredMemory | None = None
+
+
+class MemoryResult(BaseModel):
+    """All rows of the kind `memory`; `read` characters of held-out text stand behind the numbers of tokens."""
+
+    model_config = _STRICT
+
+    key: str
+    read: int
+    rows: tuple[MemoryRow, ...]
+    skipped: dict[str, str] = {}
+    provenance: Provenance
+
+
+class Plan(BaseModel):
+    """What was to be run: the definition without places, and the names of the runs."""
+
+    model_config = _STRICT
+
+    schema_version: int = 1
+    definition: Definition
+    runs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, definition: Definition, runs: Iterator[str]) -> Self:
+        """A plan that names no place of this machine."""
+        from hypertok.experiment.definition import Inputs, Published
+
+        models = tuple(
+            Published(name=one.name, tokenizer=Path(one.tokenizer.name), config=one.config)
+            for one in definition.memory.models
+        )
+        memory = definition.memory.model_copy(update={"models": models})
+        return cls(definition=definition.model_copy(update={"inputs": Inputs(), "memory": memory}), runs=tuple(runs))
+
+
+@dataclass(frozen=True)
+class Results:
+    """All results of a folder.
+
+    Attributes:
+        folder: where they lie.
+        definition: without its inputs.
+        runs: those that are done, in the order of the plan.
+        missing: names of those that are not.
+        memory: of the kind `memory`.
+    """
+
+    folder: Path
+    definition: Definition
+    runs: tuple[RunResult, ...]
+    missing: tuple[str, ...]
+    memory: MemoryResult | None
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Results:
+        """Read what `hypertok experiment run` wrote.
+
+        Raises:
+            ArtifactError: nothing there, or damaged.
+        """
+        folder = Path(folder)
+        plan = _read(folder / PLAN, Plan)
+        if plan is None:
+            raise ArtifactError(
+                f"{folder}: no results here ({PLAN} is missing); make some with: hypertok experiment run DEFINITION"
+            )
+        found = {name: _read(run_path(folder, name), RunResult) for name in plan.runs}
+        done = tuple(run for run in found.values() if run is not None)
+        missing = tuple(name for name, run in found.items() if run is None)
+        return cls(folder, plan.definition, done, missing, _read(folder / MEMORY, MemoryResult))
+
+
+def run_path(folder: Path, name: str) -> Path:
+    """Where the result of a run lies."""
+    return folder / RUNS / f"{name}.json"
+
+
+def read_run(folder: Path, name: str) -> RunResult | None:
+    """The result of a run that is done; None for one that is not.
+
+    Raises:
+        ArtifactError: damaged.
+    """
+    return _read(run_path(folder, name), RunResult)
+
+
+def read_memory(folder: Path) -> MemoryResult | None:
+    """The same for the kind `memory`."""
+    return _read(folder / MEMORY, MemoryResult)
+
+
+def write_result(path: Path, result: BaseModel) -> None:
+    """Write a result beside its place and rename it; one line per field, so that git shows what changed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fields = result.model_dump(mode="json", by_alias=True)
+    lines = (f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items())
+    write_file(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode("utf-8", "backslashreplace"))
+
+
+def _read(path: Path, kind: type[Any]) -> Any:
+    if not path.is_file():
+        return None
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ArtifactError(
+            f"{path}: no result of this version of hypertok ({where}: {first['msg']}); remove it and run again"
+        ) from None
