@@ -78,8 +78,9 @@ def cut_head(head: HeadRows, ids: Tensor) -> HeadRows:
     """
     size, device = head.stock.shape[0], head.stock.device
     place = torch.arange(size, device=device) if head.place is None else head.place
-    kept = place[ids.to(device)].unique()
-    kept = kept[kept < size]
+    used = torch.zeros(len(place), dtype=torch.bool, device=device)
+    used[place[ids.to(device)]] = True
+    kept = torch.nonzero(used[:size])[:, 0]
     moved = torch.full_like(place, -1)
     moved[kept] = torch.arange(len(kept), device=device)
     moved[size:] = torch.arange(len(kept), len(kept) + len(place) - size, device=device)
