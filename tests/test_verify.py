@@ -6,15 +6,19 @@ import json
 import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 from conftest import SENTENCES, stock_folder, stock_of
 from proofs import artefact, assert_sound, spoiled
 from typer.testing import CliRunner
 
-from hypertok.artifact import seal
+from hypertok.artifact import Manifest, seal
 from hypertok.errors import ArtifactError, InputError
+from hypertok.tokenizer.delta import SCHEMA
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.verify import verify
+from hypertok.tokenizer.verify_pair import Pair
+from hypertok.tokenizer.verify_tables import delta_line
 from hypertok.vocabulary.units import Span
 
 
@@ -44,6 +48,26 @@ def test_real_tokenizers_pass(name: str, span: Span, tmp_path: Path) -> None:
     assert_sound(report)
     assert not [line for line in report.lines if line.skipped]
     assert "1 files" in next(line.detail for line in report.lines if "never more" in line.name)
+
+
+def test_a_unit_that_alone_would_be_looked_up_is_no_error() -> None:
+    """Llama 3.1 has " позволя" and makes it only of a whole piece; inside of " позволял" it merges other tokens."""
+    stock = stock_of("llama3_1")
+    text = ", позволя"
+    comma, whole = stock.segment([text])[0]
+    middle = stock.segment([" позволял"])[0][:-1]
+    tokens = {number: token for token, number in stock.vocabulary.items()}
+    assert "".join(tokens[one] for one in middle) == tokens[whole]
+    assert len(middle) == 3
+    row = {
+        "id": stock.first_free_id, "token": stock.alphabet_of(text), "text": text, "constituents": [comma, *middle],
+        "lengths": [1, *(len(stock.text_of(tokens[one]) or "") for one in middle)],
+        "concepts": [], "inflections": [], "count": 1, "saved": 2,
+    }  # fmt: skip
+    data = {**stock.data, "model": {**stock.data["model"], "vocab": {**stock.vocabulary, row["token"]: row["id"]}}}
+    manifest = Manifest(kind="tokenizer", schema_version=1, files={}, facts={"units": 1, "first_id": row["id"]})
+    pair = Pair(Path("none"), manifest, stock, data, pl.DataFrame([row], schema=SCHEMA), None)
+    assert delta_line(pair).passed, delta_line(pair)
 
 
 @pytest.mark.slow

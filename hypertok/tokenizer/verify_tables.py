@@ -28,7 +28,10 @@ def delta_line(pair: Pair) -> Line:
     concepts = pair.folder / "concepts.parquet"
     meanings = pl.scan_parquet(concepts).select(pl.len()).collect().item() if concepts.is_file() else None
     whole = [row["text"] for row in rows if row["text"] is not None]
-    cut = dict(zip(whole, stock.segment(whole), strict=True))
+    # A unit stands inside words, where no piece is looked up whole; alone it might be one (Llama 3.1: " позволя").
+    model = {**stock.data["model"], "ignore_merges": False}
+    merging = Stock(stock.path, {**stock.data, "model": model}, stock.family)
+    cut = dict(zip(whole, merging.segment(whole), strict=True))
     token_of = {id_: token for token, id_ in stock.vocabulary.items()}
     for row in rows:
         wrong = _wrong_row(row, stock, token_of, cut)
