@@ -28,7 +28,7 @@ demo: $(READY) $(TOKENIZERS)/.ready  ## build a lexicon from the example notes a
 	BIN=$(BIN) sh examples/demo.sh
 
 test: $(READY) $(TOKENIZERS)/.ready  ## the whole test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile  # two workers; torch must not start two threads in each
 
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check .
