@@ -14,17 +14,23 @@ from typing import TYPE_CHECKING, Any
 from hypertok.errors import ArtifactError, CodecError, HypertokError, InputError
 
 if TYPE_CHECKING:
+    from hypertok.experiment.run import Experiment
     from hypertok.lexicon.build import BuildResult, Recipe, build_lexicon
     from hypertok.lexicon.lexicon import Lexicon
+    from hypertok.measure.model import measure_model
+    from hypertok.model.extend import extend_model
+    from hypertok.model.merge import merge
     from hypertok.tokenizer.extend import Options, extend
     from hypertok.tokenizer.hyper import HyperTokenizer
     from hypertok.tokenizer.verify import verify
+    from hypertok.training.train import train
 
 __version__ = "0.2.0"
 __all__ = [
     "ArtifactError",
     "BuildResult",
     "CodecError",
+    "Experiment",
     "HyperTokenizer",
     "HypertokError",
     "InputError",
@@ -33,6 +39,10 @@ __all__ = [
     "Recipe",
     "build_lexicon",
     "extend",
+    "extend_model",
+    "measure_model",
+    "merge",
+    "train",
     "verify",
 ]
 
@@ -46,6 +56,12 @@ _LAZY = {
     "extend": "hypertok.tokenizer.extend",
     "HyperTokenizer": "hypertok.tokenizer.hyper",
     "verify": "hypertok.tokenizer.verify",
+    # These need the extra `train`.
+    "extend_model": "hypertok.model.extend",
+    "train": "hypertok.training.train",
+    "merge": "hypertok.model.merge",
+    "measure_model": "hypertok.measure.model",
+    "Experiment": "hypertok.experiment.run",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hypertok import __version__
-from hypertok.cli import archive, build, codec, export, extend, lexicon, measure, tokens, train, verify
+from hypertok.cli import archive, build, codec, experiment, export, extend, lexicon, measure, tokens, train, verify
 from hypertok.cli.console import fail
 from hypertok.errors import HypertokError
 
@@ -60,6 +60,7 @@ app.command("extend")(extend.extend)
 app.command("verify")(verify.verify)
 app.command("train")(train.train)
 app.command("merge")(train.merge)
+app.add_typer(experiment.app, name="experiment")
 app.command("tokens")(tokens.tokens)
 app.command("export")(export.export)
 app.command("measure")(measure.measure)

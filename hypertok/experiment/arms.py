@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import hypertok
 from hypertok.errors import InputError
 from hypertok.experiment.definition import Arm
 from hypertok.tokenizer.extend import Options
@@ -22,7 +23,7 @@ def key_of(*parts: Any) -> str:
 
 
 def arm_folder(
-    arm: Arm, model: Path, lexicon: Path | None, corpus: Path, work: Path, sha256: Mapping[str, str], tell: Tell
+    arm: Arm, model: Path, lexicon: Path | None, corpus: Path | None, work: Path, sha256: Mapping[str, str], tell: Tell
 ) -> Path:
     """The folder of an arm's model before it is trained.
 
@@ -38,7 +39,9 @@ def arm_folder(
     made_from = {name: sha256[name] for name in ("model", "tokenizer", "lexicon")}
     if arm.init == "auto":
         made_from["corpus"] = sha256["corpus"]
-    folder = work / "models" / key_of(made_from, arm.tokenizer.model_dump(mode="json"), arm.init)[:16]
+    folder = (
+        work / "models" / key_of(hypertok.__version__, made_from, arm.tokenizer.model_dump(mode="json"), arm.init)[:16]
+    )
     if not folder.is_dir():  # written beside and renamed, so it is whole when it is there
         from hypertok.model.extend import RowMaker, extend_model
 
@@ -59,14 +62,16 @@ def tokenizer_folder(
     from hypertok.tokenizer.extend import extend
 
     made_from = {name: sha256[name] for name in ("tokenizer", "lexicon")}
-    folder = work / "tokenizers" / key_of(made_from, options.model_dump(mode="json"))[:16]
+    folder = work / "tokenizers" / key_of(hypertok.__version__, made_from, options.model_dump(mode="json"))[:16]
     if not folder.is_dir():
         tell(f"{tokenizer.name}: extending the tokenizer by {options.rows:,} units")
         extend(tokenizer, lexicon, folder, options)
     return folder
 
 
-def _chooser(arm: Arm, corpus: Path) -> Any:
+def _chooser(arm: Arm, corpus: Path | None) -> Any:
+    if corpus is None:
+        raise InputError(f"arms.{arm.name}: init auto probes on training texts; name them with --corpus")
     if arm.tokenizer.text == "symbols":
         raise InputError(f"arms.{arm.name}: init auto reads text as it is written; name a strategy for text symbols")
     from hypertok.training.probe import chooser, texts_of

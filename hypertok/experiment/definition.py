@@ -131,6 +131,12 @@ class Published(BaseModel):
     tokenizer: Path
     config: dict[str, Any]
 
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if missing := [key for key in ("model_type", "vocab_size") if key not in self.config]:
+            raise ValueError(f"config of {self.name} lacks {', '.join(missing)}; copy them from its config.json")
+        return self
+
 
 class Memory(BaseModel):
     """The kind `memory`; see `experiments/defaults.toml`."""
@@ -164,15 +170,18 @@ class Definition(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if not _NAME.fullmatch(self.name):
-            raise ValueError(f"name {self.name!r} becomes a folder; use letters, digits, dots, dashes")
+        for name in (self.name, *(arm.name for arm in self.arms)):
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"name {name!r} becomes a file; use letters, digits, dots, dashes")
         if not self.arms:
             raise ValueError("no arms; write at least one [arms.NAME]")
         if any(step < 1 for step in self.steps) or len(set(self.seeds)) != len(self.seeds):
             raise ValueError("steps begin at 1, and every seed is named once")
         stocks = [arm for arm in self.arms if arm.stock]
         if self.kind == "ab" and len([arm for arm in stocks if not arm.untrained]) != 1:
-            raise ValueError("an experiment of kind ab compares with one stock arm; write [arms.stock] with stock = true")
+            raise ValueError(
+                "an experiment of kind ab compares with one stock arm; write [arms.stock] with stock = true"
+            )
         if self.kind in ("init", "rows", "memory") and len(stocks) > 1:
             raise ValueError("more than one stock arm")
         if "compute" in self.lines and not any(arm.trained for arm in stocks):

@@ -1,4 +1,4 @@
-"""What an experiment reads: held-out pieces, drift texts, hashes of everything; held-out text in training is refused."""
+"""What an experiment reads: held-out pieces, drift texts, hashes of all; held-out text in training is refused."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def _device(device: str) -> str:
 
     if device.startswith("cuda"):
         return str(torch.cuda.get_device_name(device))
-    return f"cpu, {torch.get_num_threads()} threads"
+    return f"cpu ({torch.get_num_threads()} threads)"
 
 
 def _git() -> tuple[str | None, bool | None]:

@@ -48,7 +48,7 @@ def read_definition(path: Path | str, inputs: Mapping[str, Path | None] | None =
     given = {key: str(value.absolute()) for key, value in (inputs or {}).items() if value is not None}
     if unknown := set(given) - set(Inputs.model_fields):
         raise InputError(f"inputs: no {', '.join(sorted(unknown))}; known are {', '.join(Inputs.model_fields)}")
-    data["inputs"] = {**data.get("inputs", {}), **given}
+    data["inputs"] = {**_table(path, "inputs", data), **given}
     data["name"] = data.get("name") or name
     data["arms"] = _arms(path, data)
     data = expanded(data)
@@ -86,22 +86,29 @@ def _toml(path: Path) -> dict[str, Any]:
 
 def _arms(path: Path, data: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The arms as a list of tables, each with all that it shares with the others."""
-    shared = {key: data.get(key, {}) for key in _SHARED}
-    arms = data.get("arms", {})
-    tables = [*shared.values(), arms, *(arms.values() if isinstance(arms, Mapping) else ())]
-    if not all(isinstance(table, Mapping) for table in tables):
-        raise InputError(f"{path}: tokenizer, train and arms are tables; write an arm as [arms.NAME]")
+    shared = {key: _table(path, key, data) for key in _SHARED}
+    arms = _table(path, "arms", data)
     found = []
-    for name, arm in arms.items():
+    for name in arms:
+        arm = _table(path, name, arms, "arms.")
+        train = _table(path, "train", arm, f"arms.{name}.")
+        _table(path, "tokenizer", arm, f"arms.{name}.")
         for key, where in _OWN.items():
-            if key in shared["train"] or key in arm.get("train", {}):
+            if key in shared["train"] or key in train:
                 raise InputError(f"{path}: arms.{name}.train.{key}: {where} decides this for all arms; leave it out")
+        if "name" in arm:
+            raise InputError(f"{path}: arms.{name}.name: unknown key; an arm's name is that of its table, [arms.NAME]")
         both = merged({key: table for key, table in shared.items() if table}, arm)
-        if not isinstance(both.get("train", {}), Mapping) or not isinstance(both.get("tokenizer", {}), Mapping):
-            raise InputError(f"{path}: arms.{name}: train and tokenizer are tables; write [arms.{name}.train]")
-        found.append({"name": name, **both})
         if both.get("train", {}).get("rows_only"):  # LoRA's defaults say nothing where there is no adapter
-            found[-1]["train"] = {key: value for key, value in both["train"].items() if key != "lora"}
+            both["train"] = {key: value for key, value in both["train"].items() if key != "lora"}
+        found.append({"name": name, **both})
+    return found
+
+
+def _table(path: Path, key: str, data: Mapping[str, Any], before: str = "") -> Mapping[str, Any]:
+    found = data.get(key, {})
+    if not isinstance(found, Mapping):
+        raise InputError(f"{path}: {before}{key} is {found!r} and must be a table; write [{before}{key}]")
     return found
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -25,6 +25,7 @@ PLAN = "experiment.json"
 MEMORY = "memory.json"
 RUNS = "runs"
 _STRICT = ConfigDict(frozen=True, extra="forbid")
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Trained(BaseModel):
@@ -235,7 +236,7 @@ def write_result(path: Path, result: BaseModel) -> None:
     write_file(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode("utf-8", "backslashreplace"))
 
 
-def _read(path: Path, kind: type[Any]) -> Any:
+def _read(path: Path, kind: type[Model]) -> Model | None:
     if not path.is_file():
         return None
     try:

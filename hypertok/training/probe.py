@@ -128,7 +128,8 @@ def texts_of_runs(lexicon: Path, seed: int = 0) -> Iterator[str]:
 
 def _probe(name: str, model: Any, blocks: _Blocks, options: ProbeOptions) -> Probe:
     """Train the new rows of a split model; the stock rows and everything else are frozen."""
-    whole = LossModel(model)
+    # Logits over the ids in use: all strategies alike, and several times faster on a CPU.
+    whole = LossModel(model, ids=torch.cat([blocks.train.flatten(), blocks.held_out.flatten()]))
     trained = [parameter for parameter in whole.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=options.lr, weight_decay=0.0, fused=True)
     before = _bpc(whole, blocks, options.batch)
@@ -149,7 +150,7 @@ def _probe(name: str, model: Any, blocks: _Blocks, options: ProbeOptions) -> Pro
 @torch.no_grad()
 def _bpc(whole: LossModel, blocks: _Blocks, batch: int) -> float:
     nats = 0.0
-    for part in torch.split(blocks.held_out, batch):  # type: ignore[no-untyped-call]
+    for part in torch.split(blocks.held_out, batch):
         nats += float(whole(part[:, :-1], part[:, 1:], num_items_in_batch=1)["loss"])
     return nats / math.log(2) / blocks.characters
 

@@ -1,0 +1,80 @@
+"""Do exported tokenizers give the ids of the tokenizer that they were exported from? As a Markdown table.
+
+The exports are read by the programs they are for: tiktoken, sentencepiece, llama.cpp (through llama-cpp-python).
+
+    python benchmarks/exports.py extended/qwen3 extended/gemma3 --texts held-out/ --gguf gemma3=gemma.gguf
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from measure import facts
+from tokenizers import Tokenizer
+
+from hypertok.errors import InputError
+from hypertok.measure.curve import documents
+from hypertok.tokenizer.export_gguf import export_gguf
+from hypertok.tokenizer.export_sentencepiece import export_sentencepiece
+from hypertok.tokenizer.export_tiktoken import export_tiktoken, load_tiktoken
+
+Encode = Callable[[str], list[int]]
+
+
+def tiktoken_ids(folder: Path, place: Path) -> Encode:
+    encoding = load_tiktoken(export_tiktoken(folder, place / "out.tiktoken"))
+    return lambda text: encoding.encode(text, disallowed_special=())
+
+
+def sentencepiece_ids(folder: Path, place: Path) -> Encode:
+    from sentencepiece import SentencePieceProcessor
+
+    export_sentencepiece(folder, place / "out.model")
+    processor = SentencePieceProcessor(model_file=str(place / "out.model"))
+    return lambda text: list(processor.encode(text))
+
+
+def gguf_ids(folder: Path, place: Path, stock: Path) -> Encode:
+    from llama_cpp import Llama
+
+    export_gguf(folder, stock, place / "out.gguf", vocabulary_only=True)
+    model = Llama(str(place / "out.gguf"), vocab_only=True, verbose=False)
+    return lambda text: list(model.tokenize(text.encode(), add_bos=False, special=False))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="+", type=Path, help="extended tokenizers")
+    parser.add_argument("--texts", type=Path, required=True)
+    parser.add_argument("--gguf", nargs="*", default=[], metavar="NAME=FILE", help="stock GGUF of a folder's model")
+    wanted = parser.parse_args()
+    stocks = dict(one.split("=", 1) for one in wanted.gguf)
+    texts = list(documents(wanted.texts))
+    print(f"{facts('tokenizers', 'tiktoken', 'sentencepiece', 'llama-cpp-python')}\n")
+    print("| tokenizer | format | documents identical | tokens, relative to ours |\n|---|---|---|---|", flush=True)
+    for folder in wanted.folders:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        expected = [one.ids for one in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+        ways: dict[str, Callable[[Path, Path], Encode]] = {
+            "tiktoken": tiktoken_ids,
+            "sentencepiece": sentencepiece_ids,
+        }
+        if folder.name in stocks:
+            ways["GGUF"] = lambda one, place, stock=Path(stocks[folder.name]): gguf_ids(one, place, stock)  # type: ignore[misc]
+        for name, way in ways.items():
+            with tempfile.TemporaryDirectory() as place:
+                try:
+                    encode = way(folder, Path(place))
+                except InputError:
+                    continue  # a format for tokenizers of the other family
+                found = [encode(text) for text in texts]
+            same = sum(one == two for one, two in zip(found, expected, strict=True))
+            ratio = sum(map(len, found)) / sum(map(len, expected))
+            print(f"| {folder.name} | {name} | {same:,} of {len(texts):,} | {ratio:.5f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

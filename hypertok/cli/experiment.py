@@ -1,0 +1,77 @@
+"""`hypertok experiment`: run a definition, and report on what was found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from hypertok.cli.console import err, out
+
+app = typer.Typer(no_args_is_help=True, help="Arms side by side: run a definition, report on its results.")
+
+
+@app.command()
+def run(
+    definition: Annotated[
+        Path, typer.Argument(help="TOML file, or a folder with experiment.toml.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for the results; results/NAME beside the definition by default."),
+    ] = None,
+    report: Annotated[bool, typer.Option("--report", help="Write the report afterwards.")] = False,
+    model: Annotated[Path | None, typer.Option(help="Stock model folder.")] = None,
+    lexicon: Annotated[Path | None, typer.Option(help="Lexicon of the training texts.")] = None,
+    corpus: Annotated[Path | None, typer.Option(help="Training texts.")] = None,
+    held_out: Annotated[Path | None, typer.Option(help="Texts to measure on; refused if also in --corpus.")] = None,
+    english: Annotated[Path | None, typer.Option(help="English texts, for drift.")] = None,
+    code: Annotated[Path | None, typer.Option(help="Source code, for drift.")] = None,
+    pairs: Annotated[Path | None, typer.Option(help="Minimal pairs (JSON Lines).")] = None,
+) -> None:
+    """Run an experiment; the same command goes on where it was stopped.
+
+    Every result is written as soon as it is there. Extended models and trained weights lie beside the results, in the
+    folder that ends in .work, and can be removed afterwards.
+
+      hypertok experiment run experiments/ab.toml --model gemma/ --lexicon notes.lexicon \\
+        --corpus train/ --held-out held-out/ --report
+    """
+    from hypertok.experiment.run import Experiment
+    from hypertok.measure.subject import without_bars
+    from hypertok.model.extra import require_train
+
+    require_train()
+    inputs = {
+        "model": model, "lexicon": lexicon, "corpus": corpus, "held_out": held_out, "english": english, "code": code,
+        "pairs": pairs,
+    }  # fmt: skip
+    experiment = Experiment.from_toml(definition, inputs=inputs, output=output)
+    without_bars()
+    results = experiment.run(tell=lambda text: err.print(escape(text), soft_wrap=True), progress=err.is_terminal)
+    done = f"{len(results.runs):,} runs" if results.runs else "memory computed"
+    out.print(f"[bold]{escape(str(experiment.output))}[/]: {done}", soft_wrap=True)
+    if report:
+        _write_report(experiment.output)
+    else:
+        out.print(f"report: hypertok experiment report {escape(str(experiment.output))}", soft_wrap=True)
+
+
+@app.command("report")
+def report_(
+    results: Annotated[Path, typer.Argument(help="Folder that `experiment run` wrote.", show_default=False)],
+) -> None:
+    """Write report.md and report.html of a results folder, as far as its runs are done.
+
+    hypertok experiment report experiments/results/ab
+    """
+    _write_report(results)
+
+
+def _write_report(folder: Path) -> None:
+    from hypertok.experiment.report import write_report
+
+    written = write_report(folder)
+    out.print(f"{escape(str(written.markdown))} and {escape(str(written.page))} written", soft_wrap=True)

@@ -1,0 +1,151 @@
+"""Arms side by side: seeds pooled by document, differences paired with the stock arm and with the control."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hypertok.errors import ArtifactError
+from hypertok.experiment.definition import Arm, Definition, Line, Role
+from hypertok.experiment.results import Results, RunResult
+from hypertok.measure.bootstrap import Interval, paired_difference, paired_ratio, ratio
+from hypertok.measure.quality import Quality
+from hypertok.measure.scoring import Bits
+
+
+@dataclass(frozen=True)
+class Side:
+    """All seeds of an arm on one budget."""
+
+    arm: Arm
+    line: Line
+    runs: tuple[RunResult, ...]
+
+    @property
+    def role(self) -> Role:
+        """What it is compared as."""
+        return self.arm.role
+
+    @property
+    def label(self) -> str:
+        """For tables and legends."""
+        return self.arm.name if self.line == "characters" else f"{self.arm.name}, equal compute"
+
+    @property
+    def sums(self) -> tuple[Bits, Bits]:
+        """(bits, characters) by document, added up over the seeds."""
+        return pooled([run.quality for run in self.runs])
+
+    @property
+    def bpc(self) -> Interval:
+        """Bits per character over all seeds."""
+        return ratio(*self.sums)
+
+    @property
+    def by_seed(self) -> list[float]:
+        """Bits per character of each seed."""
+        return [run.quality.bits_per_character for run in self.runs]
+
+    @property
+    def characters_per_token(self) -> float:
+        """Of the held-out texts; the same for all seeds."""
+        return self.runs[0].quality.characters_per_token
+
+    def against(self, other: Side) -> Interval | None:
+        """Bits per character over those of the other, on the same documents; None without a common seed."""
+        ours, theirs = common(self, other)
+        return paired_ratio(pooled([r.quality for r in ours]), pooled([r.quality for r in theirs])) if ours else None
+
+    def drift_against(self, other: Side, name: str) -> float | None:
+        """Bits per character on other texts over those of the other arm."""
+        pairs = [
+            (a.drift[name], b.drift[name])
+            for a, b in zip(*common(self, other), strict=True)
+            if name in a.drift and name in b.drift
+        ]
+        if not pairs:
+            return None
+        return sum(one.bits for one, _ in pairs) / sum(other.bits for _, other in pairs)
+
+    def points_against(self, other: Side) -> Interval | None:
+        """Accuracy on minimal pairs less that of the other arm, in points; the interval is by pair."""
+        both = [
+            (one.pairs.right, two.pairs.right)
+            for one, two in zip(*common(self, other), strict=True)
+            if one.pairs is not None and two.pairs is not None
+        ]
+        if not both:
+            return None
+        ours, theirs = (np.sum([pair[side] for pair in both], axis=0) * 100.0 for side in (0, 1))
+        count = np.full(len(ours), float(len(both)))
+        return paired_difference((ours, count), (theirs, count))
+
+
+def sides(results: Results) -> list[Side]:
+    """What there is to compare, in the order of the definition."""
+    found = []
+    for arm in results.definition.arms:
+        for line in results.definition.lines:
+            runs = tuple(run for run in results.runs if run.arm == arm.name and run.line == line)
+            if runs:
+                found.append(Side(arm, line, runs))
+    return found
+
+
+def stock_of(definition: Definition, every: Sequence[Side]) -> Side | None:
+    """The side that all are compared with."""
+    stock = definition.stock
+    return next((side for side in every if stock is not None and side.arm.name == stock.name), None)
+
+
+def control_of(side: Side, every: Sequence[Side]) -> Side | None:
+    """The control of an arm: as many rows, the same budget, the same span."""
+    wanted = side.arm.tokenizer
+    if side.role != "ours":
+        return None
+    for other in every:
+        options = other.arm.tokenizer
+        same = (options.rows, options.span) == (wanted.rows, wanted.span)
+        if other.role == "control" and other.line == side.line and same:
+            return other
+    return None
+
+
+def common(one: Side, other: Side) -> tuple[list[RunResult], list[RunResult]]:
+    """Runs of the seeds that both have; an arm measured untrained, once, stands for every seed."""
+    seeds = {run.seed: run for run in other.runs}
+    if len(other.runs) == 1 and other.runs[0].trained is None:
+        return list(one.runs), [other.runs[0]] * len(one.runs)
+    if len(one.runs) == 1 and one.runs[0].trained is None:
+        return [one.runs[0]] * len(other.runs), list(other.runs)
+    both = [run for run in one.runs if run.seed in seeds]
+    return both, [seeds[run.seed] for run in both]
+
+
+def pooled(found: Sequence[Quality]) -> tuple[Bits, Bits]:
+    """(bits, characters) by document, added up.
+
+    Raises:
+        ArtifactError: they were measured on different documents.
+    """
+    bits, characters = zip(*(one.sums for one in found), strict=True)
+    if len({tuple(one) for one in characters}) != 1:
+        raise ArtifactError("runs of one experiment were measured on different texts; remove the results and run again")
+    return np.sum(bits, axis=0), np.sum(characters, axis=0)
+
+
+def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Numbers of the points (more is better, less is better) that no other one beats on both, from left to right.
+
+    >>> pareto([(3.0, 1.6), (4.0, 1.7), (3.5, 1.8)])
+    [0, 1]
+    """
+    order = sorted(range(len(points)), key=lambda number: (-points[number][0], points[number][1]))
+    found, best = [], float("inf")
+    for number in order:
+        if points[number][1] < best:
+            found.append(number)
+            best = points[number][1]
+    return found[::-1]

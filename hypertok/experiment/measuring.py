@@ -1,0 +1,144 @@
+"""A trained arm measured while it is in memory: adapter merged and rows flat, as it would be shipped.
+
+Everything but the steps on the way is measured once, at the end. A part that cannot be measured (no pairs given, texts
+too short) is noted with its reason and stops nothing; bits per character must be measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypertok.errors import InputError
+from hypertok.experiment.arms import Tell
+from hypertok.experiment.definition import Measure, Part
+from hypertok.experiment.results import Sample
+from hypertok.measure.bootstrap import ratio
+from hypertok.measure.copy_task import measure_copy
+from hypertok.measure.emission import measure_emission
+from hypertok.measure.generate import generate
+from hypertok.measure.memory import predict_memory
+from hypertok.measure.minimal_pairs import Pair, measure_pairs, read_pairs
+from hypertok.measure.passages import spread
+from hypertok.measure.quality import Quality, measure_quality
+from hypertok.measure.subject import Subject, device_of, encode_checked, load_coding
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What is measured on.
+
+    Attributes:
+        held_out: pieces of documents.
+        drift: pieces by name.
+        pairs: file of minimal pairs.
+    """
+
+    held_out: tuple[str, ...]
+    drift: Mapping[str, tuple[str, ...]]
+    pairs: Path | None = None
+
+
+def live_subject(model: Path, trained: Path | None, measure: Measure) -> Subject:
+    """A model folder with what was trained on it, if anything was, as one plain model in memory."""
+    import torch
+
+    from hypertok.model.pair import Pair as ModelPair
+    from hypertok.model.split import merge_rows, new_rows
+    from hypertok.model.trained import attach, has_adapter
+
+    kind = measure.dtype if measure.dtype == "auto" else getattr(torch, measure.dtype)
+    live = ModelPair.open(model).load(kind)
+    if trained is not None:
+        live = attach(live, trained)
+        if has_adapter(live):
+            live = live.merge_and_unload()
+        if new_rows(live):
+            live = merge_rows(live)
+    return Subject(live.to(device_of(measure.device)).eval(), load_coding(model), model)
+
+
+def quality_of(subject: Subject, texts: Sequence[str], measure: Measure) -> Quality:
+    """Bits per character, in windows that overlap."""
+    coding = subject.coding
+    return measure_quality(
+        subject.model, coding.encode, texts, start=coding.start, context=measure.context, overlap=measure.overlap
+    )
+
+
+def measure_arm(subject: Subject, texts: Texts, measure: Measure, *, seed: int, tell: Tell) -> dict[str, Any]:
+    """Fields of `RunResult` that say what the arm can do.
+
+    Raises:
+        InputError: bits per character cannot be measured.
+    """
+    tell("measuring bits per character")
+    quality = quality_of(subject, texts.held_out, measure)
+    found: dict[str, Any] = {
+        "quality": quality,
+        "interval": ratio(*quality.sums),
+        "rows": subject.rows,
+        "new_rows": len(subject.coding.new_ids),
+    }
+    samples, tokens = measure.samples, measure.new_tokens
+    held = texts.held_out
+    parts: list[tuple[Part, Callable[[], dict[str, Any]]]] = [
+        ("drift", lambda: {"drift": {name: quality_of(subject, ones, measure) for name, ones in texts.drift.items()}}),
+        ("pairs", lambda: {"pairs": measure_pairs(subject, _pairs(texts.pairs, measure), context=measure.context)}),
+        ("copy", lambda: {"copied": measure_copy(subject, held, samples=samples)}),
+        ("memory", lambda: _memory(subject, quality, measure)),
+        ("samples", lambda: {"samples": _samples(subject, measure, seed)}),
+    ]
+    if subject.coding.new_ids:
+        parts.append(
+            (
+                "emission",
+                lambda: {"emission": measure_emission(subject, held, samples=samples, new_tokens=tokens, seed=seed)},
+            )
+        )
+    skipped = {}
+    for part, work in parts:
+        if part not in measure.parts:
+            continue
+        tell(f"measuring {part}")
+        try:
+            found |= work()
+        except InputError as error:
+            skipped[part] = str(error).replace(f"{subject.folder}: ", "")
+    return {**found, "skipped": skipped}
+
+
+def _pairs(path: Path | None, measure: Measure) -> list[Pair]:
+    if path is None:
+        raise InputError("no file of minimal pairs is given; name one with --pairs")
+    found = read_pairs(path)
+    return spread(found, measure.pairs) if measure.pairs else found
+
+
+def _memory(subject: Subject, quality: Quality, measure: Measure) -> dict[str, Any]:
+    predicted = predict_memory(
+        subject.model.config,
+        characters_per_token=quality.characters_per_token,
+        new_rows=len(subject.coding.new_ids),
+    )
+    return {"predicted": predicted, "longest": tuple(predicted.longest_context(card) for card in measure.cards)}
+
+
+def _samples(subject: Subject, measure: Measure, seed: int) -> tuple[Sample, ...]:
+    coding = subject.coding
+    prompts = [[*coding.start, *encode_checked(coding.encode, one, subject.rows).tolist()] for one in measure.prompts]
+    if not all(prompts):
+        raise InputError("a prompt without tokens; write some words in measure.prompts")
+    written = generate(subject, prompts, tokens=measure.new_tokens, seed=seed)
+    return tuple(
+        Sample(prompt=text, text=_storable(coding.continuation(prompt, ids)))
+        for text, prompt, ids in zip(measure.prompts, prompts, written, strict=True)
+    )
+
+
+def _storable(text: str) -> str:
+    """What a model can write and a page cannot show, replaced: control characters, halves of surrogate pairs."""
+    shown = "".join("�" if ord(one) < 32 and one not in "\n\t" else one for one in text)
+    return shown.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,204 @@
+"""The kind `memory`: what the cache of the same text weighs, stock against extended, computed and measured.
+
+A text of so many stock tokens is taken; each extended tokenizer says in how many tokens it reads the same characters.
+Published models are computed from their configurations. Of the model at hand a fresh process reads the beginning of
+the text, as much of it as `prefill_tokens` allows, with a model in which the new rows lie but are not trained: what
+they hold changes no byte of memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypertok.errors import ArtifactError, InputError
+from hypertok.experiment.arms import Tell, arm_folder, key_of, tokenizer_folder
+from hypertok.experiment.definition import Arm, Definition
+from hypertok.experiment.inputs import lexicon_hash, model_hashes, needed, sha256_of_texts
+from hypertok.experiment.provenance import provenance
+from hypertok.experiment.results import MEMORY, MemoryResult, MemoryRow, read_memory, write_result
+from hypertok.measure.memory import MeasuredMemory, measure_prefill, predict_memory, read_config
+from hypertok.measure.subject import device_of, load_coding
+from hypertok.tokenizer.hyper import HyperTokenizer
+from hypertok.tokenizer.kind import ROW_MULTIPLE
+from hypertok.tokenizer.plain import PlainTokenizer
+from hypertok.tokenizer.stock import Stock
+
+#: What the model of `inputs.model` is called in the table.
+AT_HAND = "model at hand"
+STOCK = "stock"
+Encode = Callable[[str], list[int]]
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How a tokenizer reads the text, how many new rows it has, and by how many the configuration's model grows."""
+
+    arm: str
+    tokens: int
+    new_rows: int = 0
+    grows: int = 0
+
+
+def run_memory(definition: Definition, output: Path, work: Path, tell: Tell) -> MemoryResult:
+    """Compute and measure, unless the result of the same inputs is there.
+
+    Raises:
+        InputError: an input is missing.
+        ArtifactError: the result there is of other inputs.
+    """
+    from hypertok.training.data import read_texts
+
+    (held_out,) = needed(definition, "held_out")
+    texts = [text.text for text in read_texts(held_out)]
+    hashes = {"held_out": sha256_of_texts(texts)}
+    arms = [arm for arm in definition.arms if not arm.stock]
+    if arms:
+        hashes["lexicon"] = lexicon_hash(*needed(definition, "lexicon"))
+    model = definition.inputs.model
+    if model is not None:
+        hashes |= model_hashes(*needed(definition, "model"))
+    if model is None and not definition.memory.models:
+        raise InputError(f"experiment {definition.name}: neither inputs.model nor memory.models is given; give one")
+    hashes |= {f"tokenizer of {one.name}": _tokenizer_hash(one.tokenizer) for one in definition.memory.models}
+    key = key_of(
+        hashes, definition.memory.tokens, definition.memory.prefill_tokens, definition.measure.cards,
+        [one.config for one in definition.memory.models],
+        [[arm.name, arm.init, arm.tokenizer.model_dump(mode="json")] for arm in arms],
+    )  # fmt: skip
+    before = read_memory(output)
+    if before is not None:
+        if before.key == key:
+            return before
+        raise ArtifactError(
+            f"{output / MEMORY}: made with other parameters or inputs; name another folder with --output, or remove it"
+        )
+    maker = _Maker(definition, "\n\n".join(texts), arms, work, hashes, tell)
+    rows = maker.at_hand(model) if model is not None else []
+    for one in definition.memory.models:
+        tell(f"computing {one.name}")
+        rows += maker.published(one.name, one.tokenizer, one.config)
+    device = device_of(definition.measure.device) if model is not None else "cpu"
+    result = MemoryResult(
+        key=key, read=maker.most, rows=tuple(rows), skipped=maker.skipped, provenance=provenance(device, hashes)
+    )
+    write_result(output / MEMORY, result)
+    return result
+
+
+class _Maker:
+    """What all rows share."""
+
+    def __init__(
+        self, definition: Definition, text: str, arms: list[Arm], work: Path, hashes: Mapping[str, str], tell: Tell
+    ) -> None:
+        self.definition, self.text, self.arms, self.work = definition, text, arms, work
+        self.hashes, self.tell = hashes, tell
+        self.skipped: dict[str, str] = {}
+        self.most = 0
+        self._readings: dict[str, tuple[int, list[_Reading]]] = {}
+
+    def published(self, name: str, tokenizer: Path, config: dict[str, Any]) -> list[MemoryRow]:
+        """Rows of a model of which only configuration and tokenizer are known."""
+        sha256 = self.hashes[f"tokenizer of {name}"]
+        if sha256 not in self._readings:
+            stock = PlainTokenizer.of(Stock.load(tokenizer))
+            used, characters = self._cut(lambda text: stock.encode_batch([text])[0])
+            found = [_Reading(STOCK, self._scaled(stock.encode_batch([used])[0], used, characters))]
+            for arm in self.arms:
+                (lexicon,) = needed(self.definition, "lexicon")
+                made_from = {"tokenizer": sha256, "lexicon": self.hashes["lexicon"]}
+                folder = tokenizer_folder(tokenizer, lexicon, arm.tokenizer, self.work, made_from, self.tell)
+                extended = HyperTokenizer.from_pretrained(folder)
+                tokens = self._scaled(extended.encode_batch([used])[0], used, characters)
+                new = len(extended.new_ids)
+                found.append(_Reading(arm.name, tokens, new, 0 if arm.tokenizer.replace_unused else new))
+            self._readings[sha256] = characters, found
+        characters, found = self._readings[sha256]
+        return [self._row(name, config, characters, reading) for reading in found]
+
+    def at_hand(self, model: Path) -> list[MemoryRow]:
+        """Rows of the model that is here, measured too."""
+        from hypertok.model.extend import DEFAULT_INIT
+
+        folders = {STOCK: model}
+        for arm in self.arms:
+            plain = arm.model_copy(update={"init": DEFAULT_INIT})  # what the rows hold changes no byte of memory
+            lexicon = self.definition.inputs.lexicon
+            folders[arm.name] = arm_folder(plain, model, lexicon, None, self.work, self.hashes, self.tell)
+        coding = load_coding(model)
+        used, characters = self._cut(coding.encode)
+        prefix = _first(coding.encode, used, self._prefill_tokens(model))
+        rows = []
+        for name, folder in folders.items():
+            coding = load_coding(folder)
+            tokens = self._scaled(coding.encode(used), used, characters)
+            reading = _Reading(name, tokens, len(coding.new_ids))  # its configuration has them already
+            row = self._row(AT_HAND, read_config(folder), characters, reading)
+            rows.append(row.model_copy(update={"measured": self._measured(folder, coding, prefix, name)}))
+        return rows
+
+    def _measured(self, folder: Path, coding: Any, prefix: str, arm: str) -> MeasuredMemory | None:
+        if not prefix:
+            return None
+        self.tell(f"{arm}: measuring the prefill of {len(prefix):,} characters")
+        ids = [*coding.start, *coding.encode(prefix)]
+        measure = self.definition.measure
+        try:
+            return measure_prefill(folder, ids, len(prefix), device=device_of(measure.device), dtype=measure.dtype)
+        except InputError as error:
+            self.skipped[f"prefill of {arm}"] = str(error).replace(f"{folder}: ", "")
+            return None
+
+    def _prefill_tokens(self, model: Path) -> int:
+        text = read_config(model).get_text_config(decoder=True)
+        positions = getattr(text, "max_position_embeddings", None) or 1 << 40
+        return min(self.definition.memory.prefill_tokens, int(positions) - 1)
+
+    def _cut(self, encode: Encode) -> tuple[str, int]:
+        """The text that is read, and the characters that the wanted number of stock tokens stands for."""
+        wanted = self.definition.memory.tokens
+        used = _first(encode, self.text, wanted)
+        tokens = len(encode(used))
+        self.most = max(self.most, len(used))
+        return used, len(used) if len(used) < len(self.text) else round(len(used) * wanted / tokens)
+
+    def _scaled(self, ids: list[int], used: str, characters: int) -> int:
+        return round(len(ids) * characters / len(used))
+
+    def _row(self, model: str, config: Any, characters: int, reading: _Reading) -> MemoryRow:
+        """Computed with the rows that an extended model of this configuration has."""
+        rows = None
+        if reading.grows:
+            rows = -(-(int(config["vocab_size"]) + reading.grows) // ROW_MULTIPLE) * ROW_MULTIPLE
+        predicted = predict_memory(
+            config, characters_per_token=characters / reading.tokens, rows=rows, new_rows=reading.new_rows
+        )
+        return MemoryRow(
+            model=model,
+            arm=reading.arm,
+            characters=characters,
+            tokens=reading.tokens,
+            parameters=predicted.parameters,
+            weights=predicted.weights,
+            new_rows=predicted.new_rows,
+            cache=predicted.cache_bytes(reading.tokens),
+            longest=tuple(predicted.longest_context(card) for card in self.definition.measure.cards),
+        )
+
+
+def _first(encode: Encode, text: str, tokens: int) -> str:
+    """The beginning of a text that is so many tokens long, about; all of it if it is shorter."""
+    low, high = 0, min(len(text), tokens * 16)
+    if not tokens:
+        return ""
+    while high - low > 16:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if len(encode(text[:middle])) <= tokens else (low, middle)
+    return text[:high] if high == len(text) else text[:low]
+
+
+def _tokenizer_hash(folder: Path) -> str:
+    return Stock.load(folder).sha256

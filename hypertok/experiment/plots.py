@@ -1,0 +1,129 @@
+"""Plots as SVG text: drawn with matplotlib (the extra `plot`), the same bytes for the same figures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hypertok.errors import InputError
+from hypertok.experiment.compare import Side, pareto
+
+#: Told apart without colour sight (Okabe and Ito).
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+_MARKERS = "osD^vP*X"
+
+
+def bars(every: Sequence[Side], stock: Side | None) -> str:
+    """Bits per character of each side with its interval, and the stock arm as a line."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        for place, side in enumerate(every):
+            found = side.bpc
+            error = [[found.value - found.low], [found.high - found.value]]
+            axes.errorbar(found.value, place, xerr=error, fmt=_marker(side), color=_colour(side), capsize=4)
+            axes.plot(side.by_seed, [place + 0.22] * len(side.by_seed), "|", color=_colour(side), alpha=0.7)
+        if stock is not None:
+            axes.axvline(stock.bpc.value, linestyle="--", color="grey", linewidth=1)
+        axes.set_yticks(range(len(every)), [side.label for side in every])
+        axes.set_ylim(len(every) - 0.5, -0.5)
+        axes.set_xlabel("bits per character of held-out text (less is better)")
+        axes.grid(axis="x", alpha=0.3)
+
+    return _svg("bars", draw, height=1.2 + 0.42 * len(every))
+
+
+def curves(every: Sequence[Side]) -> str:
+    """Bits per character after some steps and at the end, against characters read."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        for number, side in enumerate(every):
+            run = side.runs[0]
+            points = [(at.characters, at.quality.bits_per_character) for at in run.steps]
+            if run.trained is not None:
+                points.append((run.trained.characters, run.quality.bits_per_character))
+            axes.plot(
+                *zip(*points, strict=True), color=_COLOURS[number % 8], marker=_MARKERS[number % 8], label=side.label
+            )
+        axes.set_xlabel("characters read")
+        axes.xaxis.set_major_formatter(lambda value, place: f"{value:,.0f}")
+        axes.set_ylabel("bits per character")
+        axes.grid(alpha=0.3)
+        axes.legend()
+
+    return _svg("curves", draw)
+
+
+def front(every: Sequence[Side]) -> str:
+    """Compression against quality, the Pareto front drawn through."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        points = [(side.characters_per_token, side.bpc.value) for side in every]
+        best = [points[number] for number in pareto(points)]
+        axes.plot(*zip(*best, strict=True), color="grey", linestyle="--", linewidth=1, zorder=1, label="Pareto front")
+        for side, (compression, bpc) in zip(every, points, strict=True):
+            found = side.bpc
+            error = [[bpc - found.low], [found.high - bpc]]
+            axes.errorbar(compression, bpc, yerr=error, fmt=_marker(side), color=_colour(side), capsize=3, zorder=2)
+            axes.annotate(side.label, (compression, bpc), textcoords="offset points", xytext=(6, 5), fontsize=8)
+        axes.margins(x=0.15)
+        axes.set_xlabel("characters per token (more is better)")
+        axes.set_ylabel("bits per character (less is better)")
+        axes.grid(alpha=0.3)
+        axes.legend()
+
+    return _svg("front", draw)
+
+
+def caches(models: Sequence[str], arms: Sequence[str], gib: Sequence[Sequence[float]]) -> str:
+    """Key-value cache in GiB by model, one bar for each arm; shape of `gib`: (arms, models)."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        height = 0.8 / len(arms)
+        for number, (arm, values) in enumerate(zip(arms, gib, strict=True)):
+            places = [place - 0.4 + height * (number + 0.5) for place in range(len(models))]
+            axes.barh(places, values, height=height * 0.92, color=_COLOURS[number % 8], label=arm)
+        axes.set_yticks(range(len(models)), models)
+        axes.invert_yaxis()
+        axes.set_xlabel("key-value cache of the same text, GiB")
+        axes.grid(axis="x", alpha=0.3)
+        axes.legend()
+
+    return _svg("caches", draw, height=1.4 + 0.25 * len(models) * max(2, len(arms)))
+
+
+def _colour(side: Side) -> str:
+    return {"stock": "#555555", "control": _COLOURS[1], "ours": _COLOURS[0]}[side.role]
+
+
+def _marker(side: Side) -> str:
+    return {"stock": "s", "control": "D", "ours": "o"}[side.role]
+
+
+def _svg(name: str, draw: Callable[[Any], None], height: float = 4.5) -> str:
+    """What is drawn, as an element to put into a page.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError(
+            'the report needs matplotlib; install it with: pip install "hypertok-concepts[plot]", then: '
+            "hypertok experiment report RESULTS_FOLDER"
+        ) from None
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif", "font.size": 10}
+    with mpl.rc_context(settings):
+        figure = Figure(figsize=(8.5, height), layout="constrained")
+        draw(figure)
+        buffer = io.StringIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", metadata=nothing)
+    text = buffer.getvalue()
+    return text[text.index("<svg") :].strip()

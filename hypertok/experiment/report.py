@@ -1,0 +1,138 @@
+"""The report of a results folder: `report.md` with its plots as SVG files, and `report.html`, one page by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypertok.artifact import write_file
+from hypertok.errors import ArtifactError
+from hypertok.experiment import plots
+from hypertok.experiment.page import Block, Heading, Paragraph, Plot, Table, markdown, page
+from hypertok.experiment.provenance import Provenance
+from hypertok.experiment.results import MemoryResult, Results
+from hypertok.experiment.sections import run_blocks, scale
+
+_GIB, _MIB = 1 << 30, 1 << 20
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where the report lies."""
+
+    markdown: Path
+    page: Path
+
+
+def write_report(results: Results | Path | str) -> Report:
+    """Write the report of what is done so far into the results folder.
+
+    Raises:
+        ArtifactError: no results there yet.
+        InputError: matplotlib is not installed.
+    """
+    if not isinstance(results, Results):
+        results = Results.load(results)
+    if not results.runs and results.memory is None:
+        raise ArtifactError(
+            f"{results.folder}: none of its {len(results.missing)} runs is done; go on with: hypertok experiment run "
+            "DEFINITION"
+        )
+    blocks = list(_blocks(results))
+    for block in blocks:
+        if isinstance(block, Plot):
+            write_file(results.folder / f"{block.name}.svg", (block.svg + "\n").encode())
+    report = Report(results.folder / "report.md", results.folder / "report.html")
+    write_file(report.markdown, markdown(blocks).encode())
+    write_file(report.page, page(_title(results), blocks).encode())
+    return report
+
+
+def _title(results: Results) -> str:
+    return results.definition.title or f"Experiment {results.definition.name}"
+
+
+def _blocks(results: Results) -> Iterator[Block]:
+    yield Heading(_title(results), 1)
+    if results.missing:
+        total = len(results.missing) + len(results.runs)
+        names = ", ".join(results.missing[:6]) + (" …" if len(results.missing) > 6 else "")
+        yield Paragraph(
+            f"Not finished: {len(results.missing)} of {total} runs are still to be done ({names}).", strong=True
+        )
+    if results.runs:
+        yield Paragraph(scale(results), strong=True)
+        yield from run_blocks(results)
+    if results.memory is not None:
+        yield from _memory(results.memory)
+    left_out: Any = {"made": True, "sha256": {"extended"}}  # differ from run to run
+    origins = {run.provenance.model_dump_json(exclude=left_out): run.provenance for run in results.runs}
+    if results.memory is not None:
+        origins["memory"] = results.memory.provenance
+    yield from _origin(list(origins.values()))
+
+
+def _memory(memory: MemoryResult) -> Iterator[Block]:
+    models = list(dict.fromkeys(row.model for row in memory.rows))
+    stock = {row.model: row for row in memory.rows if row.arm == "stock"}
+    first = memory.rows[0]
+    yield Paragraph(
+        f"Scale: a text of about {stock[first.model].tokens:,} stock tokens; numbers of tokens come from the beginning "
+        f"of the held-out text, {memory.read:,} characters. Published models are computed from their configurations, "
+        "in the data type these name, for one sequence; the rows of new units are counted in the weights.",
+        strong=True,
+    )
+    yield Heading("Key-value cache of the same text")
+    cards = [fits.card_gib for fits in first.longest]
+    head = (
+        "model", "tokenizer", "characters", "tokens", "KV cache, GiB", "of stock", "weights, GiB", "new rows, MiB",
+        *(f"characters in {card:g} GiB" for card in cards),
+    )  # fmt: skip
+    rows = []
+    for row in memory.rows:
+        share = row.cache / stock[row.model].cache
+        rows.append(
+            [
+                row.model, row.arm, f"{row.characters:,}", f"{row.tokens:,}", f"{row.cache / _GIB:,.3f}",
+                f"{share:.1%}", f"{row.weights / _GIB:,.2f}", f"{row.new_rows / _MIB:,.0f}" if row.new_rows else "",
+                *(f"{fits.characters:,} ({fits.limit})" for fits in row.longest),
+            ]
+        )  # fmt: skip
+    yield Table(head, rows)
+    arms = list(dict.fromkeys(row.arm for row in memory.rows))
+    cache = {(row.arm, row.model): row.cache / _GIB for row in memory.rows}
+    gib = [[cache.get((arm, model), 0.0) for model in models] for arm in arms]
+    yield Plot("caches", "Key-value cache of the same text after reading it.", plots.caches(models, arms, gib))
+    measured = [(row, row.measured) for row in memory.rows if row.measured is not None]
+    if measured:
+        yield Heading("Measured: one prefill in a fresh process")
+        head = ("tokenizer", "characters", "tokens", "KV cache, MiB", "peak, MiB", "peak over loading, MiB")
+        yield Table(
+            head,
+            [
+                [
+                    row.arm, f"{one.characters:,}", f"{one.tokens:,}", f"{one.cache / _MIB:,.2f}",
+                    f"{one.peak / _MIB:,.0f}", f"{(one.peak - one.loaded) / _MIB:,.0f}",
+                ]
+                for row, one in measured
+            ],
+        )  # fmt: skip
+        yield Paragraph(f"Peak: {measured[0][1].method}; on a CPU it holds the libraries and the weights too.")
+    if memory.skipped:
+        yield Table(("not measured", "reason"), [[part, reason] for part, reason in memory.skipped.items()])
+
+
+def _origin(every: list[Provenance]) -> Iterator[Block]:
+    yield Heading("Origin")
+    if len(every) > 1:
+        yield Paragraph(f"Made in {len(every)} settings; the first is shown, the others stand in the JSON files.")
+    one = every[0]
+    state = {True: ", with changes that are not committed", False: "", None: ""}[one.dirty]
+    rows = [["made", f"{one.made} UTC"], ["device", one.device]]
+    rows += [["code", f"{one.commit}{state}"]] if one.commit else []
+    rows += [["versions", ", ".join(f"{name} {number}" for name, number in one.versions.items())]]
+    hashes = {name: value for name, value in one.sha256.items() if name != "extended"}
+    rows += [[f"sha256 of {name.replace('_', '-')}", value] for name, value in sorted(hashes.items())]
+    yield Table(("what", "which"), rows)

@@ -1,0 +1,228 @@
+"""`Experiment.run`: every arm, budget and seed, each result written at once, what is there already left as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypertok.artifact import MANIFEST, sha256_of
+from hypertok.errors import ArtifactError
+from hypertok.experiment.arms import Tell, arm_folder, key_of
+from hypertok.experiment.definition import Arm, Definition, Line
+from hypertok.experiment.inputs import Read, needed, read_inputs
+from hypertok.experiment.measuring import Texts, live_subject, measure_arm, quality_of
+from hypertok.experiment.provenance import provenance
+from hypertok.experiment.reading import read_definition
+from hypertok.experiment.results import PLAN, AtStep, Plan, Results, RunResult, read_run, run_path, write_result
+from hypertok.experiment.training import equal_compute, snapshot, spent, train_arm
+from hypertok.measure.quality import Quality
+from hypertok.model.extra import require_train
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run: an arm, a budget, a seed."""
+
+    arm: Arm
+    line: Line
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Of its result."""
+        return f"{self.arm.name}-{self.line}-s{self.seed}"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment that can be run.
+
+    Attributes:
+        definition: what is done.
+        output: folder of its results; beside it, under the name with `.work`, lies what can be made again.
+    """
+
+    definition: Definition
+    output: Path
+
+    @classmethod
+    def from_toml(
+        cls, path: Path | str, *, inputs: Mapping[str, Path | None] | None = None, output: Path | str | None = None
+    ) -> Experiment:
+        """Read a definition.
+
+        Args:
+            inputs: paths of `[inputs]` that take the place of those in the file.
+            output: folder of the results; `results/NAME` beside the definition if None.
+
+        Raises:
+            InputError: see `read_definition`.
+        """
+        definition, path = read_definition(path, inputs), Path(path)
+        return cls(definition, Path(output) if output else path.parent / "results" / definition.name)
+
+    @property
+    def work(self) -> Path:
+        """Folder of extended models and trained weights."""
+        return self.output.with_name(f"{self.output.name}.work")
+
+    def planned(self) -> Iterator[Planned]:
+        """The runs, arm by arm for each seed; an arm that is not trained is measured once."""
+        if self.definition.kind == "memory":
+            return
+        for seed in self.definition.seeds:
+            for arm in self.definition.arms:
+                if not arm.trained:
+                    if seed == self.definition.seeds[0]:
+                        yield Planned(arm, "characters", seed)
+                    continue
+                for line in self.definition.lines:
+                    if line == "characters" or not arm.stock:  # at equal compute the stock arm reads the same
+                        yield Planned(arm, line, seed)
+
+    def run(self, *, tell: Tell | None = None, progress: bool = False) -> Results:
+        """Do what is not done yet.
+
+        Args:
+            tell: told what is being done, in words.
+            progress: let training show a bar.
+
+        Raises:
+            InputError: inputs are missing or cannot be used, held-out text is in the training text.
+            ArtifactError: the folder holds results of another definition or of other inputs.
+        """
+        require_train()
+        tell = tell or (lambda text: None)
+        if self.definition.kind == "memory":
+            from hypertok.experiment.memory import run_memory
+
+            self._write_plan()
+            run_memory(self.definition, self.output, self.work, tell)
+            return Results.load(self.output)
+        tell("reading texts")
+        read = read_inputs(self.definition)
+        keys = {planned.name: self._key(planned, read) for planned in self.planned()}
+        done = {name for name, key in keys.items() if self._is_done(name, key)}
+        self._write_plan()
+        if len(done) < len(keys):
+            _Runner(self, read, tell, progress).run(keys, done)
+        return Results.load(self.output)
+
+    def _write_plan(self) -> None:
+        write_result(self.output / PLAN, Plan.of(self.definition, iter([one.name for one in self.planned()])))
+
+    def _key(self, planned: Planned, read: Read) -> str:
+        """Of everything that decides the figures of a run."""
+        definition, arm = self.definition, planned.arm
+        measure = definition.measure.model_dump(mode="json", exclude={"device"})
+        pairs = definition.inputs.pairs
+        texts = {"pairs": sha256_of(pairs)} if pairs is not None and pairs.is_file() else {}
+        own: dict[str, Any] = {
+            "init": None if arm.stock else arm.init,
+            "tokenizer": None if arm.stock else arm.tokenizer.model_dump(mode="json"),
+            "seed": planned.seed,
+        }
+        if arm.trained:
+            left_out = {"device", "log_every", "save_every", "keep", "report_to"}
+            own |= {
+                "train": arm.train.model_dump(mode="json", exclude=left_out),
+                "steps": definition.steps,
+                "budget": [
+                    definition.characters,
+                    planned.line,
+                    definition.seeds[0] if planned.line == "compute" else 0,
+                ],
+            }
+        return key_of(own, measure, {**read.sha256, **texts})
+
+    def _is_done(self, name: str, key: str) -> bool:
+        found = read_run(self.output, name)
+        if found is not None and found.key != key:
+            raise ArtifactError(
+                f"{run_path(self.output, name)}: made with other parameters, inputs or texts than these; name another "
+                "folder with --output, or remove this one to measure anew"
+            )
+        return found is not None
+
+
+class _Runner:
+    """What the runs of one start share."""
+
+    def __init__(self, experiment: Experiment, read: Read, tell: Tell, progress: bool) -> None:
+        self.experiment, self.definition, self.read = experiment, experiment.definition, read
+        self.tell, self.progress = tell, progress
+        self.model, self.corpus, self.held_out = needed(self.definition, "model", "corpus", "held_out")
+        self.texts = Texts(read.texts, read.drift, self.definition.inputs.pairs)
+        self.budgets: dict[tuple[str, Line], int] = {}
+
+    def run(self, keys: Mapping[str, str], done: set[str]) -> None:
+        """All models first, so that what cannot be made or afforded is known before hours of training."""
+        folders = {}
+        for arm in self.definition.arms:
+            folders[arm.name] = arm_folder(
+                arm, self.model, self.definition.inputs.lexicon, self.corpus, self.experiment.work, self.read.sha256,
+                self.tell,
+            )  # fmt: skip
+        if "compute" in self.definition.lines:
+            self._budget(folders)
+        left = [planned for planned in self.experiment.planned() if planned.name not in done]
+        for number, planned in enumerate(left, 1):
+            self.tell(f"run {number} of {len(left)}: {planned.name}")
+            result = self._one(planned, folders[planned.arm.name], keys[planned.name])
+            write_result(run_path(self.experiment.output, planned.name), result)
+
+    def _budget(self, folders: Mapping[str, Path]) -> None:
+        """Characters of each arm at equal compute, counted on what the first seed reads; the same for all seeds."""
+        stock = self.definition.stock
+        if stock is None:
+            return
+        seed, characters = self.definition.seeds[0], self.definition.characters
+        self.tell("counting compute")
+        theirs = spent(folders[stock.name], self.corpus, characters, seed)
+        for arm in self.definition.arms:
+            if arm.trained and not arm.stock:
+                ours = spent(folders[arm.name], self.corpus, characters, seed)
+                self.budgets[arm.name, "compute"] = equal_compute(
+                    arm.name, ours, theirs, self.read.corpus_characters
+                )  # fmt: skip
+
+    def _one(self, planned: Planned, folder: Path, key: str) -> RunResult:
+        definition, arm, measure = self.definition, planned.arm, self.definition.measure
+        trained, output = None, None
+        steps: list[AtStep] = []
+        if arm.trained:
+            output = self.experiment.work / "runs" / f"{planned.name}-{key[:12]}"
+            characters = self.budgets.get((arm.name, planned.line), definition.characters)
+            trained = train_arm(
+                arm, folder, self.corpus, self.held_out, output, characters=characters, seed=planned.seed,
+                steps=definition.steps, tell=self.tell, progress=self.progress,
+            )  # fmt: skip
+            if definition.steps:
+                for step in (0, *(one for one in definition.steps if one <= trained.steps)):
+                    characters = round(trained.characters * step / trained.steps)
+                    found = self._quality_at(folder, snapshot(output, step) if step else None, step)
+                    steps.append(AtStep(step=step, characters=characters, quality=found))
+        subject = live_subject(folder, output, measure)
+        figures = measure_arm(subject, self.texts, measure, seed=planned.seed, tell=self.tell)
+        hashes = dict(self.read.sha256)
+        if not arm.stock:
+            hashes["extended"] = sha256_of(folder / MANIFEST)
+        return RunResult(
+            name=planned.name,
+            arm=arm.name,
+            role=arm.role,
+            line=planned.line,
+            seed=planned.seed,
+            key=key,
+            trained=trained,
+            steps=tuple(steps),
+            provenance=provenance(str(subject.model.device), hashes),
+            **figures,
+        )
+
+    def _quality_at(self, folder: Path, trained: Path | None, step: int) -> Quality:
+        self.tell(f"measuring after {step} steps")
+        measure = self.definition.measure
+        return quality_of(live_subject(folder, trained, measure), self.read.texts, measure)

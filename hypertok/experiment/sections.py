@@ -1,0 +1,269 @@
+"""What a report says about trained arms: quality with aims beside it, abilities, memory, cost, samples, origin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from hypertok.experiment import plots
+from hypertok.experiment.compare import Side, control_of, sides, stock_of
+from hypertok.experiment.definition import Aims
+from hypertok.experiment.page import Block, Heading, Paragraph, Plot, Table
+from hypertok.experiment.results import Results, RunResult
+from hypertok.experiment.wording import (
+    at_least,
+    interval,
+    mean,
+    percent,
+    points_verdict,
+    ratio_verdict,
+    share,
+    spread_of,
+)
+
+_MIB = 1 << 20
+
+
+def run_blocks(results: Results) -> Iterator[Block]:
+    """All of it, as far as there are results."""
+    every = sides(results)
+    stock = stock_of(results.definition, every)
+    yield from _quality(results, every, stock)
+    if any(side.runs[0].steps for side in every):
+        yield from _steps(every)
+    if len({side.characters_per_token for side in every}) > 1:
+        yield Heading("Compression and quality")
+        yield Plot(
+            "front", "Characters per token against bits per character, 95 % intervals by document.", plots.front(every)
+        )
+    yield from _controls(results.definition.aims, every)
+    yield from _abilities(results.definition.aims, every, stock)
+    yield from _phenomena(every)
+    yield from _drift(every, stock)
+    yield from _memory(every)
+    yield from _cost(every)
+    yield from _samples(every)
+    yield from _skipped(results.runs)
+
+
+def scale(results: Results) -> str:
+    """One honest line: what stands behind the figures, and what they do not say."""
+    definition, run = results.definition, results.runs[0]
+    trained = [run.trained for run in results.runs if run.trained is not None]
+    model = f"a model of {trained[0].model_parameters / 1e6:,.3g}M parameters" if trained else "an untrained model"
+    seeds = len({run.seed for run in results.runs})
+    seeds_told = f"{seeds} seeds" if seeds > 1 else "one seed, so what another one would give is not known"
+    devices = ", ".join(sorted({run.provenance.device for run in results.runs}))
+    quality = run.quality
+    return (
+        f"Scale: {model}, {definition.characters:,} characters of training text per arm, {seeds_told}; measured on "
+        f"{quality.characters:,} characters of {len(quality.documents):,} held-out documents; {devices}. Intervals "
+        "are 95 % by document: they say how far other texts of the same kind would move a figure, not what a larger "
+        "model or longer training would give."
+    )
+
+
+def _quality(results: Results, every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
+    yield Heading("Bits per character of held-out text")
+    aims, rows = results.definition.aims, []
+    for side in every:
+        against = side.against(stock) if stock is not None and side is not stock else None
+        aim = aims.bpc_ratio if side.line == "characters" else aims.compute_bpc_ratio
+        strict = side.line == "compute"
+        trained = side.runs[0].trained
+        rows.append(
+            [
+                side.label,
+                f"{side.runs[0].new_rows:,}",
+                f"{trained.characters:,}" if trained else "untrained",
+                f"{side.characters_per_token:.3f}",
+                interval(side.bpc),
+                spread_of(side.by_seed),
+                percent(against),
+                ratio_verdict(against, aim, strict) if side.role == "ours" else "",
+            ]
+        )
+    head = (
+        "arm",
+        "new rows",
+        "characters read",
+        "characters per token",
+        "bits per character",
+        "seeds",
+        "against stock",
+        "aim",
+    )
+    yield Table(head, rows)
+    yield Paragraph(
+        "Less is better. Each arm is compared with the stock arm on the same documents and seeds (paired): +2 % is two "
+        "percent more bits. At equal compute (tokens × parameters) an arm with fewer tokens reads more characters and "
+        "is compared with the stock arm at its own budget. Perplexity per token does not compare across tokenizers and "
+        "is left out."
+    )
+    yield Plot(
+        "bars", "Bits per character, 95 % intervals by document; short strokes: single seeds.", plots.bars(every, stock)
+    )
+
+
+def _steps(every: Sequence[Side]) -> Iterator[Block]:
+    yield Heading("On the way")
+    with_steps = [side for side in every if side.runs[0].steps]
+    steps = sorted({at.step for side in with_steps for at in side.runs[0].steps})
+    rows = []
+    for side in with_steps:
+        cells = [side.label]
+        for step in steps:
+            found = [at.quality.bits_per_character for run in side.runs for at in run.steps if at.step == step]
+            cells.append(mean(found))
+        rows.append([*cells, mean(side.by_seed)])
+    yield Table(("bits per character", *(f"step {step}" for step in steps), "end"), rows)
+    yield Plot("curves", "Bits per character against characters read, first seed.", plots.curves(with_steps))
+
+
+def _controls(aims: Aims, every: Sequence[Side]) -> Iterator[Block]:
+    rows = []
+    for side in every:
+        control = control_of(side, every)
+        against = side.against(control) if control is not None else None
+        if control is not None and against is not None:
+            aim = ratio_verdict(against, aims.control_bpc_ratio, strict=True)
+            denser = side.characters_per_token / control.characters_per_token - 1
+            rows.append([side.label, control.label, percent(against), f"{denser:+.2%}", aim])
+    if rows:
+        yield Heading("Against continued BPE with the same rows")
+        yield Table(("arm", "control", "bits per character", "characters per token", "aim"), rows)
+
+
+def _abilities(aims: Aims, every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
+    rows = []
+    for side in every:
+        pairs = [run.pairs.accuracy for run in side.runs if run.pairs is not None]
+        copied = [run.copied.exact_characters for run in side.runs if run.copied is not None]
+        emitted = [run.emission for run in side.runs if run.emission is not None]
+        points = side.points_against(stock) if stock is not None and side is not stock else None
+        wrote = share([one.generated_character_share for one in emitted])
+        real = share([one.real_character_share for one in emitted])
+        ours = side.role == "ours"
+        rows.append(
+            [
+                side.label,
+                share(pairs),
+                f"{points.value:+.2f} [{points.low:+.2f}, {points.high:+.2f}]" if points else "",
+                points_verdict(points, -aims.pairs_points) if points and ours else "",
+                share(copied),
+                at_least(sum(copied) / len(copied), aims.copy_share) if copied and ours else "",
+                f"{wrote} / {real}" if emitted else "",
+            ]
+        )
+    if any(any(row[1:]) for row in rows):
+        yield Heading("Inflection, copying, use of the new units")
+        head = (
+            "arm",
+            "minimal pairs",
+            "points against stock",
+            "aim",
+            "copied exactly",
+            "aim",
+            "in new units: written / real",
+        )
+        yield Table(head, rows)
+        yield Paragraph(
+            "Minimal pairs: share in which the grammatical sentence is likelier, interval by pair. Copying: share of "
+            "characters before the first mistake. New units: their share of the characters that the model writes, "
+            "beside their share of real text."
+        )
+
+
+def _phenomena(every: Sequence[Side]) -> Iterator[Block]:
+    measured = [(side.label, side.runs[0].pairs) for side in every]
+    names = sorted({kind.name for _, pairs in measured if pairs for kind in pairs.phenomena})
+    if len(names) < 2:
+        return
+    yield Heading("Minimal pairs by phenomenon, first seed", 3)
+    rows = []
+    for name in names:
+        found = [{one.name: one for one in pairs.phenomena}.get(name) if pairs else None for _, pairs in measured]
+        count = next(one.pairs for one in found if one)
+        rows.append([f"{name} ({count:,})", *(f"{one.accuracy:.1%}" if one else "" for one in found)])
+    yield Table(("phenomenon", *(label for label, _ in measured)), rows)
+
+
+def _drift(every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
+    names = sorted({name for side in every for run in side.runs for name in run.drift})
+    if not names:
+        return
+    yield Heading("Drift: bits per character of what is not Russian")
+    rows = []
+    for side in every:
+        cells = [side.label]
+        for name in names:
+            found = [run.drift[name].bits_per_character for run in side.runs if name in run.drift]
+            change = side.drift_against(stock, name) if stock is not None and side is not stock else None
+            cells.append(mean(found) + (f" ({change - 1:+.2%})" if change is not None else ""))
+        rows.append(cells)
+    yield Table(("arm", *names), rows)
+
+
+def _memory(every: Sequence[Side]) -> Iterator[Block]:
+    measured = [(side, side.runs[0].predicted, side.runs[0].longest) for side in every]
+    found = [(side, one, longest) for side, one, longest in measured if one is not None]
+    if not found:
+        return
+    yield Heading("Memory, predicted from the configuration")
+    cards = [one.card_gib for one in found[0][2]]
+    head = (
+        "arm",
+        "weights, MiB",
+        "new rows, MiB",
+        "KV cache per 1,000 characters, MiB",
+        *(f"characters in {card:g} GiB" for card in cards),
+    )
+    rows = [
+        [
+            side.label,
+            f"{one.weights / _MIB:,.0f}",
+            f"{one.new_rows / _MIB:,.1f}",
+            f"{one.cache_per_1000_characters / _MIB:,.3f}",
+            *(f"{fits.characters:,} ({fits.limit})" for fits in longest),
+        ]
+        for side, one, longest in found
+    ]
+    yield Table(head, rows)
+
+
+def _cost(every: Sequence[Side]) -> Iterator[Block]:
+    trained = [(side, side.runs[0].trained) for side in every]
+    if not any(one for _, one in trained):
+        return
+    yield Heading("What training read and took, first seed")
+    head = ("arm", "characters", "tokens", "steps", "trained parameters", "compute, 10¹² token-parameters", "minutes")
+    rows = [
+        [
+            side.label, f"{one.characters:,}", f"{one.tokens:,}", f"{one.steps:,}", f"{one.parameters:,}",
+            f"{one.compute / 1e12:,.2f}", f"{one.seconds / 60:,.1f}",
+        ]
+        for side, one in trained
+        if one is not None
+    ]  # fmt: skip
+    yield Table(head, rows)
+
+
+def _samples(every: Sequence[Side]) -> Iterator[Block]:
+    prompts = [sample.prompt for sample in every[0].runs[0].samples]
+    if not prompts:
+        return
+    yield Heading("Written by the models, first seed")
+    for number, prompt in enumerate(prompts):
+        yield Heading(f"«{prompt} …»", 3)
+        rows = [
+            [side.label, side.runs[0].samples[number].text.strip()]
+            for side in every
+            if len(side.runs[0].samples) > number
+        ]
+        yield Table(("arm", "goes on"), rows)
+
+
+def _skipped(runs: Sequence[RunResult]) -> Iterator[Block]:
+    rows = [[run.name, part, reason] for run in runs for part, reason in run.skipped.items()]
+    if rows:
+        yield Heading("Not measured", 3)
+        yield Table(("run", "part", "reason"), rows)

@@ -1,0 +1,157 @@
+"""One arm trained: the same characters or the same compute, snapshots on the way, going on where it was stopped."""
+
+from __future__ import annotations
+
+import gc
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hypertok.errors import InputError
+from hypertok.experiment.arms import Tell
+from hypertok.experiment.definition import Arm
+from hypertok.experiment.results import Trained
+
+if TYPE_CHECKING:
+    from hypertok.model.pair import Pair
+
+#: Held-out characters that the training loop itself looks at, for its log; figures are measured afterwards.
+_WATCHED = 50_000
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What reading so many characters costs an arm."""
+
+    characters: int
+    tokens: int
+    parameters: int
+
+    @property
+    def compute(self) -> int:
+        """Tokens x parameters."""
+        return self.tokens * self.parameters
+
+
+def spent(folder: Path, corpus: Path, characters: int, seed: int) -> Spent:
+    """What a model folder spends on the characters that an arm with this seed reads first."""
+    from hypertok.model.pair import Pair
+    from hypertok.training.data import make_blocks, read_texts
+
+    pair = Pair.open(folder)
+    blocks = make_blocks(read_texts(corpus, characters=characters, seed=seed), pair, 512)
+    return Spent(characters, len(blocks.tokens), product_parameters(pair))
+
+
+def product_parameters(pair: Pair) -> int:
+    """Parameters that every token is multiplied with: all, without the input matrix of an untied model (a look-up)."""
+    import torch
+
+    checkpoint = pair.checkpoint
+    shapes = {entry.name: entry.shape for shard in checkpoint.shards for entry in shard.entries.values()}
+    for left_out in (checkpoint.copy, None if checkpoint.tied else checkpoint.input):
+        if left_out is not None:
+            shapes.pop(left_out.name, None)
+    return sum(torch.Size(shape).numel() for shape in shapes.values())
+
+
+def equal_compute(arm: str, ours: Spent, stock: Spent, available: int) -> int:
+    """Characters that an arm may read for what the stock arm spends.
+
+    Raises:
+        InputError: there are not so many.
+    """
+    characters = ours.characters * stock.compute // ours.compute
+    if characters > available:
+        raise InputError(
+            f"arms.{arm}: at equal compute it reads {characters:,} characters and the corpus has {available:,}; lower "
+            "characters, give more text, or leave the line compute out"
+        )
+    return characters
+
+
+def train_arm(
+    arm: Arm,
+    model: Path,
+    corpus: Path,
+    held_out: Path,
+    output: Path,
+    *,
+    characters: int,
+    seed: int,
+    steps: Sequence[int],
+    tell: Tell,
+    progress: bool,
+) -> Trained:
+    """Train an arm into `output`, or go on with it; does nothing where it is trained already.
+
+    Args:
+        steps: after which a snapshot is kept, in the folder `snapshot(output, step)`.
+    """
+    from hypertok.artifact import MANIFEST, read_manifest
+    from hypertok.model.pair import Pair
+    from hypertok.model.trained import COMMAND, KIND
+    from hypertok.training.train import train
+
+    if (output / MANIFEST).is_file():
+        manifest = read_manifest(output, kind=KIND, command=COMMAND)
+    else:
+        tell(f"{output.name}: training on {characters:,} characters")
+        output.parent.mkdir(parents=True, exist_ok=True)
+        options = arm.train.model_copy(update={"characters": characters, "seed": seed})
+        manifest = train(
+            model, corpus, output, options, held_out=held_out, held_out_characters=_WATCHED, resume=True,
+            progress=progress, callbacks=[_snapshots(output, steps)] if steps else (),
+        ).manifest  # fmt: skip
+        gc.collect()  # the loop's parts hold each other, and the model with them
+    facts = manifest.facts
+    parameters = product_parameters(Pair.open(model))
+    if missing := [step for step in steps if step <= facts["steps"] and not snapshot(output, step).is_dir()]:
+        raise InputError(
+            f"{snapshot(output, missing[0])}: the snapshot is gone; remove {output} and run again, or leave step "
+            f"{missing[0]} out"
+        )
+    return Trained(
+        characters=facts["characters"] * arm.train.epochs,
+        tokens=facts["tokens"] * arm.train.epochs,
+        steps=facts["steps"],
+        parameters=facts["trained"],
+        model_parameters=parameters,
+        compute=facts["tokens"] * arm.train.epochs * parameters,
+        seconds=_seconds(output / "log.jsonl"),
+        loss=facts["loss"],
+    )
+
+
+def snapshot(output: Path, step: int) -> Path:
+    """Where adapter and new rows after a step lie."""
+    return output.with_name(f"{output.name}-at-{step}")
+
+
+def _snapshots(output: Path, steps: Sequence[int]) -> Any:
+    """A callback of the loop that keeps what is trained after some steps; they are kept whole or not at all."""
+    from transformers import TrainerCallback
+
+    from hypertok.model.trained import save_trained
+
+    class Snapshots(TrainerCallback):  # type: ignore[misc, unused-ignore]
+        def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+            if state.global_step not in steps:
+                return
+            target = snapshot(output, state.global_step)
+            beside = target.with_name(f".{target.name}.unfinished")
+            for folder in (target, beside):
+                shutil.rmtree(folder, ignore_errors=True)
+            beside.mkdir(parents=True)
+            save_trained(model.model, beside)
+            beside.rename(target)
+
+    return Snapshots()
+
+
+def _seconds(log: Path) -> float:
+    lines = log.read_text(encoding="utf-8").splitlines()
+    return float(max((json.loads(line)["seconds"] for line in lines), default=0.0))

@@ -1,0 +1,56 @@
+"""Figures of a report in words: intervals, changes, and whether an aim is met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hypertok.measure.bootstrap import Interval
+
+
+def interval(one: Interval) -> str:
+    """A figure and its interval."""
+    return f"{one.value:.4f} [{one.low:.4f}, {one.high:.4f}]"
+
+
+def percent(one: Interval | None) -> str:
+    """A ratio as a change, with its interval; nothing without one."""
+    return f"{one.value - 1:+.2%} [{one.low - 1:+.2%}, {one.high - 1:+.2%}]" if one is not None else ""
+
+
+def spread_of(values: Sequence[float]) -> str:
+    """From the least to the greatest of several seeds."""
+    return f"{min(values):.4f} to {max(values):.4f}" if len(values) > 1 else "one"
+
+
+def mean(values: Sequence[float], shown: Callable[[float], Any] = "{:.4f}".format) -> str:
+    """The mean as text; nothing of nothing."""
+    return str(shown(sum(values) / len(values))) if values else ""
+
+
+def share(values: Sequence[float]) -> str:
+    """The mean of shares, in percent."""
+    return mean(values, "{:.2%}".format)
+
+
+def ratio_verdict(ratio: Interval | None, aim: float, strict: bool) -> str:
+    """Of a ratio of bits per character: what was aimed at, and whether the whole interval agrees."""
+    if ratio is None:
+        return ""
+    good = ratio.value < aim if strict else ratio.value <= aim
+    sure = ratio.high <= aim if good else ratio.low > aim
+    word = "met" if good else f"missed by {ratio.value - aim:.2%}"
+    doubt = "" if sure else ", not surely"
+    return f"{word}{doubt} (aim: {'below ' if strict else 'at most '}{aim - 1:+.0%})"
+
+
+def points_verdict(points: Interval, aim: float) -> str:
+    """Of a difference in points: whether it is at least the aim, and whether the whole interval is."""
+    sure = points.low >= aim if points.value >= aim else points.high < aim
+    told = at_least(points.value, aim)
+    return told if sure else told.replace(" (", ", not surely (")
+
+
+def at_least(value: float, aim: float) -> str:
+    """Of a figure without an interval."""
+    return f"{'met' if value >= aim else 'missed'} (aim: at least {aim:g})"

@@ -1,0 +1,154 @@
+"""What experiments in tests are made of: a tiny model with a real tokenizer, texts of its own, a definition."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from tiny_models import put_model, tiny_model
+
+from hypertok.experiment.definition import Arm, Definition
+from hypertok.experiment.provenance import Provenance
+from hypertok.experiment.results import PLAN, AtStep, Plan, RunResult, Trained, run_path, write_result
+from hypertok.measure.bootstrap import ratio
+from hypertok.measure.quality import DocumentBits, Quality
+from hypertok.tokenizer.extend import Options
+
+#: Held-out documents; none of their sentences is among those that the small lexicon is built from.
+HELD_OUT = (
+    "Утром в деревне было тихо. Старик вышел на крыльцо, посмотрел на реку и долго молчал. Вода за ночь спала, и у "
+    "моста снова показались камни. «Пора чинить», — сказал он соседу. Сосед кивнул, взял топор и пошёл к мосту. До "
+    "обеда они стучали молотками, а потом сидели на брёвнах и пили чай. Вечером по мосту проехала первая телега, и "
+    "дети бежали за ней до самой околицы. Старик смотрел им вслед и улыбался. В избе топилась печь, пахло хлебом и "
+    "яблоками. Мать звала всех к столу, но никто не спешил: вечер был тёплый, и не хотелось уходить. Над рекой "
+    "поднялся туман, и камни у берега скрылись из виду. Старик запер ворота и пошёл спать.",
+    "Программа читает данные из памяти, меняет их и пишет назад. Если памяти мало, она ждёт, пока другая программа "
+    "освободит место. Студент написал такую программу за неделю. На экзамене его спросили, почему она ждёт так долго. "
+    "Он нарисовал схему и показал, где теряется время. Преподаватель выслушал, подумал и сказал, что схема верна, а "
+    "вывод нет. Студент стёр половину схемы и начал снова. Через час он понял свою ошибку и рассмеялся. После "
+    "экзамена он вернулся домой, открыл окно и до ночи чинил то, что утром считал готовым. К утру программа ждала "
+    "меньше, чем раньше, и памяти ей хватало. Он выключил лампу и уснул.",
+    "Врач вернулся из города поздно. Снег шёл весь день, и дорогу замело. В окне больницы горел свет: сестра не спала. "
+    "«Как больной?» — спросил он с порога. «Лучше, — ответила она. — Пьёт воду и говорит о доме». Врач снял пальто, "
+    "согрел руки у печи и вошёл в палату. Больной лежал тихо, дышал ровно. На столе стояла кружка молока и лежала "
+    "книга. Врач сел рядом, взял его руку и стал считать удары сердца. Их было столько, сколько нужно, и он впервые за "
+    "эту долгую неделю позволил себе закрыть глаза.",
+)
+ENGLISH = (
+    "The cat sat on the mat and the dog ran after the other cats.",
+    "Twelve dogs ran, and then the others sat on the mat again.",
+)
+PAIRS = (
+    '{"chosen": "Врач пришёл домой.", "rejected": "Врач пришла домой.", "phenomenon": "agreement"}\n'
+    '{"chosen": "Мы любим осень.", "rejected": "Мы любит осень.", "phenomenon": "agreement"}\n'
+    '{"chosen": "Она не ест хлеба.", "rejected": "Она не ест хлебом.", "phenomenon": "government"}\n'
+)
+#: Fast, on two cores, with a model of two layers.
+SMALL = """
+characters = 900
+seeds = [0, 1]
+
+[tokenizer]
+rows = 24
+general = 0.0
+
+[train]
+context = 16
+batch = 2
+dtype = "float32"
+device = "cpu"
+log_every = 1
+rows_lr = 5e-3
+lora_lr = 5e-3
+[train.lora]
+r = 4
+
+[measure]
+context = 64
+overlap = 16
+dtype = "float32"
+device = "cpu"
+samples = 2
+new_tokens = 4
+"""
+
+
+#: Tokens of the stock tokenizer, fewer than the small one's: that one knows the sample sentences' words already.
+TOKENIZED, ROWS = 340, 384
+
+
+def poor_stock(small_stock: Path, folder: Path) -> Path:
+    """The small stock tokenizer with its first merges alone."""
+    shutil.copytree(small_stock, folder)
+    data = json.loads((folder / "tokenizer.json").read_bytes())
+    model = data["model"]
+    model["vocab"] = {token: number for token, number in model["vocab"].items() if number < TOKENIZED}
+    model["merges"] = [pair for pair in model["merges"] if "".join(pair) in model["vocab"]]
+    for number, token in enumerate(data["added_tokens"]):
+        token["id"] = TOKENIZED + number
+    (folder / "tokenizer.json").write_text(json.dumps(data), encoding="utf-8")
+    return folder
+
+
+def put_inputs(folder: Path, small_stock: Path, lexicon: Path, corpus: Path) -> dict[str, Path | None]:
+    """A stock model and texts, by the names of the inputs."""
+    stock = poor_stock(small_stock, folder / "tokenizer")
+    model = put_model(stock, folder / "stock", tiny_model("llama", tied=True, rows=ROWS))
+    for name, texts in (("held-out", HELD_OUT), ("english", ENGLISH)):
+        (folder / name).mkdir()
+        for number, text in enumerate(texts):
+            (folder / name / f"{number}.txt").write_text(text, encoding="utf-8")
+    (folder / "pairs.jsonl").write_text(PAIRS, encoding="utf-8")
+    return {
+        "model": model, "lexicon": lexicon, "corpus": corpus, "held_out": folder / "held-out",
+        "english": folder / "english", "pairs": folder / "pairs.jsonl",
+    }  # fmt: skip
+
+
+def definition(folder: Path, name: str, text: str) -> Path:
+    """A definition over the small defaults, in TOML."""
+    folder.mkdir(exist_ok=True)
+    (folder / "defaults.toml").write_text(SMALL, encoding="utf-8")
+    (folder / f"{name}.toml").write_text(text, encoding="utf-8")
+    return folder / f"{name}.toml"
+
+
+_ORIGIN = Provenance(made="2026-01-01 00:00", versions={}, device="cpu", commit=None, dirty=None, sha256={})
+
+
+def report_folder(folder: Path) -> Path:
+    """Results of three arms with figures made up for a report, written as runs write them."""
+    arms = [
+        Arm(name="stock", stock=True), Arm(name="control", tokenizer=Options(units="bpe")), Arm(name="ours"),
+    ]  # fmt: skip
+    made = Definition(name="figures", title="Figures for a page", seeds=(0, 1), arms=tuple(arms), steps=(50,))
+    names = [f"{arm.name}-characters-s{seed}" for seed in (0, 1) for arm in arms]
+    write_result(folder / PLAN, Plan.of(made, iter(names)))
+    for number, name in enumerate(names):
+        arm, seed = arms[number % 3], number // 3
+        bits, dense = {"stock": (1.60, 3.3), "control": (1.66, 4.8), "ours": (1.63, 4.9)}[arm.name]
+        quality = _quality(bits + seed / 200, dense)
+        result = RunResult(
+            name=name, arm=arm.name, role=arm.role, line="characters", seed=seed, key="0" * 64,
+            new_rows=0 if arm.stock else 16_384, rows=262_144, quality=quality, interval=ratio(*quality.sums),
+            steps=tuple(_at_step(step, dense) for step in (0, 50)),
+            trained=Trained(
+                characters=3_000_000, tokens=round(3e6 / dense), steps=300, parameters=10_000_000,
+                model_parameters=270_000_000, compute=round(2.7e8 * 3e6 / dense), seconds=900, loss=4.0,
+            ),
+            provenance=_ORIGIN,
+        )  # fmt: skip
+        write_result(run_path(folder, name), result)
+    return folder
+
+
+def _at_step(step: int, dense: float) -> AtStep:
+    return AtStep(step=step, characters=step * 9_000, quality=_quality(3 - step / 60, dense))
+
+
+def _quality(bits: float, dense: float) -> Quality:
+    documents = [
+        DocumentBits(bits * size * (1 + size % 7 / 100), size, round(size / dense)) for size in range(4000, 4020)
+    ]
+    return Quality.of(documents, 512, 128)

@@ -1,0 +1,193 @@
+"""Definitions: every parameter documented, unknown keys refused with their place, variables and overrides."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import REPOSITORY
+from pydantic import BaseModel
+
+from hypertok.errors import InputError
+from hypertok.experiment.compare import pareto
+from hypertok.experiment.definition import Aims, Definition, Inputs, Measure, Memory
+from hypertok.experiment.page import Heading, Paragraph, Plot, Table, markdown, page
+from hypertok.experiment.reading import read_definition
+from hypertok.tokenizer.extend import Options
+from hypertok.training.options import LoraOptions, TrainOptions
+
+EXPERIMENTS = REPOSITORY / "experiments"
+SHIPPED = ("ab", "init", "init-frozen", "memory", "rows")
+TABLES: dict[str, type[BaseModel]] = {
+    "inputs": Inputs, "tokenizer": Options, "train": TrainOptions, "train.lora": LoraOptions, "measure": Measure,
+    "aims": Aims, "memory": Memory,
+}  # fmt: skip
+#: Set by an experiment for every run, so no key of a definition.
+OWN = {"train": {"characters", "seed"}}
+
+
+def documented(text: str) -> Iterator[tuple[str, str]]:
+    """(table, key) of every parameter that the file shows, those that are commented out too."""
+    table = ""
+    for line in text.splitlines():
+        if found := re.match(r"\[([\w.]+)\]", line):
+            table = found[1]
+        elif found := re.match(r"(?:# )?(\w+) = ", line):
+            yield table, found[1]
+
+
+def written(folder: Path, text: str, defaults: str = "") -> Path:
+    (folder / "defaults.toml").write_text(defaults, encoding="utf-8")
+    (folder / "one.toml").write_text(text, encoding="utf-8")
+    return folder / "one.toml"
+
+
+def test_the_defaults_document_every_parameter_with_its_value() -> None:
+    text = (EXPERIMENTS / "defaults.toml").read_text(encoding="utf-8")
+    shown = {place for place in documented(text) if place[1] not in ("stock", "untrained", "init")}
+    names = {
+        (table, field.alias or name) for table, model in TABLES.items() for name, field in model.model_fields.items()
+    }
+    names -= {(table, name) for table, own in OWN.items() for name in own}
+    names |= {("", name) for name in Definition.model_fields}
+    names -= {("", "arms"), *(("", table) for table in TABLES), ("train", "lora")}
+    assert shown == names
+    data = tomllib.loads(text)
+    for table, model in TABLES.items():
+        values: Any = data
+        for part in table.split("."):
+            values = values[part]
+        given = {} if table == "inputs" else values  # empty places there
+        assert model.model_validate(given) == model(), table
+    top = {key: value for key, value in data.items() if key not in TABLES}
+    arms = [{"name": "a", "stock": True}]
+    assert Definition.model_validate({**top, "name": "x", "arms": arms}) == Definition.model_validate(
+        {"name": "x", "arms": arms}
+    )
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_definitions_can_be_read_and_name_no_place(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = EXPERIMENTS / f"{name}.toml"
+    for variable in set(re.findall(r"\$\{(\w+)\}", path.read_text(encoding="utf-8"))):
+        monkeypatch.setenv(variable, f"/somewhere/{variable.lower()}")
+    for variable in ("HYPERTOK_ENGLISH", "HYPERTOK_CODE", "HYPERTOK_PAIRS"):
+        monkeypatch.delenv(variable, raising=False)
+    found = read_definition(path)
+    assert found.name == name
+    assert found.inputs.model == Path("/somewhere/hypertok_model")
+    assert found.inputs.pairs is None
+    assert not re.search(r"\"/|\.\./", path.read_text(encoding="utf-8"))
+    if found.kind == "rows":
+        assert {arm.tokenizer.rows for arm in found.arms} >= {4_096, 131_072}
+    if found.kind == "ab":
+        assert {arm.role for arm in found.arms} == {"stock", "control", "ours"}
+
+
+def test_arms_override_what_they_share_and_the_shared_the_defaults(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        "[train]\nbatch = 3\n[arms.stock]\nstock = true\n[arms.b.train]\nlora_lr = 1e-4\n[arms.b.train.lora]\nr = 5",
+        "seeds = [7]\n[train]\nbatch = 2\ncontext = 64\n[train.lora]\nr = 4\nalpha = 9.0",
+    )
+    found = read_definition(path)
+    assert found.seeds == (7,)
+    stock, other = found.arms
+    assert (stock.train.batch, stock.train.context, stock.train.lora.r, stock.train.lora.alpha) == (3, 64, 4, 9.0)
+    assert (other.train.lora_lr, other.train.lora.r, other.train.lora.alpha) == (1e-4, 5, 9.0)
+
+
+def test_a_folder_is_a_definition_too(tmp_path: Path) -> None:
+    (tmp_path / "defaults.toml").write_text("characters = 55", encoding="utf-8")
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(InputError, match=r"mine/experiment\.toml: no definition of an experiment"):
+        read_definition(tmp_path / "mine")
+    (tmp_path / "mine" / "experiment.toml").write_text("[arms.stock]\nstock = true", encoding="utf-8")
+    found = read_definition(tmp_path / "mine")
+    assert (found.name, found.characters) == ("mine", 55)
+
+
+def test_paths_come_from_options_the_environment_or_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = '[inputs]\nmodel = "${TEST_MODEL}"\ncorpus = "texts"\npairs = "${TEST_PAIRS:-}"\n[arms.stock]\nstock = true'
+    path = written(tmp_path, text)
+    monkeypatch.delenv("TEST_MODEL", raising=False)
+    with pytest.raises(InputError, match=r"one\.toml: inputs\.model: the variable TEST_MODEL is not set; .* --model"):
+        read_definition(path)
+    given = read_definition(path, {"model": Path("/models/a"), "lexicon": None}).inputs
+    assert (given.model, given.corpus, given.pairs) == (Path("/models/a"), tmp_path / "texts", None)
+    monkeypatch.setenv("TEST_MODEL", "/models/b")
+    assert read_definition(path).inputs.model == Path("/models/b")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TEST_MODEL", "here")
+    assert read_definition(path).inputs.model == tmp_path / "here"
+    with pytest.raises(InputError, match="inputs: no modle; known are model, lexicon"):
+        read_definition(path, {"modle": Path("x")})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("charakters = 5\n[arms.a]\nstock = true", r"one\.toml: charakters: unknown key; defaults\.toml documents"),
+        ("[arms.a]\nstock = true\n[arms.a.train.lora]\nrank = 4", r"arms\.a\.train\.lora\.rank: unknown key"),
+        ("[arms.a]\nstock = true\n[measure]\nctx = 4", r"measure\.ctx: unknown key"),
+        ("[arms.a]\nstock = true\n[measure]\ncontext = 1", r"measure\.context: .*greater than or equal to 2"),
+        ("[train]\nseed = 4\n[arms.a]\nstock = true", r"arms\.a\.train\.seed: the key seeds at the top decides"),
+        ("[arms.a]\nstock = true\n[arms.a.train]\ncharacters = 4", r"train\.characters: the key characters"),
+        ('kind = "abc"\n[arms.a]\nstock = true', r"kind: 'abc' is none; choose one of ab, init, rows, memory"),
+        ("seeds = [1]", "no arms"),
+        ("[arms.a]", r"one stock arm; write \[arms\.stock\]"),
+        ('kind = "rows"\nlines = ["characters", "compute"]\n[arms.a]', "needs a trained stock arm"),
+        ('lines = ["compute"]\n[arms.a]\nstock = true', "lines begin with"),
+        ("seeds = [1, 1]\n[arms.a]\nstock = true", "every seed is named once"),
+        ("arms = 3", r"arms is 3 and must be a table"),
+        ("[arms.a]\ntrain = 3", r"arms\.a\.train is 3 and must be a table; write \[arms\.a\.train\]"),
+        ("[arms]\na = 1", r"write \[arms\.a\]"),
+        ('inputs = "here"\n[arms.a]\nstock = true', r"write \[inputs\]"),
+        ('[arms.a]\nstock = true\nname = "b"', r"arms\.a\.name: unknown key"),
+        ('[arms."a/b"]\nstock = true', "'a/b' becomes a file"),
+        ('name = "../up"\n[arms.a]\nstock = true', "becomes a file"),
+        ("seeds = [", "no TOML"),
+    ],
+)
+def test_mistakes_are_named_with_file_and_key(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        read_definition(written(tmp_path, text))
+    assert "one.toml" in str(error.value)
+
+
+def test_rows_alone_are_trained_without_an_adapter(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        'kind = "init"\ninits = ["mean", "mix"]\n[train]\nrows_only = true\n[arms.stock]\nstock = true\n[arms.x]',
+        "[train.lora]\nr = 4",
+    )
+    found = read_definition(path)
+    assert [(arm.name, arm.init, arm.trained) for arm in found.arms] == [
+        ("stock", "weighted", False), ("x-mean", "mean", True), ("x-mix", "mix", True),
+    ]  # fmt: skip
+
+
+def test_a_page_is_safe_and_whole() -> None:
+    blocks = [
+        Heading("A & B", 1),
+        Paragraph("<script>alert(1)</script>", strong=True),
+        Table(["arm", "aim"], [["<b>", "missed by 2 %"], ["x|y\nz", "met"]]),
+        Plot("p", "A plot", "<svg></svg>"),
+    ]
+    found = page("<title>", blocks)
+    assert "<script>" not in found
+    assert "<b>" not in found
+    assert '<td class="missed">missed by 2 %</td>' in found
+    assert "default-src 'none'" in found
+    text = markdown(blocks)
+    assert "| x\\|y ↵ z | met |" in text
+    assert "![A plot](p.svg)" in text
+
+
+def test_the_front_holds_what_nothing_else_beats() -> None:
+    points = [(3.0, 1.6), (4.0, 1.7), (3.5, 1.8), (4.0, 1.75), (2.0, 1.6)]
+    assert pareto(points) == [0, 1]

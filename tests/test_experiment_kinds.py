@@ -1,0 +1,221 @@
+"""The other kinds of experiment on a tiny model: ways to begin new rows, numbers of rows, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("peft")
+
+from small_experiments import ROWS, definition, put_inputs
+
+from hypertok.errors import ArtifactError, InputError
+from hypertok.experiment import training
+from hypertok.experiment.memory import AT_HAND
+from hypertok.experiment.report import write_report
+from hypertok.experiment.results import MemoryRow, Results
+from hypertok.experiment.run import Experiment
+from hypertok.lexicon.lexicon import Lexicon
+
+#: Continued BPE, which is learned in no time.
+INIT = """
+kind = "init"
+inits = ["mean", "weighted"]
+steps = [2, 4]
+seeds = [0]
+[train]
+rows_only = true
+[measure]
+parts = []
+[arms.stock]
+stock = true
+[arms.bpe.tokenizer]
+units = "bpe"
+"""
+NUMBERS = """
+kind = "rows"
+rows = [8, 24]
+seeds = [0]
+[measure]
+parts = ["copy", "pairs"]
+[arms.stock]
+stock = true
+[arms.bpe.tokenizer]
+units = "bpe"
+"""
+MEMORY = """
+kind = "memory"
+[measure]
+cards = [1.25]
+[memory]
+tokens = 400
+prefill_tokens = 200
+[arms.bpe.tokenizer]
+units = "bpe"
+rows = 24
+[[memory.models]]
+name = "Published"
+tokenizer = "${TEST_TOKENIZER}"
+[memory.models.config]
+model_type = "qwen3"
+vocab_size = 384
+hidden_size = 64
+intermediate_size = 128
+num_hidden_layers = 4
+num_attention_heads = 4
+num_key_value_heads = 2
+head_dim = 16
+tie_word_embeddings = true
+dtype = "bfloat16"
+"""
+
+
+@pytest.fixture(scope="module")
+def inputs(
+    small_stock: Path, small_lexicon: Lexicon, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path | None]:
+    return put_inputs(tmp_path_factory.mktemp("inputs"), small_stock, small_lexicon.folder, small_corpus)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kinds") / "experiments"
+
+
+@pytest.fixture(scope="module")
+def init(inputs: dict[str, Path | None], folder: Path) -> Results:
+    return Experiment.from_toml(definition(folder, "init", INIT), inputs=inputs).run()
+
+
+@pytest.fixture(scope="module")
+def numbers(inputs: dict[str, Path | None], folder: Path) -> Results:
+    return Experiment.from_toml(definition(folder, "rows", NUMBERS), inputs=inputs).run()
+
+
+@pytest.fixture(scope="module")
+def memory(inputs: dict[str, Path | None], folder: Path) -> Results:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEST_TOKENIZER", str(inputs["model"]))
+        return Experiment.from_toml(definition(folder, "memory", MEMORY), inputs=inputs).run()
+
+
+def test_init_measures_every_strategy_on_the_way(init: Results) -> None:
+    runs = {run.arm: run for run in init.runs}
+    assert list(runs) == ["stock", "bpe-mean", "bpe-weighted"]
+    assert runs["stock"].trained is None, "with the model frozen, stock has nothing to train"
+    for arm in ("bpe-mean", "bpe-weighted"):
+        run = runs[arm]
+        assert run.trained is not None
+        assert run.trained.parameters == 24 * 32, "the new rows alone"
+        assert [at.step for at in run.steps] == [0, 2, 4]
+        assert run.steps[-1].characters == round(900 * 4 / run.trained.steps)
+        figures = [at.quality.bits_per_character for at in run.steps] + [run.quality.bits_per_character]
+        assert len(set(figures)) == 4
+        assert figures[-1] < figures[0], "training helps"
+    before = [runs[arm].steps[0].quality.bits_per_character for arm in ("bpe-mean", "bpe-weighted")]
+    assert before[0] != before[1]
+    text = write_report(init.folder).markdown.read_text(encoding="utf-8")
+    assert "| bits per character | step 0 | step 2 | step 4 | end |" in text
+    assert f"| bpe-mean | {before[0]:.4f} |" in text
+    assert "one seed, so what another one would give is not known" in text
+
+
+def test_rows_gives_compression_and_quality_for_each_number(numbers: Results) -> None:
+    runs = {run.arm: run for run in numbers.runs}
+    assert {arm: run.new_rows for arm, run in runs.items()} == {"stock": 0, "bpe-8": 8, "bpe-24": 24}
+    dense = [run.quality.characters_per_token for run in runs.values()]
+    assert dense == sorted(dense)
+    assert len(set(dense)) == 3
+    for run in numbers.runs:
+        assert run.copied is not None
+        assert run.copied.passages == 2
+        assert run.pairs is not None
+        assert run.predicted is None, "not asked for"
+    page = write_report(numbers.folder).page.read_text(encoding="utf-8")
+    assert "Pareto front" in page
+    assert "copied exactly" in page
+
+
+def test_a_run_that_was_killed_while_training_goes_on_to_the_same_figures(
+    inputs: dict[str, Path | None], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "seeds = [0]\nsteps = [3]\n[train]\nsave_every = 4\n[measure]\nparts = []\n[arms.stock]\nstock = true"
+    whole, killed = (
+        Experiment.from_toml(definition(folder, name, text), inputs=inputs) for name in ("whole", "killed")
+    )
+    snapshots = training._snapshots
+
+    def deadly(output: Path, steps: Sequence[int]) -> Any:
+        callback = snapshots(output, steps)
+        own = callback.on_step_end
+
+        def on_step_end(args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            own(args, state, control, **kwargs)
+            if state.global_step == 6:
+                raise KeyboardInterrupt
+
+        callback.on_step_end = on_step_end
+        return callback
+
+    monkeypatch.setattr(training, "_snapshots", deadly)
+    with pytest.raises(KeyboardInterrupt):
+        killed.run()
+    assert Results.load(killed.output).missing == ("stock-characters-s0",)
+    monkeypatch.undo()
+    (one,), (other,) = killed.run().runs, whole.run().runs
+    assert one.trained is not None
+    assert one.trained.steps > 6
+    assert (one.quality, one.steps) == (other.quality, other.steps)
+
+
+def row(memory: Results, model: str, arm: str) -> MemoryRow:
+    assert memory.memory is not None
+    return next(one for one in memory.memory.rows if (one.model, one.arm) == (model, arm))
+
+
+def test_memory_is_computed_for_published_models(memory: Results) -> None:
+    stock, ours = row(memory, "Published", "stock"), row(memory, "Published", "bpe")
+    assert stock.characters == ours.characters
+    assert 380 <= stock.tokens <= 400
+    assert ours.tokens < stock.tokens
+    assert stock.cache == 4 * 2 * 2 * 16 * 2 * stock.tokens
+    assert ours.cache == 4 * 2 * 2 * 16 * 2 * ours.tokens
+    assert ours.new_rows == 24 * 64 * 2
+    assert ours.weights - stock.weights == 64 * 64 * 2, "rows padded to 64"
+    assert ours.longest[0].characters > stock.longest[0].characters
+
+
+def test_memory_is_measured_for_the_model_at_hand(memory: Results) -> None:
+    stock, ours = row(memory, AT_HAND, "stock"), row(memory, AT_HAND, "bpe")
+    assert stock.measured is not None
+    assert ours.measured is not None
+    assert stock.measured.characters == ours.measured.characters
+    assert stock.measured.tokens > ours.measured.tokens
+    per_token = 2 * 2 * 2 * 8 * 4
+    assert stock.measured.cache == per_token * stock.measured.tokens
+    assert ours.measured.cache == per_token * ours.measured.tokens
+    assert ours.parameters - stock.parameters == (448 - ROWS) * 32
+    assert memory.memory is not None
+    assert not memory.memory.skipped
+
+
+def test_memory_is_reported_and_not_computed_twice(
+    memory: Results, inputs: dict[str, Path | None], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = write_report(memory.folder).markdown.read_text(encoding="utf-8")
+    assert "| Published | bpe |" in text
+    assert "Measured: one prefill in a fresh process" in text
+    monkeypatch.setenv("TEST_TOKENIZER", str(inputs["model"]))
+    told: list[str] = []
+    experiment = Experiment.from_toml(folder / "memory.toml", inputs=inputs)
+    assert experiment.run(tell=told.append) == memory
+    assert not told
+    other = definition(folder, "other", MEMORY.replace("tokens = 400", "tokens = 300"))
+    with pytest.raises(ArtifactError, match=r"memory\.json: made with other parameters"):
+        Experiment.from_toml(other, inputs=inputs, output=memory.folder).run()
+    nothing = definition(folder, "nothing", MEMORY.split("[[memory.models]]")[0])
+    with pytest.raises(InputError, match=r"neither inputs\.model nor memory\.models is given"):
+        Experiment.from_toml(nothing, inputs={**inputs, "model": None}).run()
