@@ -49,10 +49,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path, help="extended tokenizers")
     parser.add_argument("--texts", type=Path, required=True)
+    parser.add_argument(
+        "--characters", type=int, default=20_000, help="of each document: llama.cpp takes minutes for a whole book"
+    )
     parser.add_argument("--gguf", nargs="*", default=[], metavar="NAME=FILE", help="stock GGUF of a folder's model")
     wanted = parser.parse_args()
     stocks = dict(one.split("=", 1) for one in wanted.gguf)
-    texts = list(documents(wanted.texts))
+    texts = [text[: wanted.characters] for text in documents(wanted.texts)]
     print(f"{facts('tokenizers', 'tiktoken', 'sentencepiece', 'llama-cpp-python')}\n")
     print("| tokenizer | format | documents identical | tokens, relative to ours |\n|---|---|---|---|", flush=True)
     for folder in wanted.folders:
