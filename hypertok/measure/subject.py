@@ -104,22 +104,19 @@ def load_subject(
         InputError: an extra is not installed, no model there, or one without rows for its new units.
     """
     require_train()
-    from transformers import AutoModelForCausalLM
+    from hypertok.model.load import load_model
 
     folder = Path(folder)
     coding = coding or load_coding(folder)
-    model: Any
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True
-        )
+        model = load_model(folder, dtype)
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error).splitlines() or ["unknown"])[0]
         raise InputError(
             f"{folder}: no model that transformers loads ({reason}); give a folder with config.json and "
             "model*.safetensors"
         ) from error
-    subject = Subject(model.to(device_of(device)).eval(), coding, folder)
+    subject = Subject(model.to(device_of(device)), coding, folder)
     if coding.new_ids and max(coding.new_ids) >= subject.rows:
         raise InputError(
             f"{folder}: the tokenizer's new unit {max(coding.new_ids)} has no row, the model has {subject.rows}; the "

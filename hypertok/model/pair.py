@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
 
 from hypertok.artifact import MANIFEST, Manifest, read_manifest, sha256_of
 from hypertok.errors import InputError
 from hypertok.model.checkpoint import Checkpoint
+from hypertok.model.load import load_model
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import KIND, SCHEMA_VERSION
 from hypertok.tokenizer.plain import PlainTokenizer
@@ -87,10 +87,7 @@ class Pair:
         kind = DTYPES.get(dtype, dtype) if isinstance(dtype, str) else dtype
         if kind == "auto":
             kind = self.checkpoint.dtype
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            self.folder, dtype=kind, local_files_only=True, trust_remote_code=False, use_safetensors=True, **options
-        )
-        return model.eval()
+        return load_model(self.folder, kind, **options)
 
 
 def _check(folder: Path, checkpoint: Checkpoint, tokenizer: HyperTokenizer, new_ids: Sequence[int]) -> None:
