@@ -84,6 +84,11 @@ def texts() -> dict[str, list[str]]:
     return found
 
 
+def name_of(stock: Stock) -> str:
+    """What the tokenizer is called in the CSV: a key of NAMES."""
+    return stock.path.parent.parent.name.removeprefix("tokenizer-")
+
+
 def measured(
     stock: Stock, arm: str, units: Units | None, options: Options, sets: dict[str, list[str]]
 ) -> Iterator[Row]:
@@ -94,7 +99,7 @@ def measured(
     for name, found_texts in sets.items():
         counts = count_tokens(tokenizer, found_texts, stock.first_free_id)
         yield Row(
-            stock.path.parent.parent.name.removeprefix("tokenizer-"), arm, size, name, counts.characters, counts.tokens,
+            name_of(stock), arm, size, name, counts.characters, counts.tokens,
             round(counts.characters_per_token, 4), round(counts.tokens_per_word, 4),
             round(counts.whole_words / counts.words, 4), round(counts.emitted / size, 4) if size else 0.0,
         )  # fmt: skip
@@ -121,7 +126,7 @@ def whole_forms(stock: Stock, lexicon: Lexicon, sets: dict[str, list[str]]) -> I
             tokens = stock_counts.tokens - saved
             whole = sum(n for word, n in uses.items() if rank.get(word, rows) < rows or saving.get(word) == 0)
             yield Row(
-                stock.path.parent.parent.name.removeprefix("tokenizer-"), FORMS, rows, name,
+                name_of(stock), FORMS, rows, name,
                 stock_counts.characters, tokens, round(stock_counts.characters / tokens, 4),
                 round(tokens / stock_counts.words, 4), round(whole / stock_counts.words, 4), round(emitted / rows, 4),
             )  # fmt: skip
@@ -151,7 +156,7 @@ def symbols(stock: Stock, lexicon: Lexicon, rows: list[int], sets: dict[str, lis
             emitted = sum(identifier >= stock.first_free_id for identifier in seen)
             found.append(
                 Row(
-                    stock.path.parent.parent.name.removeprefix("tokenizer-"), SYMBOLS, number, name, characters, tokens,
+                    name_of(stock), SYMBOLS, number, name, characters, tokens,
                     round(characters / tokens, 4), round(tokens / words, 4), None, round(emitted / number, 4),
                 )
             )  # fmt: skip

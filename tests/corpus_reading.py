@@ -13,7 +13,10 @@ RECORDS = [f"Запись {i}: печень очищает кровь." for i in
 
 
 def read(root: Path | str, shard_bytes: int = 8 << 20) -> tuple[list[Document], list[SourceReport]]:
-    plan: Plan = plan_shards(root, shard_bytes)
+    return read_plan(plan_shards(root, shard_bytes))
+
+
+def read_plan(plan: Plan) -> tuple[list[Document], list[SourceReport]]:
     documents: list[Document] = []
     reports = list(plan.reports)
     for shard in plan.shards:

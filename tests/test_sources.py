@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from corpus_reading import read_plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,15 +24,8 @@ SENTENCE = "Печень очищает кровь и запасает глик�
 
 
 def read_all(plan: Plan) -> tuple[list[Document], dict[str, SourceReport]]:
-    documents: list[Document] = []
-    reports: list[SourceReport] = []
-    for shard in plan.shards:
-        for item in read_shard(plan.root, shard):
-            if isinstance(item, Document):
-                documents.append(item)
-            else:
-                reports.append(item)
-    return documents, {report.path: report for report in merge_reports((*plan.reports, *reports))}
+    documents, reports = read_plan(plan)
+    return documents, {report.path: report for report in reports}
 
 
 def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
