@@ -127,7 +127,8 @@ def modified(shard_folder: Path) -> list[int]:
     return [path.stat().st_mtime_ns for name in names for path in sorted(shard_folder.glob(name))]
 
 
-#: Counts with two workers and stands still after the second shard, while the workers go on.
+#: Counts with two workers, which stand still for ever in the middle of every shard from the eighth on; says so when
+#: seven are finished and two half done. Workers import this file too, so what they read is replaced in them as well.
 DRIVER = """
 import sys, time
 from functools import partial
@@ -135,27 +136,44 @@ from pathlib import Path
 from hypertok.corpus import counting
 from hypertok.corpus.sources import plan_shards
 
-def progress(done, total):
-    if done >= 2 * total / 14:
-        print("under way", flush=True)
-        time.sleep(600)
+read_shard = counting.read_shard
 
-counting.plan_shards = partial(plan_shards, shard_bytes=100_000)
-counting.count_corpus(Path(sys.argv[1]), Path(sys.argv[2]), workers=2, progress=progress)
+def read_or_stand_still(root, shard):
+    for item in read_shard(root, shard):
+        yield item
+        if shard.index >= 7:
+            time.sleep(600)
+
+calls = []
+
+def progress(done, total):
+    calls.append(done)
+    if len(calls) == 7:
+        while len(list(Path(sys.argv[2]).glob(".*"))) < 2:
+            time.sleep(0.01)
+        print("under way", flush=True)
+
+counting.read_shard = read_or_stand_still
+counting.plan_shards = partial(plan_shards, shard_bytes=20_000)
+if __name__ == "__main__":
+    counting.count_corpus(Path(sys.argv[1]), Path(sys.argv[2]), workers=2, progress=progress)
 """
 
 
-def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    corpus, work = write_corpus(tmp_path / "notes", files=14, words=10_000), tmp_path / "work"
-    with subprocess.Popen([sys.executable, "-c", DRIVER, corpus, work], stdout=subprocess.PIPE, text=True) as driver:
+@pytest.mark.usefixtures("small_shards")
+def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    corpus, work = write_corpus(tmp_path / "notes", files=14, words=1800), tmp_path / "work"
+    (tmp_path / "driver.py").write_text(DRIVER, encoding="utf-8")
+    command = [sys.executable, tmp_path / "driver.py", corpus, work]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
         assert driver.stdout
         assert driver.stdout.readline() == "under way\n"
         workers = children(driver.pid)
         driver.send_signal(signal.SIGKILL)
     wait_until_gone(workers)
     finished = {folder: modified(folder) for folder in work.iterdir() if not folder.name.startswith(".")}
-    assert len(finished) >= 2
-    monkeypatch.setattr(counting, "plan_shards", partial(plan_shards, shard_bytes=100_000))
+    assert len(finished) == 7
+    assert len(list(work.glob(".*"))) == 2, "no worker was killed in the middle of a shard"
     resumed = count_corpus(corpus, work, workers=2)
     assert set(finished) < set(resumed.shard_folders), "the kill came too late to prove anything"
     assert all(modified(folder) == stamps for folder, stamps in finished.items())

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -65,19 +64,35 @@ def test_two_processes_train_what_one_does(model: Path, small_corpus: Path, tmp_
     assert (rows["input"] - start).abs().max() > 1e-3, "rows that did not move prove nothing"
 
 
+#: The command line, but in the step after the first checkpoint it says so and stands still for ever.
+DRIVER = """
+import sys, time
+from hypertok.cli.main import main
+from hypertok.training.trainer import RowsTrainer
+
+training_step = RowsTrainer.training_step
+
+def step_or_stand_still(self, *arguments):
+    if self.state.global_step == 3:
+        print("under way", flush=True)
+        time.sleep(600)
+    return training_step(self, *arguments)
+
+RowsTrainer.training_step = step_or_stand_still
+main()
+"""
+
+
 def test_killed_and_resumed_is_the_same(model: Path, small_corpus: Path, tmp_path: Path) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, *command(model, small_corpus, tmp_path / "killed")],
-        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    limit = time.monotonic() + 120
-    while not list((tmp_path / "killed.work").glob("checkpoint-*")):
-        assert process.poll() is None, "ended before it could be killed"
-        assert time.monotonic() < limit
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    _, _, *arguments = command(model, small_corpus, tmp_path / "killed")
+    with subprocess.Popen(
+        [sys.executable, "-c", DRIVER, *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        assert "under way\n" in process.stdout, "ended before it could be killed"
+        process.send_signal(signal.SIGKILL)
+    assert [path.name for path in (tmp_path / "killed.work").glob("checkpoint-*")] == ["checkpoint-2"]
     assert not (tmp_path / "killed").exists()
     run(*command(model, small_corpus, tmp_path / "killed", "--resume"))
     run(*command(model, small_corpus, tmp_path / "whole"))
