@@ -18,7 +18,11 @@ from small_experiments import report_folder
 from hypertok.experiment.report import write_report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars")
+#: Started by root as well, and to talk to nobody.
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
+)  # fmt: skip
 #: Room for the whole page of a small experiment.
 SIZE = (1300, 3600)
 
@@ -36,7 +40,7 @@ def screenshot(program: str, page: Path, folder: Path) -> Path:
     target = folder / f"{page.stem}.png"
     done = subprocess.run(
         [
-            program, *FLAGS, f"--user-data-dir={folder / 'profile'}", f"--screenshot={target}",
+            program, *FLAGS, f"--user-data-dir={folder / f'{page.stem}-profile'}", f"--screenshot={target}",
             f"--window-size={SIZE[0]},{SIZE[1]}", page.as_uri(),
         ],
         capture_output=True, text=True, timeout=120, check=False,

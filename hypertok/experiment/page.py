@@ -49,8 +49,9 @@ h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2.2rem; } h3 { fo
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid #d8dee4; text-align: right; vertical-align: top; }
-th:first-child, td:first-child, td.text { text-align: left; }
-th { border-bottom: 2px solid #8c959f; }
+th { border-bottom: 2px solid #8c959f; vertical-align: bottom; }
+td { white-space: nowrap; } td.long { white-space: normal; }
+.text, .met, .missed { text-align: left; }
 td.met { color: #116329; } td.missed { color: #a40e26; font-weight: 600; }
 p.strong { border-left: 4px solid #bf8700; padding: .4rem .8rem; background: #fff8e5; }
 figure { margin: 1.2rem 0; } figure svg { max-width: 100%; height: auto; }
@@ -104,19 +105,26 @@ def _element(block: Block) -> str:
         return f"<p{kind}>{html.escape(block.text)}</p>"
     if isinstance(block, Plot):
         return f"<figure>\n{block.svg}\n<figcaption>{html.escape(block.caption)}</figcaption>\n</figure>"
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in block.head)
+    textual = [number == 0 or _is_text([row[number] for row in block.rows]) for number in range(len(block.head))]
+    lines = [("th", block.head), *(("td", row) for row in block.rows)]
     rows = "\n".join(
-        "<tr>" + "".join(f"<td{_class(cell)}>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in block.rows
+        "<tr>" + "".join(_table_cell(tag, *pair) for pair in zip(line, textual, strict=True)) + "</tr>"
+        for tag, line in lines
     )
-    return f'<div class="wide"><table>\n<tr>{head}</tr>\n{rows}\n</table></div>'
+    return f'<div class="wide"><table>\n{rows}\n</table></div>'
 
 
-def _class(cell: str) -> str:
-    if cell.startswith("missed"):
-        return ' class="missed"'
-    if cell.startswith("met"):
-        return ' class="met"'
-    return ' class="text"' if len(cell) > 60 else ""
+def _is_text(column: Sequence[str]) -> bool:
+    """Whether most cells of a column are words; "untrained" among figures makes no text of them."""
+    filled = [cell for cell in column if cell]
+    return sum(cell.lstrip("+-")[:1].isdigit() for cell in filled) * 2 < len(filled)
+
+
+def _table_cell(tag: str, cell: str, is_text: bool) -> str:
+    classes = [name for name in ("missed", "met") if cell.startswith(name)] or ["text"] * is_text
+    classes += ["long"] * (len(cell) > 60)
+    attribute = f' class="{" ".join(classes)}"' if classes else ""
+    return f"<{tag}{attribute}>{html.escape(cell)}</{tag}>"
 
 
 def _cell(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from itertools import cycle
 from typing import Any
 
 from hypertok.errors import InputError
@@ -11,7 +12,6 @@ from hypertok.experiment.compare import Side, pareto
 
 #: Told apart without colour sight (Okabe and Ito).
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-_MARKERS = "osD^vP*X"
 
 
 def bars(every: Sequence[Side], stock: Side | None) -> str:
@@ -19,11 +19,11 @@ def bars(every: Sequence[Side], stock: Side | None) -> str:
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
-        for place, side in enumerate(every):
+        for place, (side, colour) in enumerate(zip(every, _colours(every), strict=True)):
             found = side.bpc
             error = [[found.value - found.low], [found.high - found.value]]
-            axes.errorbar(found.value, place, xerr=error, fmt=_marker(side), color=_colour(side), capsize=4)
-            axes.plot(side.by_seed, [place + 0.22] * len(side.by_seed), "|", color=_colour(side), alpha=0.7)
+            axes.errorbar(found.value, place, xerr=error, fmt=_marker(side), color=colour, capsize=4)
+            axes.plot(side.by_seed, [place + 0.22] * len(side.by_seed), "|", color=colour, alpha=0.7)
         if stock is not None:
             axes.axvline(stock.bpc.value, linestyle="--", color="grey", linewidth=1)
         axes.set_yticks(range(len(every)), [side.label for side in every])
@@ -39,14 +39,12 @@ def curves(every: Sequence[Side]) -> str:
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
-        for number, side in enumerate(every):
+        for side, colour in zip(every, _colours(every), strict=True):
             run = side.runs[0]
             points = [(at.characters, at.quality.bits_per_character) for at in run.steps]
             if run.trained is not None:
                 points.append((run.trained.characters, run.quality.bits_per_character))
-            axes.plot(
-                *zip(*points, strict=True), color=_COLOURS[number % 8], marker=_MARKERS[number % 8], label=side.label
-            )
+            axes.plot(*zip(*points, strict=True), color=colour, marker=_marker(side), label=side.label)
         axes.set_xlabel("characters read")
         axes.xaxis.set_major_formatter(lambda value, place: f"{value:,.0f}")
         axes.set_ylabel("bits per character")
@@ -64,11 +62,13 @@ def front(every: Sequence[Side]) -> str:
         points = [(side.characters_per_token, side.bpc.value) for side in every]
         best = [points[number] for number in pareto(points)]
         axes.plot(*zip(*best, strict=True), color="grey", linestyle="--", linewidth=1, zorder=1, label="Pareto front")
-        for side, (compression, bpc) in zip(every, points, strict=True):
+        apart = {"textcoords": "offset points", "xytext": (6, 5), "fontsize": 8}
+        above = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
+        for side, colour, (compression, bpc) in zip(every, _colours(every), points, strict=True):
             found = side.bpc
             error = [[bpc - found.low], [found.high - bpc]]
-            axes.errorbar(compression, bpc, yerr=error, fmt=_marker(side), color=_colour(side), capsize=3, zorder=2)
-            axes.annotate(side.label, (compression, bpc), textcoords="offset points", xytext=(6, 5), fontsize=8)
+            axes.errorbar(compression, bpc, yerr=error, fmt=_marker(side), color=colour, capsize=3, zorder=2)
+            axes.annotate(side.label, (compression, bpc), bbox=above, **apart)
         axes.margins(x=0.15)
         axes.set_xlabel("characters per token (more is better)")
         axes.set_ylabel("bits per character (less is better)")
@@ -96,8 +96,10 @@ def caches(models: Sequence[str], arms: Sequence[str], gib: Sequence[Sequence[fl
     return _svg("caches", draw, height=1.4 + 0.25 * len(models) * max(2, len(arms)))
 
 
-def _colour(side: Side) -> str:
-    return {"stock": "#555555", "control": _COLOURS[1], "ours": _COLOURS[0]}[side.role]
+def _colours(every: Sequence[Side]) -> list[str]:
+    """A colour for each side, the same one in every plot of them: grey for the stock arm, the others in turn."""
+    others = cycle(_COLOURS)
+    return ["#555555" if side.role == "stock" else next(others) for side in every]
 
 
 def _marker(side: Side) -> str:
