@@ -12,6 +12,7 @@ from hypertok.tokenizer.delta import delta_table
 from hypertok.tokenizer.folder import write_tokenizer
 from hypertok.tokenizer.kind import DELTA, KIND, SCHEMA_VERSION, SYMBOLS
 from hypertok.tokenizer.stock import Family, Stock
+from hypertok.tokenizer.surface import with_surface
 from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.units import Units
 
@@ -52,6 +53,8 @@ def extend_by_hand(folder: Path, stock: Stock, lexicon: Lexicon, text: str) -> N
     first = stock.first_free_id
     write_tokenizer(folder, stock, extended(stock, units, span="phrase"))
     delta = delta_table(stock, units, list(range(first, first + len(units.tokens))), lexicon)
+    if symbols:
+        delta = with_surface(delta, stock, lexicon, frozenset(symbols).intersection(delta["text"]))
     delta.write_parquet(folder / DELTA)
     for table in ("concepts", "forms") if symbols else ("concepts",):
         (folder / f"{table}.parquet").write_bytes((lexicon.folder / f"{table}.parquet").read_bytes())

@@ -124,6 +124,31 @@ def test_a_wrong_delta_is_found(small_stock: Path, sound_extension: Path, tmp_pa
 
 
 @pytest.mark.usefixtures("quick_proof")
+@pytest.mark.parametrize(
+    ("change", "sound"),
+    [
+        (pl.col("surface"), True),
+        (pl.lit(None, pl.String).alias("surface"), True),
+        (pl.col("surface") + "x", False),
+        (pl.col("surface_constituents").list.reverse(), False),
+        (pl.col("surface_constituents").list.slice(1), False),
+        (pl.col("surface_lengths") * 2, False),
+    ],
+)
+def test_a_wrong_surface_is_found(
+    small_stock: Path, sound_extension: Path, tmp_path: Path, change: pl.Expr, sound: bool
+) -> None:
+    """What symbol text has besides, here the same as what merges make."""
+    shutil.copytree(sound_extension, tmp_path / "out")
+    table = tmp_path / "out" / DELTA
+    delta = pl.read_parquet(table).with_columns(
+        surface="text", surface_constituents="constituents", surface_lengths="lengths"
+    )
+    delta.with_columns(change).write_parquet(table)
+    assert failed(verify(resealed(tmp_path / "out"), small_stock)) == (set() if sound else {"delta"})
+
+
+@pytest.mark.usefixtures("quick_proof")
 def test_a_changed_template_is_found(small_stock: Path, sound_extension: Path, tmp_path: Path) -> None:
     shutil.copytree(sound_extension, tmp_path / "bad")
     config = tmp_path / "bad" / "tokenizer_config.json"

@@ -36,7 +36,7 @@ def delta_table(stock: Stock, units: Units, ids: list[int], lexicon: Lexicon) ->
     stock ids it is made of; lengths, for each constituent the characters that end in it (their sum is the length of
     the text); concepts and inflections (see docs/lexicon-format.md), in order, of the words and multiword concepts that
     the unit holds whole, of the main reading; count, how often it is emitted on the learning text; saved, the stock
-    tokens that this saves.
+    tokens that this saves. For symbol text `surface.with_surface` adds what rows are to be made of.
     """
     string_of = {number: string for string, number in stock.vocabulary.items()}
     meaning = _Meaning(lexicon)
@@ -48,12 +48,12 @@ def delta_table(stock: Stock, units: Units, ids: list[int], lexicon: Lexicon) ->
         except UnicodeDecodeError:
             text = None
         concepts, inflections = meaning.of(text) if text else ([], [])
-        lengths = _ending(pieces)
+        lengths = characters_ending(pieces)
         rows.append((number, token, text, parts, lengths, concepts, inflections, count, count * (len(parts) - 1)))
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
-def _ending(pieces: list[bytes]) -> list[int]:
+def characters_ending(pieces: list[bytes]) -> list[int]:
     """For each piece the number of UTF-8 characters whose last byte is in it."""
     lengths, done = [], 0
     joined = b""

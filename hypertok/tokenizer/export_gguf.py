@@ -40,6 +40,7 @@ from hypertok.tokenizer.gguf_file import (
 from hypertok.tokenizer.gguf_rows import Constituents, grown_tensor
 from hypertok.tokenizer.kind import DELTA
 from hypertok.tokenizer.stock import Family, Stock
+from hypertok.tokenizer.surface import row_columns
 
 #: tokenizer.ggml.model of the files that can be extended.
 MODELS = {"gpt2": Family.BYTE_LEVEL, "llama": Family.SENTENCEPIECE}
@@ -71,8 +72,9 @@ def export_gguf(
 ) -> GgufExport:
     """Write the GGUF file `model` with the tokenizer of `folder` in the place of its own.
 
-    A new row is the mean of its constituents' rows, weighted by their characters (both as in delta.parquet; without
-    it the unit's merges tell the constituents, all of one weight). Rows of ids that no token has are the mean of all.
+    A new row is the mean of its constituents' rows, weighted by their characters (both as in delta.parquet, for
+    symbol text those of its surface; without it the unit's merges tell the constituents, all of one weight). Rows of
+    ids that no token has are the mean of all.
 
     Args:
         folder: the extended tokenizer.
@@ -135,7 +137,8 @@ def _units(tokenizer: Stock, stock: GgufFile) -> dict[int, Constituents]:
         return _units_of_merges(tokenizer, stock)
     import polars
 
-    table = polars.read_parquet(path, columns=["id", "token", "constituents", "lengths"])
+    _, *of_rows = row_columns(polars.read_parquet_schema(path))
+    table = polars.read_parquet(path, columns=["id", "token", *of_rows])
     units = {}
     for identifier, token, ids, lengths in table.iter_rows():
         if tokenizer.vocabulary.get(token) != identifier or not ids or len(ids) != len(lengths):

@@ -19,6 +19,7 @@ from hypertok.tokenizer.folder import write_tokenizer
 from hypertok.tokenizer.kind import DELTA, GIVEN_UP, KIND, ROW_MULTIPLE, SCHEMA_VERSION, SYMBOLS
 from hypertok.tokenizer.pretokenizer import lookup_only_words, symbol_pretokenizer
 from hypertok.tokenizer.stock import Stock
+from hypertok.tokenizer.surface import with_surface
 from hypertok.tokenizer.surgery import extended
 from hypertok.tokenizer.unused import (
     GivenUp,
@@ -119,6 +120,8 @@ def extend(
     with writing(output) as folder:
         write_tokenizer(folder, stock, data)
         delta = delta_table(stock, units, ids, lexicon)
+        if symbols:
+            delta = with_surface(delta, stock, lexicon, symbols)
         delta.write_parquet(folder / DELTA, compression="zstd", statistics=False)
         if symbols:
             pl.DataFrame({"symbol": sorted(symbols)}).write_parquet(folder / SYMBOLS, compression="zstd")

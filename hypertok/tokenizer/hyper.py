@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 
 from hypertok.artifact import Manifest, open_checked
 from hypertok.errors import ArtifactError
-from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, SCHEMA_VERSION, SYMBOLS
+from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, SCHEMA_VERSION
 from hypertok.tokenizer.plain import PlainTokenizer
 from hypertok.tokenizer.stock import Family
 from hypertok.tokenizer.symbol_text import SymbolText, spelled
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from hypertok.lexicon.lexicon import Concept
-    from hypertok.vocabulary.symbol_codec import SymbolCodec
 
 _TABLES = (DELTA, "concepts.parquet", "tokenizer.json")
 _FACTS = ("family", "rows")
@@ -52,7 +51,7 @@ class HyperTokenizer:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self.plain = PlainTokenizer(tokenizer, Family(manifest.facts["family"]))
-        self._symbols = SymbolText(self._codec(), tokenizer) if manifest.recipe.get("text") == "symbols" else None
+        self._symbols = SymbolText.open(folder, tokenizer) if manifest.recipe.get("text") == "symbols" else None
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, lexicon: str | Path | None = None) -> HyperTokenizer:
@@ -202,13 +201,3 @@ class HyperTokenizer:
         import polars as pl
 
         return pl.read_parquet(self.folder / "concepts.parquet")
-
-    def _codec(self) -> SymbolCodec:
-        """The codec over the concepts that the tokenizer was made for."""
-        import polars as pl
-
-        from hypertok.vocabulary.symbol_codec import restricted_codec
-
-        written = pl.read_parquet(self.folder / SYMBOLS)["symbol"]
-        rows = frozenset(written) - {"▁"}  # SentencePiece-style tokenizers read it as a space
-        return restricted_codec(self._concepts, pl.read_parquet(self.folder / "forms.parquet"), rows)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypertok.codec import marks
 from hypertok.errors import CodecError
+from hypertok.tokenizer.kind import SYMBOLS
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 _MARKS = range(marks.BLOCK_FIRST, marks.BLOCK_LAST + 1)
 #: One concept with its marks, an escaped character, or one character of the text.
-_GROUP = re.compile(
+GROUP = re.compile(
     f"{marks.ESCAPE}.|[{marks.CASE_MARKS}]?[^{chr(marks.BLOCK_FIRST)}-{chr(marks.BLOCK_LAST)}]"
     f"[{chr(marks.INFLECTION_FIRST)}-{chr(marks.INFLECTION_LAST)}]?[{marks.VARIANTS}]?|.",
     re.DOTALL,
@@ -36,6 +38,19 @@ class SymbolText:
         # Before the codec and not after it, so that decomposed words are words to it.
         self.composes = tokenizer.normalizer is not None and tokenizer.normalizer.normalize_str("и\u0306") == "й"
 
+    @classmethod
+    def open(cls, folder: Path, tokenizer: Tokenizer) -> SymbolText:
+        """The symbol text of the tokenizer in a folder, which need not be sealed yet."""
+        import polars as pl
+
+        from hypertok.vocabulary.symbol_codec import restricted_codec
+
+        concepts, forms, symbols = (
+            pl.read_parquet(folder / name) for name in ("concepts.parquet", "forms.parquet", SYMBOLS)
+        )
+        written = frozenset(symbols["symbol"]) - {"▁"}  # SentencePiece-style tokenizers read it as a space
+        return cls(restricted_codec(concepts, forms, written), tokenizer)
+
     def encode(self, text: str) -> str:
         """Symbol text of a text, which is made NFC first if the tokenizer makes it so."""
         return self.codec.encode(self._composed(text))
@@ -45,7 +60,7 @@ class SymbolText:
         try:
             return self.codec.decode(symbols)
         except CodecError:  # not the codec's own text: take what can be taken
-            return "".join(map(self._decode_group, _GROUP.findall(self.codec.open(symbols))))
+            return "".join(map(self._decode_group, GROUP.findall(self.codec.open(symbols))))
 
     def aligned(self, text: str) -> tuple[str, list[int]]:
         """The text, and for each place in its symbol text the place in the text."""
@@ -53,7 +68,7 @@ class SymbolText:
         symbols = self.codec.encode(text)
         opened = self.codec.open(symbols)
         places = [0]  # in the text, of each place in the symbol text with all its spaces
-        for group in _GROUP.findall(opened):
+        for group in GROUP.findall(opened):
             start, end = places[-1], places[-1] + len(self.codec.decode(group))
             before = group[0] == marks.ESCAPE or group[0] in marks.CASE_MARKS  # stands for nothing by itself
             places += [start] * before + [end] * (len(group) - before)

@@ -33,8 +33,10 @@ def delta_line(pair: Pair) -> Line:
     merging = Stock(stock.path, {**stock.data, "model": model}, stock.family)
     cut = dict(zip(whole, merging.segment(whole), strict=True))
     token_of = {id_: token for token, id_ in stock.vocabulary.items()}
+    surfaces = sorted({row["surface"] for row in rows if row.get("surface") is not None})
+    surface_cut = dict(zip(surfaces, stock.segment(surfaces), strict=True))
     for row in rows:
-        wrong = _wrong_row(row, stock, token_of, cut)
+        wrong = _wrong_row(row, stock, token_of, cut) or _wrong_surface(row, stock, token_of, surface_cut)
         if vocabulary.get(row["token"]) != row["id"]:
             wrong = f"the vocabulary has {vocabulary.get(row['token'])} for its token"
         elif meanings is not None and max(row["concepts"], default=0) >= meanings:
@@ -56,12 +58,29 @@ def _wrong_row(row: dict[str, Any], stock: Stock, token_of: Mapping[int, str], c
         return f"its constituents make {b''.join(parts)!r}"
     if text is not None and ids != cut[text]:
         return f"the stock tokenizer cuts it into {cut[text]}"
-    ends, length = [], 0
-    for part in parts:
-        length += len(part)
-        ends.append(len(raw[:length].decode("utf-8", "ignore")))
-    expected = [end - begin for begin, end in zip((0, *ends), ends, strict=False)]
+    expected = _lengths(parts)
     return "" if lengths == expected else f"lengths {lengths}, not {expected}"
+
+
+def _wrong_surface(row: dict[str, Any], stock: Stock, token_of: Mapping[int, str], cut: Mapping[str, list[int]]) -> str:
+    """What is wrong with the surface of a unit of symbol text, "" if nothing is, or if the row has none."""
+    if "surface" not in row:
+        return ""
+    ids, lengths = row["surface_constituents"], row["surface_lengths"]
+    if not ids or len(ids) != len(lengths) or any(id_ not in token_of for id_ in ids):
+        return f"surface constituents {ids} with lengths {lengths}"
+    if row["surface"] is None:  # examples of a mark, or what merges make
+        return ""
+    if ids != cut[row["surface"]]:
+        return f"the stock tokenizer cuts its surface {row['surface']!r} into {cut[row['surface']]}"
+    expected = _lengths([stock.bytes_of(token_of[id_]) for id_ in ids])
+    return "" if lengths == expected else f"surface lengths {lengths}, not {expected}"
+
+
+def _lengths(parts: list[bytes]) -> list[int]:
+    """For each part the characters that end in it, counted from the beginning each time."""
+    ends = [len(b"".join(parts[:number]).decode("utf-8", "ignore")) for number in range(1, len(parts) + 1)]
+    return [end - begin for begin, end in zip((0, *ends), ends, strict=False)]
 
 
 def given_up_lines(pair: Pair) -> list[Line]:
