@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
 from conftest import stock_folder
 from extended_models import loaded
+from tokenizers import Tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
 from typer.testing import CliRunner
 
@@ -72,6 +74,39 @@ def test_probes_choose_what_they_measured_best(model: Path, small_lexicon: Lexic
     assert told[-1] == ("probe", 4, 4)
     before = Checkpoint.open(model).rows("input", slice(0, 100))
     assert torch.equal(before, Checkpoint.open(tmp_path / "out").rows("input", slice(0, 100)))
+
+
+def test_rows_for_symbol_text_are_made_of_words(model: Path, vault_lexicon: Lexicon, tmp_path: Path) -> None:
+    """Each row from the text that its unit stands for, cut by the stock tokenizer, and from nothing else."""
+    options = Options(rows=300, text="symbols")
+    extend_model(model, vault_lexicon.folder, tmp_path / "out", options, init="weighted")
+    delta = pl.read_parquet(tmp_path / "out" / DELTA).filter(pl.col("surface").is_not_null())
+    stock, plain = Tokenizer.from_file(str(model / "tokenizer.json")), Checkpoint.open(model)
+    rows = Checkpoint.open(tmp_path / "out").rows("input", delta["id"].to_numpy()).to(torch.float32)
+    assert len(rows) > 100
+    pieces = 0
+    for surface, row in zip(delta["surface"], rows, strict=True):
+        ids = stock.encode(surface, add_special_tokens=False).ids
+        ends = [0, *(len(stock.decode(ids[:number]).rstrip("\ufffd")) for number in range(1, len(ids) + 1))]
+        sizes = torch.tensor(ends, dtype=torch.float32).diff()
+        assert ends[-1] == len(surface)
+        expected = (sizes / len(surface)) @ plain.rows("input", np.array(ids)).to(torch.float32)
+        torch.testing.assert_close(row, expected)
+        pieces += len(ids)
+    assert pieces > 1.5 * len(rows)
+
+
+def test_probes_read_symbol_text(model: Path, vault_lexicon: Lexicon, tmp_path: Path) -> None:
+    """Bits per character of the text that was written: few characters of symbols stand for many."""
+    options, probe = Options(rows=300, text="symbols"), ProbeOptions(steps=2, batch=2, context=16, held_out=8)
+    manifest = extend_model(
+        model, vault_lexicon.folder, tmp_path / "out", options,
+        init=chooser(texts_of_runs(vault_lexicon.folder), probe),
+    )  # fmt: skip
+    probes = manifest.facts["init"]["probes"]
+    assert {probe["name"] for probe in probes} == {"mean", "weighted", "mix", "composition"}
+    # An untrained model says nothing: log2(ids in use) bits a token, and a token is two to four characters of text.
+    assert all(1.5 < probe["before"] < 5 for probe in probes)
 
 
 def test_too_little_text_for_probes(model: Path, small_lexicon: Lexicon, tmp_path: Path) -> None:

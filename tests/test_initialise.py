@@ -137,8 +137,7 @@ def test_mix_leans_to_the_end_in_and_to_the_beginning_out() -> None:
         (", печени", NOT_A_WORD),
         (" о печени", NOT_A_WORD),
         (None, NOT_A_WORD),
-        (" 肝\ue101", LOWER),
-        (" 肝\ue101 木", NOT_A_WORD),
+        ("肝\ue101", NOT_A_WORD),
     ],
 )
 def test_shape_of_a_unit(text: str | None, shape: int) -> None:

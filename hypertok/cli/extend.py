@@ -13,7 +13,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from hypertok.cli.console import Tell, out, steps, write_bytes
-from hypertok.errors import InputError
 from hypertok.model.extra import require_train
 
 if TYPE_CHECKING:
@@ -151,8 +150,6 @@ def _extended(
 
     if init != "auto":
         return extend_model(stock, lexicon, output, options, init=init or DEFAULT_INIT, progress=tell)
-    if options.text == "symbols":
-        raise InputError("init auto reads text as it is written; with --text symbols name a strategy, e.g. weighted")
     texts = texts_of(data) if data else texts_of_runs(lexicon)
     return extend_model(stock, lexicon, output, options, init=chooser(texts, progress=tell), progress=tell)
 

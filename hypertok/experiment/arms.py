@@ -72,8 +72,6 @@ def tokenizer_folder(
 def _chooser(arm: Arm, corpus: Path | None) -> Any:
     if corpus is None:
         raise InputError(f"arms.{arm.name}: init auto probes on training texts; name them with --corpus")
-    if arm.tokenizer.text == "symbols":
-        raise InputError(f"arms.{arm.name}: init auto reads text as it is written; name a strategy for text symbols")
     from hypertok.training.probe import chooser, texts_of
 
     return chooser(texts_of(corpus))

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from hypertok.codec.marks import BLOCK_FIRST, BLOCK_LAST
 from hypertok.errors import ArtifactError, InputError
+from hypertok.tokenizer.surface import row_columns
 
 #: Units computed at once; with some 10,000 different constituents of width 1,024 they take 0.1 GB.
 BLOCK = 4_096
@@ -23,8 +23,6 @@ BLOCK = 4_096
 NOT_A_WORD, LOWER, TITLE, UPPER = range(4)
 
 _WORD = re.compile(" ([А-ЯЁа-яё]+(?:-[А-ЯЁа-яё]+)*)")
-_MARKS = re.compile(f"[ {chr(BLOCK_FIRST)}-{chr(BLOCK_LAST)}]")
-_RUSSIAN = re.compile("[А-ЯЁа-яё]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +36,8 @@ class Constituents:
         concepts: (C,) the concepts of the words that each unit holds whole.
         inflections: (C,) theirs.
         concept_starts: (N + 1,) where each unit begins in `concepts`; a unit may have none.
-        shapes: (N,) LOWER, TITLE or UPPER for a unit that is a space and one word of one concept (or one symbol, in
-            symbol text), NOT_A_WORD for any other.
+        shapes: (N,) LOWER, TITLE or UPPER for a unit that is a space and one word of one concept, NOT_A_WORD for any
+            other.
         counts: (N,) how often each unit is emitted on the learning text.
     """
 
@@ -54,24 +52,25 @@ class Constituents:
 
     @classmethod
     def of(cls, delta: pl.DataFrame) -> Constituents:
-        """The units of a delta table (`hypertok.tokenizer.delta`), in its order.
+        """The units of a delta table (`hypertok.tokenizer.delta`), in its order; of symbol text, their surface.
 
         Raises:
             ArtifactError: a unit without constituents, or lists that differ in length.
         """
-        sizes = {name: delta[name].list.len() for name in ("constituents", "lengths", "concepts", "inflections")}
-        for one, other in (("constituents", "lengths"), ("concepts", "inflections")):
+        text, ids, lengths = row_columns(delta.columns)
+        sizes = {name: delta[name].list.len() for name in (ids, lengths, "concepts", "inflections")}
+        for one, other in ((ids, lengths), ("concepts", "inflections")):
             _refuse(delta, sizes[one] != sizes[other], f"its lists {one} and {other} differ in length")
-        _refuse(delta, sizes["constituents"] == 0, "it has no constituents")
-        texts = zip(delta["text"], sizes["concepts"], strict=True)
+        _refuse(delta, sizes[ids] == 0, "it has no constituents")
+        texts = zip(delta[text], sizes["concepts"], strict=True)
         return cls(
-            ids=_flat(delta["constituents"]),
-            starts=_starts(_tensor(sizes["constituents"])),
-            lengths=_flat(delta["lengths"]),
+            ids=_flat(delta[ids]),
+            starts=_starts(_tensor(sizes[ids])),
+            lengths=_flat(delta[lengths]),
             concepts=_flat(delta["concepts"]),
             inflections=_flat(delta["inflections"]),
             concept_starts=_starts(_tensor(sizes["concepts"])),
-            shapes=torch.tensor([_shape(text) if held == 1 else NOT_A_WORD for text, held in texts], dtype=torch.int64),
+            shapes=torch.tensor([_shape(one) if held == 1 else NOT_A_WORD for one, held in texts], dtype=torch.int64),
             counts=_tensor(delta["count"]),
         )
 
@@ -158,11 +157,7 @@ def combine(matrix: Tensor, units: Constituents, weights: Tensor) -> Tensor:
 
 def _shape(text: str | None) -> int:
     """How the one word of a unit's text is written; NOT_A_WORD if there is more, or less, than a space and the word."""
-    if text is None:
-        return NOT_A_WORD
-    if not _RUSSIAN.search(text):  # symbol text, or nothing that has a concept
-        return LOWER if len(_MARKS.sub("", text)) == 1 else NOT_A_WORD
-    found = _WORD.fullmatch(text)
+    found = _WORD.fullmatch(text) if text is not None else None
     word = found[1] if found else ""
     if word.islower():
         return LOWER

@@ -26,6 +26,8 @@ from hypertok.model.extend import Made, Making, RowMaker
 from hypertok.model.initialise import NewRows, candidates, initialise
 from hypertok.model.load import grown, load_model
 from hypertok.model.split import merge_rows, split_rows
+from hypertok.tokenizer.kind import SYMBOLS
+from hypertok.tokenizer.symbol_text import SymbolText
 from hypertok.training.data import read_texts
 from hypertok.training.loss import LossModel
 
@@ -162,11 +164,13 @@ def _blocks(folder: Path, texts: Iterable[str], options: ProbeOptions) -> _Block
         InputError: the texts are too short.
     """
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    symbols = SymbolText.open(folder, tokenizer) if (folder / SYMBOLS).is_file() else None
+    read, written = (symbols.encode, symbols.decode) if symbols else (str, str)
     wanted = options.held_out + options.steps * options.batch
     size = options.context + 1
     found: list[list[int]] = []
     for text in texts:
-        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        ids = tokenizer.encode(read(text), add_special_tokens=False).ids
         # Few blocks of each document, so that many are heard.
         starts = range(0, len(ids) - size + 1, max(size, len(ids) // _FROM_ONE))
         found += [ids[start : start + size] for start in starts]
@@ -178,7 +182,7 @@ def _blocks(folder: Path, texts: Iterable[str], options: ProbeOptions) -> _Block
             f"{options.held_out + options.batch}; give more text, or name a strategy with --init"
         )
     held, train = _apart(found, options)
-    characters = sum(len(tokenizer.decode(ids[1:], skip_special_tokens=False)) for ids in held)
+    characters = sum(len(written(tokenizer.decode(ids[1:], skip_special_tokens=False))) for ids in held)
     return _Blocks(torch.tensor(train), torch.tensor(held), characters)
 
 
