@@ -139,6 +139,23 @@ def test_a_resumed_run_gives_the_same_bits(
     assert steps(output) == steps(whole)
 
 
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("rows", ["flat", "factored"])
+def test_rows_of_every_kind_resume_and_are_written_flat(
+    tokenizers: dict[str, Path], small_corpus: Path, tmp_path: Path, rows: str, tied: bool
+) -> None:
+    folder = model_folder(tokenizers["beyond"], tmp_path / "model", tied=tied)
+    options = QUICK.model_copy(update={"rows": rows})
+    train(folder, small_corpus, tmp_path / "whole", options)
+    with pytest.raises(KeyboardInterrupt):
+        train(folder, small_corpus, tmp_path / "run", options, callbacks=[Interrupt(5)])
+    train(folder, small_corpus, tmp_path / "run", options, resume=True)
+    assert same_weights(tmp_path / "run", tmp_path / "whole")
+    written = load_file(tmp_path / "run" / "new_rows.safetensors")
+    assert set(written) == {"ids", "input"} | (set() if tied else {"output"})
+    assert "rows_state.safetensors" not in read_manifest(tmp_path / "run", kind=KIND, command="").files
+
+
 def test_a_checkpoint_that_was_not_finished_is_not_used(
     model: Path, small_corpus: Path, whole: Path, tmp_path: Path
 ) -> None:
@@ -211,7 +228,7 @@ def test_live_merged_and_reloaded_are_one_model(
 
 def test_rows_only_and_bf16(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     options = QUICK.model_copy(
-        update={"rows_only": True, "lora": LoraOptions(), "dtype": "bfloat16", "recompute": True}
+        update={"rows": "flat", "rows_only": True, "lora": LoraOptions(), "dtype": "bfloat16", "recompute": True}
     )
     done = train(model, small_corpus, tmp_path / "rows", options, held_out=held_out(tmp_path))
     assert not done.manifest.facts["adapter"]
@@ -315,7 +332,9 @@ def test_memory_and_disk_are_looked_at_first(model: Path, small_corpus: Path, tm
     needs = estimate(pair, QUICK)
     numbers = sum(tensor.numel() for tensor in load_file(model / "model.safetensors").values())
     assert needs.weights == 4 * numbers
-    assert needs.rows == 16 * number_of_units(model) * 32
+    flat = estimate(pair, QUICK.model_copy(update={"rows": "flat"}))
+    assert flat.rows == 16 * number_of_units(model) * 32
+    assert needs.rows == 28 * number_of_units(model) * 32
     assert 0 < needs.adapter < needs.weights
     assert estimate(pair, QUICK.model_copy(update={"recompute": True})).activations < needs.activations
     check_room(needs, tmp_path / "run", cpu=True)
@@ -329,7 +348,7 @@ def test_options_are_checked() -> None:
     assert LoraOptions.parse("r=8,alpha=16,dora") == LoraOptions(r=8, alpha=16, dora=True)
     with pytest.raises(InputError, match="rank"):
         LoraOptions.parse("rank=8")
-    with pytest.raises(InputError, match=r"rows_rate.*known are rows_only"):
+    with pytest.raises(InputError, match=r"rows_rate.*known are rows, rows_only"):
         read_options({"rows_rate": "1"})
     with pytest.raises(InputError, match="rows_only trains no adapter"):
         read_options({"rows_only": True, "lora": LoraOptions(r=8)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,18 +70,14 @@ class Experiment:
         return self.output.with_name(f"{self.output.name}.work")
 
     def planned(self) -> Iterator[Planned]:
-        """The runs, arm by arm for each seed; an arm that is not trained is measured once."""
+        """The runs: for each seed all arms at equal characters, then at equal compute; an untrained arm comes once."""
         if self.definition.kind == "memory":
             return
         for seed in self.definition.seeds:
-            for arm in self.definition.arms:
-                if not arm.trained:
-                    if seed == self.definition.seeds[0]:
-                        yield Planned(arm, "characters", seed)
-                    continue
-                for line in self.definition.lines:
-                    if line == "characters" or not arm.stock:  # at equal compute the stock arm reads the same
-                        yield Planned(arm, line, seed)
+            for line, arm in itertools.product(self.definition.lines, self.definition.arms):
+                once = line == "characters" and seed == self.definition.seeds[0]
+                if once or (arm.trained and (line == "characters" or not arm.stock)):
+                    yield Planned(arm, line, seed)  # at equal compute the stock arm reads the same
 
     def run(self, *, tell: Tell | None = None, progress: bool = False) -> Results:
         """Do what is not done yet.

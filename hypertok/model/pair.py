@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
 
 from hypertok.artifact import MANIFEST, Manifest, read_manifest, sha256_of
 from hypertok.errors import InputError
 from hypertok.model.checkpoint import Checkpoint
+from hypertok.model.constituents import Constituents
 from hypertok.model.load import load_model
 from hypertok.tokenizer.hyper import HyperTokenizer
-from hypertok.tokenizer.kind import KIND, SCHEMA_VERSION
+from hypertok.tokenizer.kind import DELTA, KIND, SCHEMA_VERSION
 from hypertok.tokenizer.plain import PlainTokenizer
 from hypertok.tokenizer.stock import Stock
 
@@ -76,6 +78,15 @@ class Pair:
     def encode_batch(self) -> Callable[..., list[list[int]]]:
         """`encode_batch(texts, add_special_tokens=False)` -> ids of each."""
         return self.tokenizer.encode_batch
+
+    @property
+    def units(self) -> Constituents:
+        """What the new units are made of, in the order of `new_ids`.
+
+        Raises:
+            ArtifactError: the delta is damaged.
+        """
+        return Constituents.of(pl.read_parquet(self.folder / DELTA).sort("id"))
 
     def load(self, dtype: str | torch.dtype, **options: Any) -> Any:
         """The model on the CPU, by transformers, from this folder alone and without foreign code.

@@ -14,16 +14,19 @@ import torch
 from peft import PeftConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from hypertok.artifact import Manifest, open_checked
 from hypertok.errors import ArtifactError
 from hypertok.model.pair import Pair
-from hypertok.model.split import causal_lm, new_rows, split_rows
+from hypertok.model.split import FlatRows, causal_lm, new_rows, split_rows
 
 KIND = "adapter"
 SCHEMA_VERSION = 1
 COMMAND = "hypertok train MODEL_DIR --data CORPUS -o OUTPUT"
 NEW_ROWS = "new_rows.safetensors"
+#: In checkpoints alone: the parameters of rows that are not flat, as "input.NAME" and "output.NAME".
+ROWS_STATE = "rows_state.safetensors"
 ADAPTER = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 
@@ -33,11 +36,14 @@ def has_adapter(model: nn.Module) -> bool:
     return hasattr(model, "peft_config")
 
 
-def save_trained(model: nn.Module, folder: Path, state: dict[str, Tensor] | None = None) -> None:
+def save_trained(
+    model: nn.Module, folder: Path, state: dict[str, Tensor] | None = None, *, resumable: bool = False
+) -> None:
     """Write adapter and new rows, as far as the model has them, into an existing folder.
 
     Args:
-        state: the model's state dict, gathered, where its parameters are spread over devices (FSDP).
+        state: where the parameters are spread over devices (FSDP), those that are trained by name, gathered.
+        resumable: write, too, what rows that are not flat are made of (`ROWS_STATE`).
     """
     if has_adapter(model):
         # Embeddings are never saved with the adapter: PEFT would compare vocabulary sizes with a model hub.
@@ -45,14 +51,28 @@ def save_trained(model: nn.Module, folder: Path, state: dict[str, Tensor] | None
         save_file(_plain(adapter), folder / ADAPTER, metadata={"format": "pt"})
         model.peft_config["default"].save_pretrained(str(folder))  # type: ignore[index, union-attr]
     rows = new_rows(model)
-    if rows:
-        table = causal_lm(model).get_input_embeddings().table
-        tensors = {side: module().detach() for side, module in rows.items()}
-        save_file(_plain({**tensors, "ids": table.new_ids}), folder / NEW_ROWS, metadata={"format": "pt"})
+    if not rows:
+        return
+    ids = causal_lm(model).get_input_embeddings().table.new_ids
+    names = {module: name for name, module in model.named_modules()}
+    parts = {side: _parts(module, names[module], state) for side, module in rows.items()}
+    device = ids.device  # gathered tensors are on the CPU
+    flat = {side: functional_call(rows[side], {k: v.to(device) for k, v in own.items()}) for side, own in parts.items()}
+    save_file(_plain({**flat, "ids": ids}), folder / NEW_ROWS, metadata={"format": "pt"})
+    if resumable and not all(isinstance(module, FlatRows) for module in rows.values()):
+        every = {f"{side}.{name}": value for side, own in parts.items() for name, value in own.items()}
+        save_file(_plain(every), folder / ROWS_STATE, metadata={"format": "pt"})
+
+
+def _parts(module: nn.Module, name: str, state: dict[str, Tensor] | None) -> dict[str, Tensor]:
+    """The trained tensors of a module that gives rows, gathered or its own."""
+    if state is None:
+        return {key: value.detach() for key, value in module.state_dict().items()}
+    return {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
 
 
 def load_into(model: nn.Module, folder: Path) -> None:
-    """Read adapter and flat new rows into a model that has been made ready to be trained.
+    """Read adapter and new rows into a model that has been made ready to be trained.
 
     Raises:
         ArtifactError: the folder lacks what the model has, or its rows are not the model's.
@@ -72,9 +92,12 @@ def load_into(model: nn.Module, folder: Path) -> None:
     ids = causal_lm(model).get_input_embeddings().table.new_ids
     if set(tensors) != {"ids", *rows} or not torch.equal(tensors["ids"], ids.cpu()):
         raise ArtifactError(f"{folder / NEW_ROWS}: rows of other ids or sides than the model's; use the model it names")
-    with torch.no_grad():
-        for side, module in rows.items():
-            module.weight.copy_(tensors[side])  # type: ignore[operator]
+    for side, module in rows.items():
+        if isinstance(module, FlatRows):
+            module.load_state_dict({"weight": tensors[side]})
+            continue
+        every = load_file(_there(folder / ROWS_STATE))
+        module.load_state_dict({k.removeprefix(f"{side}."): v for k, v in every.items() if k.startswith(f"{side}.")})
 
 
 def open_trained(folder: Path, model_folder: Path | None = None) -> tuple[Manifest, Pair]:

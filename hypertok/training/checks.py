@@ -20,6 +20,8 @@ from hypertok.training.options import TrainOptions
 
 #: fp32 weight, gradient and the two moments of AdamW.
 _TRAINED = 16
+#: Rows that are not flat are made anew in every step: where they began, the rows and their gradient, in fp32.
+_MADE = 12
 #: What a checkpoint holds of a trained number: weight and two moments.
 _SAVED = 12
 #: Numbers that one layer keeps per position for the backward pass, in widths: normed inputs, queries, keys, values,
@@ -72,7 +74,7 @@ def estimate(pair: Pair, options: TrainOptions) -> Needs:
     chunk = min(options.loss_chunk or chunk_positions(checkpoint.stock_rows), positions)
     return Needs(
         weights=numbers * size,
-        rows=_TRAINED * rows,
+        rows=(_TRAINED if options.rows == "flat" else _TRAINED + _MADE) * rows,
         adapter=_TRAINED * adapter,
         logits=chunk * checkpoint.stock_rows * (4 + size),
         activations=positions * kept * size,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from hypertok.errors import InputError
 
 Dtype = Literal["float32", "bfloat16"]
+RowsKind = Literal["flat", "factored", "composed"]
 
 
 class LoraOptions(BaseModel):
@@ -52,6 +53,8 @@ class TrainOptions(BaseModel):
     """A training run.
 
     Attributes:
+        rows: how new rows are trained: "flat", each for itself; "factored", as concept + inflection + residual;
+            "composed", by common maps of what they are made of as well (`model/shared_rows.py`). Written flat.
         rows_only: train the new rows and no adapter.
         lora: the adapter; not used with `rows_only`.
         rows_lr: highest learning rate of the new rows.
@@ -85,6 +88,7 @@ class TrainOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    rows: RowsKind = "composed"
     rows_only: bool = False
     lora: LoraOptions = LoraOptions()
     rows_lr: float = Field(1e-3, gt=0)

@@ -26,7 +26,8 @@ import hypertok
 from hypertok.artifact import MANIFEST, Manifest, read_manifest, seal, write_file, writing
 from hypertok.errors import ArtifactError, InputError
 from hypertok.model.pair import Pair
-from hypertok.model.split import new_rows, split_rows
+from hypertok.model.shared_rows import split_shared_rows
+from hypertok.model.split import new_rows
 from hypertok.model.trained import COMMAND, KIND, SCHEMA_VERSION, has_adapter, save_trained
 from hypertok.training.adapter import add_adapter
 from hypertok.training.checks import check_room, estimate
@@ -118,10 +119,11 @@ def train(
     trainer.remove_callback(PrinterCallback)
     done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     metrics = trainer.evaluate() if held is not None else {}
+    state = trainer.gathered()
     figures = {**metrics, "loss": done.training_loss, "steps": done.global_step, "logits": whole.logits}
     facts = _facts(model, blocks, held, ranks, figures)
     if first:
-        _write(output, work, model, pair, run, options, facts)
+        _write(output, work, model, state, pair, run, options, facts)
     trainer.accelerator.wait_for_everyone()
     manifest = read_manifest(output, kind=KIND, command=COMMAND)
     return TrainResult(output, manifest, done.training_loss, metrics.get("eval_bpc"))
@@ -136,7 +138,7 @@ def prepare(pair: Pair, options: TrainOptions, blocks: Blocks) -> Any:
     model = pair.load(options.dtype)
     model.requires_grad_(False)
     if pair.new_ids:
-        split_rows(model, pair.new_ids)
+        split_shared_rows(model, pair.new_ids, pair.units, options.rows)
     check_head(model, torch.from_numpy(blocks.tokens[:_PROBE].astype("int64"))[None])
     if not options.rows_only:
         model = add_adapter(model, options.lora)
@@ -275,13 +277,14 @@ def _write(
     output: Path,
     work: Path,
     model: Any,
+    state: dict[str, Tensor] | None,
     pair: Pair,
     run: Mapping[str, Any],
     options: TrainOptions,
     facts: dict[str, Any],
 ) -> None:
     with writing(output) as folder:
-        save_trained(model, folder)
+        save_trained(model, folder, state)
         shutil.copyfile(work / LOG, folder / LOG)
         seal(
             folder,

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.utils.data import SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
@@ -172,14 +173,29 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
         """Not counted: the estimate of the library knows no chunked loss."""
         return 0
 
+    def gathered(self) -> dict[str, Tensor] | None:
+        """What is trained, by its names in the inner model, where FSDP spreads it over devices; None elsewhere.
+
+        Every process has to call it; the first one gets the tensors.
+        """
+        if not self.is_fsdp_enabled:
+            return None
+        how = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
+        return {name.removeprefix("model."): p for name, p in get_model_state_dict(self.whole, options=how).items()}
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Adapter and new rows, whatever the devices hold of them."""
+        state = self.gathered()
+        if self.args.should_save:
+            self._save(output_dir, state)
+
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
-        if not self.args.should_save:
-            return
-        if any(not bool(p.isfinite().all()) for p in self.inner.parameters() if p.requires_grad):
+        trained = state_dict or {name: p for name, p in self.inner.named_parameters() if p.requires_grad}
+        if not all(bool(p.isfinite().all()) for p in trained.values()):
             raise self._diverged("a trained weight is no number")
         folder = Path(output_dir or self.work)
         folder.mkdir(parents=True, exist_ok=True)
-        save_trained(self.inner, folder)
+        save_trained(self.inner, folder, state_dict, resumable=True)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
@@ -188,7 +204,10 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
             (self.work / f"checkpoint-{self.state.global_step}" / _COMPLETE).touch()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        load_into(self.inner, Path(resume_from_checkpoint))
+        if self.is_fsdp_enabled:  # with its own file, which the library wrote beside ours
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+        else:
+            load_into(self.inner, Path(resume_from_checkpoint))
 
     def _diverged(self, what: str) -> Diverged:
         good = last_checkpoint(self.work) if self.args.should_save else None
@@ -235,6 +254,11 @@ def _stack(items: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def _batches(blocks: Blocks, size: int, rank: int, ranks: int) -> Iterator[dict[str, Tensor]]:
-    """Every `ranks`-th batch of blocks, beginning with that of `rank`."""
-    for start in range(rank * size, len(blocks), size * ranks):
-        yield _stack([blocks[index] for index in range(start, min(start + size, len(blocks)))])
+    """Every `ranks`-th batch of blocks, beginning with that of `rank`; as many for each rank, for FSDP has them wait
+    for each other in every layer: what is missing at the end is a block that predicts nothing."""
+    for first in range(0, len(blocks), size * ranks):
+        start = first + rank * size
+        batch = _stack([blocks[index] for index in range(start, min(start + size, len(blocks)))] or [blocks[0]])
+        if start >= len(blocks):
+            batch["labels"] = torch.full_like(batch["labels"], IGNORED)
+        yield batch

