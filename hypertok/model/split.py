@@ -11,7 +11,8 @@ A tied model has one such table for input and output, any other model two.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,8 +47,10 @@ class SplitRows(nn.Module):
         stock: (S, d), frozen, the rows of all ids that are not new, in order of id.
         rows: gives the new rows, (N, d) fp32, in the order of `new_ids`.
         place: (S + N,), for each id its row, the stock rows first.
+        held: the new rows while `rows_once` holds them; in a tuple, or a parameter would become one of this module too.
     """
 
+    held: tuple[Tensor, ...] = ()
     place: Tensor
     new_ids: Tensor
     stock_ids: Tensor
@@ -68,17 +71,21 @@ class SplitRows(nn.Module):
         for name, value in (("place", place), ("new_ids", ids), ("stock_ids", stock_ids)):
             self.register_buffer(name, value, persistent=False)
 
+    def new(self) -> Tensor:
+        """The new rows, (N, d) fp32."""
+        return self.held[0] if self.held else self.rows()
+
     def look_up(self, ids: Tensor) -> Tensor:
         """Rows of ids: (…) -> (…, d), in the data type of the stock rows."""
         place, size = self.place[ids], self.stock.shape[0]
         is_new = place >= size
         stock = F.embedding(place.masked_fill(is_new, 0), self.stock)
-        new = F.embedding((place - size).clamp_(min=0), self.rows()).to(stock.dtype)
+        new = F.embedding((place - size).clamp_(min=0), self.new()).to(stock.dtype)
         return torch.where(is_new[..., None], new, stock)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(…, d) -> (…, V), in order of id."""
-        new = self.rows().to(hidden.dtype)
+        new = self.new().to(hidden.dtype)
         both = torch.cat([F.linear(hidden, self.stock), F.linear(hidden, new)], dim=-1)
         return both.index_select(-1, self.place)
 
@@ -87,7 +94,7 @@ class SplitRows(nn.Module):
         """The plain matrix, (V, d) in the data type of the stock rows; their bits are as they were."""
         matrix = self.stock.new_empty(len(self.place), self.stock.shape[1])
         matrix[self.stock_ids] = self.stock
-        matrix[self.new_ids] = self.rows().to(matrix.dtype)
+        matrix[self.new_ids] = self.new().to(matrix.dtype)
         return matrix
 
 
@@ -238,8 +245,23 @@ def head_rows(model: nn.Module) -> HeadRows:
     multiplier /= float(getattr(config, "logits_scaling", None) or 1.0)  # Granite
     if isinstance(head, SplitHead):
         table = head.table
-        return HeadRows(table.stock, table.rows(), table.place, softcap, multiplier)
+        return HeadRows(table.stock, table.new(), table.place, softcap, multiplier)
     return HeadRows(head.weight, None, None, softcap, multiplier)
+
+
+@contextmanager
+def rows_once(model: nn.Module) -> Iterator[None]:
+    """Make new rows once for both sides of a tied model, not for each; around one forward pass."""
+    causal = causal_lm(model)
+    sides = (causal.get_input_embeddings(), causal.get_output_embeddings())
+    tables = {side.table for side in sides if isinstance(side, _Split)}
+    for table in tables:
+        table.held = (table.rows(),)
+    try:
+        yield
+    finally:
+        for table in tables:
+            table.held = ()
 
 
 def new_rows(model: nn.Module) -> dict[str, nn.Module]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from hypertok.errors import InputError
-from hypertok.model.split import HeadRows, backbone, causal_lm, head_rows
+from hypertok.model.split import HeadRows, backbone, causal_lm, head_rows, rows_once
 
 #: Label of a position that is not predicted.
 IGNORED = -100
@@ -210,9 +210,10 @@ class LossModel(nn.Module):
         Raises:
             InputError: a label is not among the ids that the head is cut to.
         """
-        hidden = backbone(self.model)(input_ids=input_ids, use_cache=False).last_hidden_state
         count = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
-        return {"loss": cross_entropy_sum(self.head(), hidden, labels, self.chunk) / count}
+        with rows_once(self.model):
+            hidden = backbone(self.model)(input_ids=input_ids, use_cache=False).last_hidden_state
+            return {"loss": cross_entropy_sum(self.head(), hidden, labels, self.chunk) / count}
 
 
 @torch.no_grad()
