@@ -19,14 +19,12 @@ from torch.func import functional_call
 from hypertok.artifact import Manifest, open_checked
 from hypertok.errors import ArtifactError
 from hypertok.model.pair import Pair
-from hypertok.model.split import FlatRows, causal_lm, new_rows, split_rows
+from hypertok.model.split import causal_lm, new_rows, split_rows
 
 KIND = "adapter"
 SCHEMA_VERSION = 1
 COMMAND = "hypertok train MODEL_DIR --data CORPUS -o OUTPUT"
 NEW_ROWS = "new_rows.safetensors"
-#: In checkpoints alone: the parameters of rows that are not flat, as "input.NAME" and "output.NAME".
-ROWS_STATE = "rows_state.safetensors"
 ADAPTER = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 
@@ -36,14 +34,11 @@ def has_adapter(model: nn.Module) -> bool:
     return hasattr(model, "peft_config")
 
 
-def save_trained(
-    model: nn.Module, folder: Path, state: dict[str, Tensor] | None = None, *, resumable: bool = False
-) -> None:
+def save_trained(model: nn.Module, folder: Path, state: dict[str, Tensor] | None = None) -> None:
     """Write adapter and new rows, as far as the model has them, into an existing folder.
 
     Args:
         state: where the parameters are spread over devices (FSDP), those that are trained by name, gathered.
-        resumable: write, too, what rows that are not flat are made of (`ROWS_STATE`).
     """
     if has_adapter(model):
         # Embeddings are never saved with the adapter: PEFT would compare vocabulary sizes with a model hub.
@@ -59,9 +54,6 @@ def save_trained(
     device = ids.device  # gathered tensors are on the CPU
     flat = {side: functional_call(rows[side], {k: v.to(device) for k, v in own.items()}) for side, own in parts.items()}
     save_file(_plain({**flat, "ids": ids}), folder / NEW_ROWS, metadata={"format": "pt"})
-    if resumable and not all(isinstance(module, FlatRows) for module in rows.values()):
-        every = {f"{side}.{name}": value for side, own in parts.items() for name, value in own.items()}
-        save_file(_plain(every), folder / ROWS_STATE, metadata={"format": "pt"})
 
 
 def _parts(module: nn.Module, name: str, state: dict[str, Tensor] | None) -> dict[str, Tensor]:
@@ -72,7 +64,7 @@ def _parts(module: nn.Module, name: str, state: dict[str, Tensor] | None) -> dic
 
 
 def load_into(model: nn.Module, folder: Path) -> None:
-    """Read adapter and new rows into a model that has been made ready to be trained.
+    """Read adapter and new rows, which are flat there, into a model.
 
     Raises:
         ArtifactError: the folder lacks what the model has, or its rows are not the model's.
@@ -93,11 +85,7 @@ def load_into(model: nn.Module, folder: Path) -> None:
     if set(tensors) != {"ids", *rows} or not torch.equal(tensors["ids"], ids.cpu()):
         raise ArtifactError(f"{folder / NEW_ROWS}: rows of other ids or sides than the model's; use the model it names")
     for side, module in rows.items():
-        if isinstance(module, FlatRows):
-            module.load_state_dict({"weight": tensors[side]})
-            continue
-        every = load_file(_there(folder / ROWS_STATE))
-        module.load_state_dict({k.removeprefix(f"{side}."): v for k, v in every.items() if k.startswith(f"{side}.")})
+        module.load_state_dict({"weight": tensors[side]})
 
 
 def open_trained(folder: Path, model_folder: Path | None = None) -> tuple[Manifest, Pair]:

@@ -117,11 +117,11 @@ def train(
     whole = LossModel(model, options.loss_chunk, _used(blocks, held) if options.cut_head else None)
     trainer = RowsTrainer(whole, args, options, blocks, held, logs)
     trainer.remove_callback(PrinterCallback)
+    facts = _facts(whole, blocks, held, ranks, args.device)  # now: FSDP takes the parameters apart
     done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     metrics = trainer.evaluate() if held is not None else {}
-    state = trainer.gathered()
-    figures = {**metrics, "loss": done.training_loss, "steps": done.global_step, "logits": whole.logits}
-    facts = _facts(model, blocks, held, ranks, figures)
+    facts |= {**metrics, "loss": done.training_loss, "steps": done.global_step}
+    state = trainer.trained()
     if first:
         _write(output, work, model, state, pair, run, options, facts)
     trainer.accelerator.wait_for_everyone()
@@ -256,19 +256,19 @@ def _tensorboard(args: Any, output: Path, first: bool) -> list[TrainerCallback]:
     return [TensorBoardCallback(SummaryWriter(log_dir=str(folder)))]  # type: ignore[no-untyped-call]
 
 
-def _facts(model: Any, blocks: Blocks, held: Blocks | None, ranks: int, metrics: Mapping[str, float]) -> dict[str, Any]:
-    rows = {side: list(module().shape) for side, module in new_rows(model).items()}
+def _facts(whole: LossModel, blocks: Blocks, held: Blocks | None, ranks: int, device: torch.device) -> dict[str, Any]:
+    rows = {side: list(module().shape) for side, module in new_rows(whole.model).items()}
     facts: dict[str, Any] = {
         "characters": blocks.characters,
         "tokens": len(blocks.tokens),
         "documents": len(blocks.documents),
         "blocks": blocks.blocks,
         "new_rows": rows,
-        "adapter": has_adapter(model),
-        "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "adapter": has_adapter(whole.model),
+        "trained": sum(p.numel() for p in whole.parameters() if p.requires_grad),
         "processes": ranks,
-        "device": torch.cuda.get_device_name() if next(model.parameters()).is_cuda else "cpu",
-        **metrics,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "logits": whole.logits,
     }
     return facts if held is None else {**facts, "held_out_characters": held.characters}
 
@@ -277,7 +277,7 @@ def _write(
     output: Path,
     work: Path,
     model: Any,
-    state: dict[str, Tensor] | None,
+    state: dict[str, Tensor],
     pair: Pair,
     run: Mapping[str, Any],
     options: TrainOptions,

@@ -1,8 +1,8 @@
 """transformers.Trainer with our parts: two learning rates, our order of blocks, checkpoints of what is trained alone.
 
 From the library come the loop, gradient accumulation, several devices, checkpoints of optimizer, scheduler and random
-numbers, progress and reports. What a checkpoint holds of the model are adapter and new rows; it counts only when the
-file `complete` stands in it, so a kill while it is written costs the steps since the one before and nothing else.
+numbers, progress and reports. What a checkpoint holds of the model are the parameters that are trained; it counts only
+when the file `complete` stands in it, so a kill while it is written costs the steps since the one before, no more.
 """
 
 from __future__ import annotations
@@ -16,20 +16,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import save_fsdp_optimizer
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.utils.data import SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer import SCHEDULER_NAME
 
-from hypertok.errors import HypertokError
+from hypertok.errors import ArtifactError, HypertokError
 from hypertok.model.split import new_rows
-from hypertok.model.trained import load_into, save_trained
 from hypertok.training.data import Blocks
 from hypertok.training.loss import IGNORED, LossModel
 from hypertok.training.options import TrainOptions
 
 LOG = "log.jsonl"
 _COMPLETE = "complete"
+#: What a checkpoint holds of the model.
+_TRAINED = "trained.safetensors"
 
 
 class Diverged(HypertokError):
@@ -105,6 +110,7 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
         self.options = options
         self.blocks, self.held_out, self.work = blocks, held_out, Path(str(args.output_dir))
         self.whole, self.inner = model, model.model
+        self.names = [name for name, p in self.inner.named_parameters() if p.requires_grad]
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(self.blocks if train_dataset is None else train_dataset)
@@ -173,29 +179,34 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
         """Not counted: the estimate of the library knows no chunked loss."""
         return 0
 
-    def gathered(self) -> dict[str, Tensor] | None:
-        """What is trained, by its names in the inner model, where FSDP spreads it over devices; None elsewhere.
-
-        Every process has to call it; the first one gets the tensors.
-        """
-        if not self.is_fsdp_enabled:
-            return None
-        how = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
-        return {name.removeprefix("model."): p for name, p in get_model_state_dict(self.whole, options=how).items()}
+    def trained(self) -> dict[str, Tensor]:
+        """What is trained, by its names in the inner model, whole; every process has to ask for it."""
+        for module in self.whole.modules():
+            if isinstance(module, FSDPModule):
+                module.reshard()  # after an evaluation parameters are still together, maybe rounded
+        trained = {name: self.inner.get_parameter(name).detach() for name in self.names}
+        return {name: p.full_tensor().cpu() if isinstance(p, DTensor) else p for name, p in trained.items()}
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Adapter and new rows, whatever the devices hold of them."""
-        state = self.gathered()
-        if self.args.should_save:
-            self._save(output_dir, state)
-
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
-        trained = state_dict or {name: p for name, p in self.inner.named_parameters() if p.requires_grad}
+        """What is trained, whatever the devices hold of it."""
+        trained = self.trained()
+        if not self.args.should_save:
+            return
         if not all(bool(p.isfinite().all()) for p in trained.values()):
             raise self._diverged("a trained weight is no number")
         folder = Path(output_dir or self.work)
         folder.mkdir(parents=True, exist_ok=True)
-        save_trained(self.inner, folder, state_dict, resumable=True)
+        save_file({name: p.cpu().contiguous() for name, p in trained.items()}, folder / _TRAINED)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if not self.is_fsdp_enabled:
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        # As the library does, but for the model: it would write the frozen parameters, too.
+        plugin = self.accelerator.state.fsdp_plugin
+        save_fsdp_optimizer(plugin, self.accelerator, self.optimizer, self.whole, output_dir)
+        if self.args.should_save and self.lr_scheduler is not None:
+            torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER_NAME)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
@@ -204,10 +215,17 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
             (self.work / f"checkpoint-{self.state.global_step}" / _COMPLETE).touch()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        if self.is_fsdp_enabled:  # with its own file, which the library wrote beside ours
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
-        else:
-            load_into(self.inner, Path(resume_from_checkpoint))
+        path = Path(resume_from_checkpoint) / _TRAINED
+        tensors = load_file(path) if path.is_file() else {}
+        if set(tensors) != set(self.names):
+            raise ArtifactError(f"{path}: not the parameters of this run; remove {self.work} and train anew")
+        with torch.no_grad():
+            for name, tensor in tensors.items():
+                p = self.inner.get_parameter(name)
+                if isinstance(p, DTensor):
+                    p.copy_(distribute_tensor(tensor.to(p.device), p.device_mesh, p.placements))
+                else:
+                    p.copy_(tensor)
 
     def _diverged(self, what: str) -> Diverged:
         good = last_checkpoint(self.work) if self.args.should_save else None
