@@ -31,6 +31,16 @@ class DocumentBits:
     tokens: int
 
 
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A text token by token: its ids and the bits of each, both (tokens,), and what they come to."""
+
+    text: str
+    ids: Ids
+    bits: Bits
+    document: DocumentBits
+
+
 @dataclass(frozen=True)
 class Quality:
     """What a model makes of texts.
@@ -102,6 +112,30 @@ def measure_quality(
         InputError: an unusable context or overlap, nothing to measure, an id without a row.
     """
     overlap = max(1, context // 4) if overlap is None else overlap
+    scored = score_texts(
+        model, encode, texts, start=start, context=context, overlap=overlap, chunk=chunk, batch_tokens=batch_tokens,
+        progress=progress,
+    )  # fmt: skip
+    return Quality.of([one.document for one in scored], context, overlap)
+
+
+def score_texts(
+    model: Any,
+    encode: Callable[[str], list[int]],
+    texts: Sequence[str],
+    *,
+    start: Sequence[int] = (),
+    context: int,
+    overlap: int,
+    chunk: int | None = None,
+    batch_tokens: int = BATCH_TOKENS,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Scored]:
+    """Every token of each text with its bits; see `measure_quality`, which sums them up.
+
+    Raises:
+        InputError: an unusable context or overlap, an id without a row.
+    """
     _check(model, context, overlap, len(start))
     rows = int(model.get_input_embeddings().weight.shape[0])
     encoded = [encode_checked(encode, text, rows) for text in texts]
@@ -109,11 +143,14 @@ def measure_quality(
     flat = [window for part in parts for window in part]
     scored = iter(token_bits(model, flat, chunk=chunk, batch_tokens=batch_tokens, progress=progress))
     unread = 0.0 if start else log2(rows)
-    documents = []
+    found = []
     for text, ids, part in zip(texts, encoded, parts, strict=True):
-        bits = sum(float(next(scored).sum()) for _ in part) + (unread if len(ids) else 0.0)
-        documents.append(DocumentBits(bits, len(text), len(ids)))
-    return Quality.of(documents, context, overlap)
+        own = [next(scored) for _ in part]
+        bits = sum(float(one.sum()) for one in own) + (unread if len(ids) else 0.0)
+        first = [] if start or not len(ids) else [np.array([unread])]
+        each = np.concatenate([np.zeros(0), *first, *own])
+        found.append(Scored(text, ids, each, DocumentBits(bits, len(text), len(ids))))
+    return found
 
 
 def windows(ids: Ids, start: Sequence[int], *, context: int, overlap: int) -> Iterator[Window]:
