@@ -18,12 +18,15 @@ from hypertok.experiment.results import Sample
 from hypertok.measure.bootstrap import ratio
 from hypertok.measure.copy_task import measure_copy
 from hypertok.measure.emission import measure_emission
+from hypertok.measure.form_groups import Forms, measure_forms
 from hypertok.measure.generate import generate
 from hypertok.measure.memory import predict_memory
 from hypertok.measure.minimal_pairs import Pair, measure_pairs, read_pairs
 from hypertok.measure.passages import spread
-from hypertok.measure.quality import Quality, measure_quality
+from hypertok.measure.quality import Quality, Scored, score_texts
+from hypertok.measure.scoring import Ids
 from hypertok.measure.subject import Subject, device_of, encode_checked, load_coding
+from hypertok.tokenizer.hyper import HyperTokenizer
 
 
 @dataclass(frozen=True)
@@ -62,20 +65,29 @@ def live_subject(model: Path, trained: Path | None, measure: Measure) -> Subject
 
 def quality_of(subject: Subject, texts: Sequence[str], measure: Measure) -> Quality:
     """Bits per character, in windows that overlap."""
-    coding = subject.coding
-    return measure_quality(
-        subject.model, coding.encode, texts, start=coding.start, context=measure.context, overlap=measure.overlap
-    )
+    return _sum_of(_scored(subject, texts, measure), measure)
 
 
-def measure_arm(subject: Subject, texts: Texts, measure: Measure, *, seed: int, tell: Tell) -> dict[str, Any]:
+def measure_arm(
+    subject: Subject,
+    texts: Texts,
+    measure: Measure,
+    *,
+    seed: int,
+    tell: Tell,
+    seen: Callable[[], Ids] | None = None,
+) -> dict[str, Any]:
     """Fields of `RunResult` that say what the arm can do.
+
+    Args:
+        seen: how often each id is in what the arm was trained on; None for one that was not.
 
     Raises:
         InputError: bits per character cannot be measured.
     """
     tell("measuring bits per character")
-    quality = quality_of(subject, texts.held_out, measure)
+    scored = _scored(subject, texts.held_out, measure)
+    quality = _sum_of(scored, measure)
     found: dict[str, Any] = {
         "quality": quality,
         "interval": ratio(*quality.sums),
@@ -88,6 +100,7 @@ def measure_arm(subject: Subject, texts: Texts, measure: Measure, *, seed: int, 
         ("drift", lambda: {"drift": {name: quality_of(subject, ones, measure) for name, ones in texts.drift.items()}}),
         ("pairs", lambda: {"pairs": measure_pairs(subject, _pairs(texts.pairs, measure), context=measure.context)}),
         ("copy", lambda: {"copied": measure_copy(subject, held, samples=samples)}),
+        ("forms", lambda: {"forms": _forms(subject, scored, seen)}),
         ("memory", lambda: _memory(subject, quality, measure)),
         ("samples", lambda: {"samples": _samples(subject, measure, seed)}),
     ]
@@ -108,6 +121,25 @@ def measure_arm(subject: Subject, texts: Texts, measure: Measure, *, seed: int, 
         except InputError as error:
             skipped[part] = str(error).replace(f"{subject.folder}: ", "")
     return {**found, "skipped": skipped}
+
+
+def _scored(subject: Subject, texts: Sequence[str], measure: Measure) -> list[Scored]:
+    coding = subject.coding
+    return score_texts(
+        subject.model, coding.encode, texts, start=coding.start, context=measure.context, overlap=measure.overlap
+    )
+
+
+def _sum_of(scored: Sequence[Scored], measure: Measure) -> Quality:
+    return Quality.of([one.document for one in scored], measure.context, measure.overlap)
+
+
+def _forms(subject: Subject, scored: Sequence[Scored], seen: Callable[[], Ids] | None) -> Forms:
+    if not subject.coding.new_ids or subject.folder is None:
+        raise InputError("no new units, so there are none to group")
+    if seen is None:
+        raise InputError("not trained, so there is no text in which its units could be frequent or rare")
+    return measure_forms(scored, HyperTokenizer.from_pretrained(subject.folder), seen())
 
 
 def _pairs(path: Path | None, measure: Measure) -> list[Pair]:

@@ -17,6 +17,7 @@ from hypertok.experiment.provenance import Provenance
 from hypertok.measure.bootstrap import Interval
 from hypertok.measure.copy_task import Copied
 from hypertok.measure.emission import Emission
+from hypertok.measure.form_groups import Forms
 from hypertok.measure.memory import LongestContext, MeasuredMemory, PredictedMemory
 from hypertok.measure.minimal_pairs import PairAccuracy
 from hypertok.measure.quality import Quality
@@ -82,6 +83,7 @@ class RunResult(BaseModel):
         steps: quality on the way.
         quality, interval: bits per character of the held-out texts.
         drift: quality on texts that are not Russian.
+        forms: bits of new units by how often they were in training; older results have none.
         skipped: parts that were not measured, and why.
     """
 
@@ -104,6 +106,7 @@ class RunResult(BaseModel):
     pairs: PairAccuracy | None = None
     copied: Copied | None = None
     emission: Emission | None = None
+    forms: Forms | None = None
     predicted: PredictedMemory | None = None
     longest: tuple[LongestContext, ...] = ()
     samples: tuple[Sample, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hypertok.experiment.measuring import Texts, live_subject, measure_arm, qual
 from hypertok.experiment.provenance import provenance
 from hypertok.experiment.reading import read_definition
 from hypertok.experiment.results import PLAN, AtStep, Plan, Results, RunResult, read_run, run_path, write_result
-from hypertok.experiment.training import equal_compute, snapshot, spent, train_arm
+from hypertok.experiment.training import equal_compute, seen_in_training, snapshot, spent, train_arm
 from hypertok.measure.quality import Quality
 from hypertok.model.extra import require_train
 
@@ -159,8 +160,8 @@ class _Runner:
         folders = {}
         for arm in self.definition.arms:
             folders[arm.name] = arm_folder(
-                arm, self.model, self.definition.inputs.lexicon, self.corpus, self.experiment.work, self.read.sha256,
-                self.tell,
+                arm, self.model, self.definition.inputs.lexicon, self.experiment.work, self.read.sha256, self.tell,
+                corpus=self.corpus, characters=self.definition.characters, seed=self.definition.seeds[0],
             )  # fmt: skip
         if "compute" in self.definition.lines:
             self._budget(folders)
@@ -202,7 +203,9 @@ class _Runner:
                     found = self._quality_at(folder, snapshot(output, step) if step else None, step)
                     steps.append(AtStep(step=step, characters=characters, quality=found))
         subject = live_subject(folder, output, measure)
-        figures = measure_arm(subject, self.texts, measure, seed=planned.seed, tell=self.tell)
+        once = trained.characters // arm.train.epochs if trained else 0
+        seen = partial(seen_in_training, folder, self.corpus, once, planned.seed) if trained else None
+        figures = measure_arm(subject, self.texts, measure, seed=planned.seed, tell=self.tell, seen=seen)
         hashes = dict(self.read.sha256)
         if not arm.stock:
             hashes["extended"] = sha256_of(folder / MANIFEST)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from hypertok.experiment import plots
 from hypertok.experiment.compare import Side, control_of, sides, stock_of
 from hypertok.experiment.definition import Aims
+from hypertok.experiment.form_tables import form_blocks
 from hypertok.experiment.page import Block, Heading, Paragraph, Plot, Table
 from hypertok.experiment.results import Results, RunResult
 from hypertok.experiment.wording import (
@@ -38,6 +39,7 @@ def run_blocks(results: Results) -> Iterator[Block]:
     yield from _controls(results.definition.aims, every)
     yield from _abilities(results.definition.aims, every, stock)
     yield from _phenomena(every)
+    yield from form_blocks(every)
     yield from _drift(every, stock)
     yield from _memory(every)
     yield from _cost(every)
