@@ -21,7 +21,7 @@ from hypertok.tokenizer.extend import Options
 from hypertok.training.options import LoraOptions, TrainOptions
 
 EXPERIMENTS = REPOSITORY / "experiments"
-SHIPPED = ("ab", "init", "init-frozen", "memory", "rows")
+SHIPPED = ("ab", "factored", "init", "init-frozen", "memory", "rows")
 TABLES: dict[str, type[BaseModel]] = {
     "inputs": Inputs, "tokenizer": Options, "train": TrainOptions, "train.lora": LoraOptions, "measure": Measure,
     "aims": Aims, "memory": Memory,
@@ -84,7 +84,10 @@ def test_shipped_definitions_can_be_read_and_name_no_place(name: str, monkeypatc
     assert not re.search(r"\"/|\.\./", path.read_text(encoding="utf-8"))
     if found.kind == "rows":
         assert {arm.tokenizer.rows for arm in found.arms} >= {4_096, 131_072}
-    if found.kind == "ab":
+    if name == "factored":
+        assert [arm.train.rows for arm in found.arms if not arm.stock] == ["flat", "factored", "composed"]
+        assert len({arm.tokenizer for arm in found.arms}) == 1, "or their groups would not compare"
+    if name == "ab":
         assert {arm.role for arm in found.arms} == {"stock", "control", "ours"}
 
 
