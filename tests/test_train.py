@@ -29,10 +29,10 @@ from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.stock import Stock
 from hypertok.training.checks import Needs, check_room, estimate
 from hypertok.training.data import make_blocks, read_texts
-from hypertok.training.loss import LossModel
+from hypertok.training.loss import IGNORED, LossModel
 from hypertok.training.options import LoraOptions, TrainOptions, read_options
 from hypertok.training.train import train
-from hypertok.training.trainer import Diverged, last_checkpoint
+from hypertok.training.trainer import Diverged, _batches, last_checkpoint
 
 QUICK = TrainOptions(
     context=10, batch=2, accumulate=2, characters=1000, dtype="float32", device="cpu", save_every=2, log_every=1,
@@ -375,3 +375,17 @@ def test_a_missing_extra_is_named(model: Path, tmp_path: Path, monkeypatch: pyte
     done = CliRunner().invoke(app, ["merge", str(model), "-o", str(tmp_path / "merged")])
     assert isinstance(done.exception, InputError)
     assert "hypertok-concepts[train]" in str(done.exception)
+
+
+@pytest.mark.parametrize("number", [3, 5, 8])
+def test_processes_evaluate_as_many_batches_and_each_block_once(number: int) -> None:
+    blocks: Any = [{"labels": torch.tensor([n])} for n in range(number)]
+    parts = [list(_batches(blocks, 2, rank, 2)) for rank in range(2)]
+    assert len(parts[0]) == len(parts[1])
+    seen = [label for part in parts for batch in part for label in batch["labels"].flatten().tolist()]
+    assert sorted(label for label in seen if label != IGNORED) == list(range(number))
+
+
+def test_spread_weights_need_less_of_each_device(model: Path) -> None:
+    whole, half = (estimate(Pair.open(model), QUICK, spread) for spread in (1, 2))
+    assert (half.weights, half.rows) == (whole.weights // 2, whole.rows)

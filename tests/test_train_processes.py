@@ -1,4 +1,4 @@
-"""Training over processes: killed from outside and resumed, and spread over two by accelerate."""
+"""Training over processes: killed from outside and resumed, and spread over two by accelerate, whole or by FSDP."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from hypertok.model.trained import KIND
 from hypertok.tokenizer.hyper import HyperTokenizer
 
 pytestmark = pytest.mark.slow
+REPOSITORY = Path(__file__).resolve().parents[1]
+DRIVER_FSDP = "fsdp_on_cpu.py"
 ARGUMENTS = ["--lora", "r=4", "--characters", "960", "--dtype", "float32", "--context", "24", "--batch", "2"]
 ARGUMENTS += ["--set", "device=cpu", "--set", "save_every=2", "--set", "log_every=1"]
 
@@ -36,12 +38,12 @@ def command(model: Path, corpus: Path, output: Path, *more: str) -> list[str]:
     return ["-m", "hypertok.cli.main", "train", str(model), "--data", str(corpus), "-o", str(output), *ARGUMENTS, *more]
 
 
-def run(*arguments: str) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+def run(*arguments: str, fails: bool = False, **environment: str) -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
     done = subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, check=False, env=environment, timeout=280
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert (done.returncode != 0) == fails, done.stderr[-3000:]
 
 
 def test_two_processes_train_what_one_does(model: Path, small_corpus: Path, tmp_path: Path) -> None:
@@ -51,9 +53,41 @@ def test_two_processes_train_what_one_does(model: Path, small_corpus: Path, tmp_
     launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     run(*launch, *command(model, small_corpus, tmp_path / "two"))
     run(*command(model, small_corpus, tmp_path / "one", "--accumulate", "2"))
+    assert_two_did_what_one_did(model, tmp_path)
+
+
+def test_fsdp_breaks_off_resumes_and_trains_what_one_process_does(
+    model: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    """The driver sees that everything is spread, and frozen parameters keep their bits."""
+    held = tmp_path / "held"
+    held.mkdir()
+    (held / "text.txt").write_text(
+        "Река текла мимо дома, вода в ней была холодной, и кот не пил её.\n", encoding="utf-8"
+    )
+    evaluated = ["--held-out", str(held), "--set", "evaluate_every=1"]
+    launch = ["-m", "accelerate.commands.accelerate_cli", "launch", "--num_processes", "2", "--main_process_port", "0"]
+    launch += ["--config_file", str(REPOSITORY / "experiments" / "fsdp.yaml"), str(Path(__file__).parent / DRIVER_FSDP)]
+    _, _, *two = command(model, small_corpus, tmp_path / "two", *evaluated)
+    run(*launch, *two, fails=True, STOP_AT="3")
+    assert not (tmp_path / "two").exists()
+    checkpoint = tmp_path / "two.work" / "checkpoint-2"
+    assert (checkpoint / "complete").is_file()
+    assert not [
+        name for name in load_file(checkpoint / "trained.safetensors") if "lora_" not in name and ".rows." not in name
+    ]
+    assert not list(checkpoint.glob("pytorch_model*")), "the frozen model is in the checkpoint"
+    run(*launch, *two, "--resume")
+    run(*command(model, small_corpus, tmp_path / "one", "--accumulate", "2", *evaluated))
+    assert_two_did_what_one_did(model, tmp_path)
+
+
+def assert_two_did_what_one_did(model: Path, tmp_path: Path) -> None:
     facts = [read_manifest(tmp_path / name, kind=KIND, command="").facts for name in ("one", "two")]
     assert [fact["processes"] for fact in facts] == [1, 2]
     assert facts[0]["steps"] == facts[1]["steps"] > 2
+    assert facts[0].keys() == facts[1].keys()
+    assert facts[1].get("eval_bpc") == pytest.approx(facts[0].get("eval_bpc"), abs=1e-4)
     for name in ("new_rows.safetensors", "adapter_model.safetensors"):
         one, two = (load_file(tmp_path / folder / name) for folder in ("one", "two"))
         assert one.keys() == two.keys()

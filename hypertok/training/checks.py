@@ -55,8 +55,12 @@ class Needs:
         return self.weights + self.rows + self.adapter + self.logits + self.activations
 
 
-def estimate(pair: Pair, options: TrainOptions) -> Needs:
-    """What training this model with these options needs on each device."""
+def estimate(pair: Pair, options: TrainOptions, spread: int = 1) -> Needs:
+    """What training this model with these options needs on each device.
+
+    Args:
+        spread: devices that FSDP spreads the model over.
+    """
     checkpoint, config = pair.checkpoint, pair.checkpoint.text_config
     size = DTYPES[options.dtype].itemsize
     entries = {entry.name: entry for shard in checkpoint.shards for entry in shard.entries.values()}
@@ -73,7 +77,7 @@ def estimate(pair: Pair, options: TrainOptions) -> Needs:
     positions = options.batch * options.context
     chunk = min(options.loss_chunk or chunk_positions(checkpoint.stock_rows), positions)
     return Needs(
-        weights=numbers * size,
+        weights=numbers * size // spread,  # rows and their gradient lie whole in each device for a time
         rows=(_TRAINED if options.rows == "flat" else _TRAINED + _MADE) * rows,
         adapter=_TRAINED * adapter,
         logits=chunk * checkpoint.stock_rows * (4 + size),

@@ -100,7 +100,8 @@ def train(
     if options.rows_only and not pair.new_ids:
         raise InputError(f"{pair.folder}: a stock model has no new rows; extend it first, or train without rows_only")
     cpu = options.device == "cpu" or not torch.cuda.is_available()
-    check_room(estimate(pair, options), output, cpu=cpu)
+    spread = ranks if os.environ.get("ACCELERATE_USE_FSDP") == "true" else 1
+    check_room(estimate(pair, options, spread), output, cpu=cpu)
     blocks, held = _read(pair, data, held_out, held_out_characters, options, ranks)
     run = _identity(pair, blocks, held, options, ranks)
     checkpoint = None
