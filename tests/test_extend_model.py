@@ -61,19 +61,41 @@ def test_one_folder_holds_both(model: Path, small_lexicon: Lexicon, tmp_path: Pa
 
 
 def test_probes_choose_what_they_measured_best(model: Path, small_lexicon: Lexicon, tmp_path: Path) -> None:
-    options = ProbeOptions(steps=2, batch=2, context=16, held_out=3)
+    options = ProbeOptions(steps=2, composer_steps=6, batch=2, context=16, held_out=3)
     told: list[tuple[str, int, int]] = []
     manifest = extend_model(
         model, small_lexicon.folder, tmp_path / "out", OPTIONS,
         init=chooser(texts_of_runs(small_lexicon.folder), options, lambda *step: told.append(step)),
     )  # fmt: skip
     probes = manifest.facts["init"]["probes"]
-    assert {probe["name"] for probe in probes} == {"mean", "weighted", "mix", "composition"}  # asymmetric: untied only
-    assert manifest.recipe["init"] == min(probes, key=lambda probe: probe["after"])["name"]
+    names = ["mean", "weighted", "mix", "composition", "composer"]  # asymmetric: untied only
+    assert [probe["name"] for probe in probes[:5]] == names
+    best = min(probes[:5], key=lambda probe: probe["after"])["name"]
+    assert manifest.recipe["init"] == best
+    read_on = [("composer", 6)] if best == "composer" else []
+    assert [(probe["name"], probe["steps"]) for probe in probes[5:]] == read_on
+    assert manifest.facts["init"]["tokens"] == sum(probe["steps"] for probe in probes) * 2 * 16
     assert all(probe["before"] != probe["after"] for probe in probes)
-    assert told[-1] == ("probe", 4, 4)
+    assert ("probe", 5, 5) in told
     before = Checkpoint.open(model).rows("input", slice(0, 100))
     assert torch.equal(before, Checkpoint.open(tmp_path / "out").rows("input", slice(0, 100)))
+
+
+def test_the_composer_makes_rows_that_it_was_trained_to(model: Path, small_lexicon: Lexicon, tmp_path: Path) -> None:
+    """From `weighted` to better ones on text that it was not trained on, all rows at once, stock rows as they were."""
+    options = ProbeOptions(composer_steps=60, batch=4, context=16, held_out=16, lr=3e-3)
+    maker = chooser(texts_of_runs(small_lexicon.folder), options, composer_alone=True)
+    manifest = extend_model(model, small_lexicon.folder, tmp_path / "out", OPTIONS, init=maker)
+    extend_model(model, small_lexicon.folder, tmp_path / "weighted", OPTIONS, init="weighted")
+    assert manifest.recipe["init"] == "composer"
+    (probe,) = manifest.facts["init"]["probes"]
+    assert probe["after"] < probe["before"]
+    ids = pl.read_parquet(tmp_path / "out" / DELTA)["id"].to_numpy()
+    made, begun = (Checkpoint.open(tmp_path / name).rows("input", ids) for name in ("out", "weighted"))
+    assert (made != begun).any(dim=1).all(), "the composer moves every row"
+    stock = Checkpoint.open(model)
+    every = np.arange(151_936)
+    assert torch.equal(stock.rows("input", every), Checkpoint.open(tmp_path / "out").rows("input", every))
 
 
 def test_rows_for_symbol_text_are_made_of_words(model: Path, vault_lexicon: Lexicon, tmp_path: Path) -> None:
@@ -98,13 +120,14 @@ def test_rows_for_symbol_text_are_made_of_words(model: Path, vault_lexicon: Lexi
 
 def test_probes_read_symbol_text(model: Path, vault_lexicon: Lexicon, tmp_path: Path) -> None:
     """Bits per character of the text that was written: few characters of symbols stand for many."""
-    options, probe = Options(rows=300, text="symbols"), ProbeOptions(steps=2, batch=2, context=16, held_out=8)
+    options = Options(rows=300, text="symbols")
+    probe = ProbeOptions(steps=2, composer_steps=2, batch=2, context=16, held_out=8)
     manifest = extend_model(
         model, vault_lexicon.folder, tmp_path / "out", options,
         init=chooser(texts_of_runs(vault_lexicon.folder), probe),
     )  # fmt: skip
     probes = manifest.facts["init"]["probes"]
-    assert {probe["name"] for probe in probes} == {"mean", "weighted", "mix", "composition"}
+    assert {probe["name"] for probe in probes} == {"mean", "weighted", "mix", "composition", "composer"}
     # An untrained model says nothing: log2(ids in use) bits a token, and a token is two to four characters of text.
     assert all(1.5 < probe["before"] < 5 for probe in probes)
 

@@ -26,6 +26,7 @@ _STEPS = {
     "symbols": "choosing symbols",
     "rows": "making new rows",
     "probe": "probing strategies",
+    "composer": "training the composer",
     "weights": "writing weights",
 }
 #: Files that make a folder a model's; which of them can be extended, the library says.
@@ -87,12 +88,13 @@ def extend(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="With a model in STOCK: how its new rows begin, e.g. weighted; auto tries all for some steps; none: "
-            "the tokenizer alone. By default weighted where there are weights.",
+            help="With a model in STOCK: how its new rows begin, e.g. weighted; composer trains them on --data, auto "
+            "tries all for some steps; none: the tokenizer alone. By default weighted where there are weights.",
         ),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Texts for --init auto; without them what the lexicon remembers of its corpus.")
+        Path | None,
+        typer.Option(help="Texts for --init auto and composer; without them what the lexicon remembers of its corpus."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
@@ -146,12 +148,13 @@ def _extended(
         return extend(stock, lexicon, output, options, progress=tell)
     require_train()
     from hypertok.model.extend import DEFAULT_INIT, extend_model
-    from hypertok.training.probe import chooser, texts_of, texts_of_runs
+    from hypertok.training.probe import COMPOSER, chooser, texts_of, texts_of_runs
 
-    if init != "auto":
+    if init not in ("auto", COMPOSER):
         return extend_model(stock, lexicon, output, options, init=init or DEFAULT_INIT, progress=tell)
     texts = texts_of(data) if data else texts_of_runs(lexicon)
-    return extend_model(stock, lexicon, output, options, init=chooser(texts, progress=tell), progress=tell)
+    maker = chooser(texts, progress=tell, composer_alone=init == COMPOSER)
+    return extend_model(stock, lexicon, output, options, init=maker, progress=tell)
 
 
 def _print_model(facts: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
@@ -160,9 +163,9 @@ def _print_model(facts: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
         return
     out.print(f"new rows: {recipe['init']}")
     if probes := facts.get("init", {}).get("probes"):
-        table = Table("strategy", "bits per character before", "after the probe")
+        table = Table("rows", "bits per character before", "after", "steps")
         for probe in probes:
-            table.add_row(probe["name"], f"{probe['before']:.4f}", f"{probe['after']:.4f}")
+            table.add_row(probe["name"], f"{probe['before']:.4f}", f"{probe['after']:.4f}", str(probe["steps"]))
         out.print(table)
 
 

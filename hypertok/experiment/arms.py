@@ -14,6 +14,8 @@ from hypertok.experiment.definition import Arm
 from hypertok.tokenizer.extend import Options
 
 Tell = Callable[[str], None]
+#: Ways to begin new rows that read training texts (`hypertok.training.probe`).
+READERS = ("auto", "composer")
 
 
 def key_of(*parts: Any) -> str:
@@ -23,11 +25,23 @@ def key_of(*parts: Any) -> str:
 
 
 def arm_folder(
-    arm: Arm, model: Path, lexicon: Path | None, corpus: Path | None, work: Path, sha256: Mapping[str, str], tell: Tell
+    arm: Arm,
+    model: Path,
+    lexicon: Path | None,
+    work: Path,
+    sha256: Mapping[str, str],
+    tell: Tell,
+    *,
+    corpus: Path | None = None,
+    characters: int | None = None,
+    seed: int = 0,
 ) -> Path:
     """The folder of an arm's model before it is trained.
 
     An extended one lies in `work`, under the sha256 of what it is made from, and is made when it is not there.
+
+    Args:
+        corpus, characters, seed: what rows that are made by training are trained on: the arm's own text, no more.
 
     Raises:
         InputError: the model cannot be extended so, or no lexicon is given.
@@ -37,16 +51,18 @@ def arm_folder(
     if lexicon is None:
         raise InputError(f"arms.{arm.name}: extending needs a lexicon; name it with --lexicon")
     made_from = {name: sha256[name] for name in ("model", "tokenizer", "lexicon")}
-    if arm.init == "auto":
+    own: list[Any] = [arm.tokenizer.model_dump(mode="json"), arm.init]
+    if arm.init in READERS:
         made_from["corpus"] = sha256["corpus"]
-    folder = (
-        work / "models" / key_of(hypertok.__version__, made_from, arm.tokenizer.model_dump(mode="json"), arm.init)[:16]
-    )
+        own += [characters, seed]
+    folder = work / "models" / key_of(hypertok.__version__, made_from, *own)[:16]
     if not folder.is_dir():  # written beside and renamed, so it is whole when it is there
         from hypertok.model.extend import RowMaker, extend_model
 
         tell(f"{arm.name}: extending the model by {arm.tokenizer.rows:,} rows")
-        init: str | RowMaker = _chooser(arm, corpus) if arm.init == "auto" else arm.init
+        init: str | RowMaker = arm.init
+        if arm.init in READERS:
+            init = _reader(arm, corpus, characters, seed)
         extend_model(model, lexicon, folder, arm.tokenizer, init=init)
     return folder
 
@@ -69,9 +85,9 @@ def tokenizer_folder(
     return folder
 
 
-def _chooser(arm: Arm, corpus: Path | None) -> Any:
+def _reader(arm: Arm, corpus: Path | None, characters: int | None, seed: int) -> Any:
     if corpus is None:
-        raise InputError(f"arms.{arm.name}: init auto probes on training texts; name them with --corpus")
-    from hypertok.training.probe import chooser, texts_of
+        raise InputError(f"arms.{arm.name}: init {arm.init} reads training texts; name them with --corpus")
+    from hypertok.training.probe import COMPOSER, chooser, texts_of
 
-    return chooser(texts_of(corpus))
+    return chooser(texts_of(corpus, seed, characters), composer_alone=arm.init == COMPOSER)

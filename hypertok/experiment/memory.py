@@ -127,7 +127,7 @@ class _Maker:
         for arm in self.arms:
             plain = arm.model_copy(update={"init": DEFAULT_INIT})  # what the rows hold changes no byte of memory
             lexicon = self.definition.inputs.lexicon
-            folders[arm.name] = arm_folder(plain, model, lexicon, None, self.work, self.hashes, self.tell)
+            folders[arm.name] = arm_folder(plain, model, lexicon, self.work, self.hashes, self.tell)
         coding = load_coding(model)
         used, characters = self._cut(coding.encode)
         prefix = _first(coding.encode, used, self._prefill_tokens(model))

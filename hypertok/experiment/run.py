@@ -160,8 +160,8 @@ class _Runner:
         folders = {}
         for arm in self.definition.arms:
             folders[arm.name] = arm_folder(
-                arm, self.model, self.definition.inputs.lexicon, self.corpus, self.experiment.work, self.read.sha256,
-                self.tell,
+                arm, self.model, self.definition.inputs.lexicon, self.experiment.work, self.read.sha256, self.tell,
+                corpus=self.corpus, characters=self.definition.characters, seed=self.definition.seeds[0],
             )  # fmt: skip
         if "compute" in self.definition.lines:
             self._budget(folders)

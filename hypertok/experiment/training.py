@@ -25,16 +25,23 @@ _WATCHED = 50_000
 
 @dataclass(frozen=True)
 class Spent:
-    """What reading so many characters costs an arm."""
+    """What reading so many characters costs an arm.
+
+    Attributes:
+        characters, tokens: of the text.
+        parameters: that every token is multiplied with.
+        before: tokens that were read to make the rows.
+    """
 
     characters: int
     tokens: int
     parameters: int
+    before: int = 0
 
     @property
     def compute(self) -> int:
-        """Tokens x parameters."""
-        return self.tokens * self.parameters
+        """Tokens x parameters, all that is read included."""
+        return (self.tokens + self.before) * self.parameters
 
 
 def spent(folder: Path, corpus: Path, characters: int, seed: int) -> Spent:
@@ -44,7 +51,7 @@ def spent(folder: Path, corpus: Path, characters: int, seed: int) -> Spent:
 
     pair = Pair.open(folder)
     blocks = make_blocks(read_texts(corpus, characters=characters, seed=seed), pair, 512)
-    return Spent(characters, len(blocks.tokens), product_parameters(pair))
+    return Spent(characters, len(blocks.tokens), product_parameters(pair), _read_before(pair))
 
 
 def seen_in_training(folder: Path, corpus: Path, characters: int, seed: int) -> Ids:
@@ -57,6 +64,12 @@ def seen_in_training(folder: Path, corpus: Path, characters: int, seed: int) -> 
     pair = Pair.open(folder)
     blocks = make_blocks(read_texts(corpus, characters=characters, seed=seed), pair, 512)
     return np.bincount(blocks.tokens, minlength=pair.checkpoint.stock_rows).astype(np.int64)
+
+
+def _read_before(pair: Pair) -> int:
+    """Tokens that were read to make the new rows (init auto and composer)."""
+    facts = pair.manifest.facts if pair.manifest else {}
+    return int(facts.get("init", {}).get("tokens", 0))
 
 
 def product_parameters(pair: Pair) -> int:
@@ -77,7 +90,10 @@ def equal_compute(arm: str, ours: Spent, stock: Spent, available: int) -> int:
     Raises:
         InputError: there are not so many.
     """
-    characters = ours.characters * stock.compute // ours.compute
+    left = stock.compute - ours.before * ours.parameters
+    characters = ours.characters * left // (ours.tokens * ours.parameters)
+    if characters < 1:
+        raise InputError(f"arms.{arm}: making its rows took more compute than training stock; raise characters")
     if characters > available:
         raise InputError(
             f"arms.{arm}: at equal compute it reads {characters:,} characters and the corpus has {available:,}; lower "
@@ -120,8 +136,9 @@ def train_arm(
             progress=progress, callbacks=[_snapshots(output, steps)] if steps else (),
         ).manifest  # fmt: skip
         gc.collect()  # the loop's parts hold each other, and the model with them
-    facts = manifest.facts
-    parameters = product_parameters(Pair.open(model))
+    facts, pair = manifest.facts, Pair.open(model)
+    tokens = facts["tokens"] * arm.train.epochs
+    cost = Spent(facts["characters"], tokens, product_parameters(pair), _read_before(pair))
     if missing := [step for step in steps if step <= facts["steps"] and not snapshot(output, step).is_dir()]:
         raise InputError(
             f"{snapshot(output, missing[0])}: the snapshot is gone; remove {output} and run again, or leave step "
@@ -129,11 +146,11 @@ def train_arm(
         )
     return Trained(
         characters=facts["characters"] * arm.train.epochs,
-        tokens=facts["tokens"] * arm.train.epochs,
+        tokens=tokens,
         steps=facts["steps"],
         parameters=facts["trained"],
-        model_parameters=parameters,
-        compute=facts["tokens"] * arm.train.epochs * parameters,
+        model_parameters=cost.parameters,
+        compute=cost.compute,
         seconds=_seconds(output / "log.jsonl"),
         loss=facts["loss"],
     )

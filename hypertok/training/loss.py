@@ -54,8 +54,10 @@ def cross_entropy_sum(head: HeadRows, hidden: Tensor, labels: Tensor, chunk: int
             "to these texts too, or train without cut_head"
         )
     step = chunk or chunk_positions(_width(head))
+    # Without detach autograd asks for the gradient of a parameter under no_grad too, and it would be made for nothing.
+    new = head.new if head.new is None or torch.is_grad_enabled() else head.new.detach()
     loss: Tensor = _ChunkedLoss.apply(  # type: ignore[no-untyped-call]
-        hidden, head.stock, head.new, targets, step, head.softcap, head.multiplier
+        hidden, head.stock, new, targets, step, head.softcap, head.multiplier
     )
     return loss
 

@@ -1,8 +1,9 @@
-"""`--init auto`: train the rows of every strategy for a few steps on the person's text, keep the best.
+"""`--init auto` and `--init composer`: rows that a few steps on the person's text have been asked about.
 
 Loss before training does not predict the outcome, fifty steps do (DESIGN.md 5.4). All probes read the same text in the
 same order, with the model frozen and the new rows alone trained, and are judged by bits per character of text that none
-of them was trained on.
+of them was trained on. Of a strategy the rows before these steps are taken; the composer (`model/shared_rows.py`) is
+itself trained, so if it wins, it reads on, and the rows that it comes to are written.
 """
 
 from __future__ import annotations
@@ -22,15 +23,18 @@ from torch import Tensor
 
 from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
-from hypertok.model.extend import Made, Making, RowMaker
+from hypertok.model.extend import DEFAULT_INIT, Made, Making, RowMaker
 from hypertok.model.initialise import NewRows, candidates, initialise
 from hypertok.model.load import grown, load_model
-from hypertok.model.split import merge_rows, split_rows
+from hypertok.model.shared_rows import split_shared_rows
+from hypertok.model.split import merge_rows, new_rows, split_rows
 from hypertok.tokenizer.kind import SYMBOLS
 from hypertok.tokenizer.symbol_text import SymbolText
 from hypertok.training.data import read_texts
 from hypertok.training.loss import LossModel
 
+#: Name of the composer among the strategies.
+COMPOSER = "composer"
 #: Blocks taken from one document at most, about.
 _FROM_ONE = 32
 #: Documents that are made of a lexicon's runs, and runs in each.
@@ -45,6 +49,7 @@ class ProbeOptions(BaseModel):
         steps: of each probe.
         batch, context: blocks in a step, and their tokens.
         lr: highest learning rate of the rows.
+        composer_steps: of the composer, when it makes the rows.
         held_out: blocks that judge.
         seed: of the order of blocks.
     """
@@ -55,15 +60,17 @@ class ProbeOptions(BaseModel):
     batch: int = Field(8, ge=1)
     context: int = Field(128, ge=8)
     lr: float = Field(1e-3, gt=0)
+    composer_steps: int = Field(250, ge=1)
     held_out: int = Field(48, ge=1)
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What one strategy came to: bits per character of the held-out blocks before and after the steps."""
+    """What one strategy came to: bits per character of the held-out blocks before and after so many steps."""
 
     name: str
+    steps: int
     before: float
     after: float
 
@@ -77,40 +84,64 @@ class _Blocks:
     characters: int
 
 
-def chooser(texts: Iterable[str], options: ProbeOptions | None = None, progress: Progress | None = None) -> RowMaker:
-    """A maker of rows for `extend_model` that probes all strategies which can serve the model.
+def chooser(
+    texts: Iterable[str],
+    options: ProbeOptions | None = None,
+    progress: Progress | None = None,
+    *,
+    composer_alone: bool = False,
+) -> RowMaker:
+    """A maker of rows for `extend_model` that probes all strategies which can serve the model, and the composer.
 
     Args:
         texts: the person's own, in any order: see `texts_of` and `texts_of_runs`.
+        composer_alone: probe nothing; the composer makes the rows.
     """
     wanted = options or ProbeOptions()
     tell = progress or (lambda step, done, total: None)
 
     def choose(making: Making) -> Made:
+        strategies = candidates(making.rows)
+        made = {name: initialise(name, making.rows, making.units) for name in strategies}
+        made[COMPOSER] = made[DEFAULT_INIT]  # where it begins
+        names = [COMPOSER] if composer_alone else list(made)
         blocks = _blocks(making.folder, texts, wanted)
-        names = candidates(making.rows)
-        model = load_model(making.checkpoint.folder, "auto")
+        # In so short a context the fused attention is the slower one on a CPU: a step of Gemma-3-270M takes 12 % more.
+        model = load_model(making.checkpoint.folder, "auto", attn_implementation="eager")
         model.requires_grad_(False)
         ids = making.delta["id"].to_list()
         grown(model, max(ids) + 1)
-        probes: list[Probe] = []
-        made: dict[str, NewRows] = {}
-        for number, name in enumerate(names):
-            tell("probe", number, len(names))
-            made[name] = initialise(name, making.rows, making.units)
+
+        def train(name: str, steps: int) -> tuple[Probe, NewRows]:
             split_rows(model, ids, made[name].input, made[name].output)
-            probes.append(_probe(name, model, blocks, wanted))
+            if name == COMPOSER:
+                split_shared_rows(merge_rows(model), ids, making.units, "composed")
+            probe = _probe(name, model, blocks, wanted, steps)
+            rows = {side: module().detach() for side, module in new_rows(model).items()}
             merge_rows(model)
+            return probe, NewRows(rows["input"], rows.get("output"))
+
+        probes: list[Probe] = []
+        for number, name in enumerate(names if len(names) > 1 else ()):
+            tell("probe", number, len(names))
+            probes.append(train(name, wanted.steps)[0])
         tell("probe", len(names), len(names))
-        best = min(probes, key=lambda probe: probe.after)
-        return Made(made[best.name], best.name, {**made[best.name].facts, "probes": [asdict(one) for one in probes]})
+        best = min(probes, key=lambda probe: probe.after).name if probes else COMPOSER
+        if best == COMPOSER:
+            tell("composer", 0, 1)
+            last, made[best] = train(COMPOSER, wanted.composer_steps)
+            tell("composer", 1, 1)
+            probes.append(last)
+        read = sum(probe.steps for probe in probes) * wanted.batch * wanted.context
+        facts = {**made[best].facts, "probes": [asdict(one) for one in probes], "tokens": read}
+        return Made(made[best], best, facts)
 
     return choose
 
 
-def texts_of(data: Path, seed: int = 0) -> Iterator[str]:
-    """The documents of a folder or file, in an order that hangs on the seed."""
-    return (text.text for text in read_texts(data, seed=seed))
+def texts_of(data: Path, seed: int = 0, characters: int | None = None) -> Iterator[str]:
+    """The documents of a folder or file, in an order that hangs on the seed; of so many characters."""
+    return (text.text for text in read_texts(data, seed=seed, characters=characters))
 
 
 def texts_of_runs(lexicon: Path, seed: int = 0) -> Iterator[str]:
@@ -128,15 +159,15 @@ def texts_of_runs(lexicon: Path, seed: int = 0) -> Iterator[str]:
         yield ". ".join(text.strip() for text in runs["run"].gather(numbers))
 
 
-def _probe(name: str, model: Any, blocks: _Blocks, options: ProbeOptions) -> Probe:
+def _probe(name: str, model: Any, blocks: _Blocks, options: ProbeOptions, steps: int) -> Probe:
     """Train the new rows of a split model; the stock rows and everything else are frozen."""
     # Logits over the ids in use: all strategies alike, and several times faster on a CPU.
     whole = LossModel(model, ids=torch.cat([blocks.train.flatten(), blocks.held_out.flatten()]))
     trained = [parameter for parameter in whole.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=options.lr, weight_decay=0.0, fused=True)
     before = _bpc(whole, blocks, options.batch)
-    for step in range(options.steps):
-        rate = options.lr * min(1.0, (step + 1) / 5) * (1 - step / options.steps)
+    for step in range(steps):
+        rate = options.lr * min(1.0, (step + 1) / 5) * (1 - step / steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
         first = step * options.batch % len(blocks.train)
@@ -146,7 +177,7 @@ def _probe(name: str, model: Any, blocks: _Blocks, options: ProbeOptions) -> Pro
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
-    return Probe(name, before, _bpc(whole, blocks, options.batch))
+    return Probe(name, steps, before, _bpc(whole, blocks, options.batch))
 
 
 @torch.no_grad()
@@ -166,7 +197,7 @@ def _blocks(folder: Path, texts: Iterable[str], options: ProbeOptions) -> _Block
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     symbols = SymbolText.open(folder, tokenizer) if (folder / SYMBOLS).is_file() else None
     read, written = (symbols.encode, symbols.decode) if symbols else (str, str)
-    wanted = options.held_out + options.steps * options.batch
+    wanted = options.held_out + max(options.steps, options.composer_steps) * options.batch
     size = options.context + 1
     found: list[list[int]] = []
     for text in texts:
