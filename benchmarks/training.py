@@ -43,7 +43,9 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from hypertok.model.checkpoint import Checkpoint
+from hypertok.model.constituents import Constituents
 from hypertok.model.load import grown, load_model
+from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import backbone, causal_lm, head_rows, is_tied, split_rows
 from hypertok.training.adapter import _compute_in_input_type, add_adapter
 from hypertok.training.loss import LossModel, chunk_positions
@@ -51,13 +53,14 @@ from hypertok.training.options import LoraOptions
 
 ROWS = (16_000, 32_000, 64_000, 128_000, 250_000)
 NAMES = {
-    "ours": "hypertok: split rows",
+    "ours": "hypertok: split rows, flat",
+    "composed": "hypertok: split rows, composed",
     "lora": "LoRA alone, no rows trained",
     "tokens": "PEFT `trainable_token_indices`",
     "saved": "PEFT `modules_to_save`",
     "full": "the whole matrix",
 }
-LOSSES = {name: ("hypertok",) if name in ("ours", "lora") else ("chunks", "whole") for name in NAMES}
+LOSSES = {name: ("hypertok",) if name in ("ours", "composed", "lora") else ("chunks", "whole") for name in NAMES}
 #: Free memory that a line may take; the rest is for the system.
 SHARE = 0.95
 #: Bytes for each trained fp32 number: weight, gradient, two moments.
@@ -89,6 +92,7 @@ def at_least(line: Line, stock: Checkpoint, positions: int) -> int:
     frozen = 2 * (stored + new * sides)
     trained = {
         "ours": (TRAINED - 2) * new * sides,  # not in the frozen matrix
+        "composed": (TRAINED - 2 + 12) * new * sides,  # and where rows began, the rows, their gradient
         "lora": 0,
         "tokens": TRAINED * new * sides + 4 * rows,  # and a copy of the matrix and its gradient
         "saved": 8 * rows * 2,  # bf16; a copy of each, tied or not
@@ -113,12 +117,29 @@ def made(folder: Path, new: int) -> tuple[Any, list[int]]:
     return model.train(), list(range(stock, stock + new))
 
 
+def some_units(number: int) -> Constituents:
+    """Units like those of Russian text: three of 20,000 stock tokens each, two forms of a concept, 200 inflections."""
+    random = torch.Generator().manual_seed(0)
+    return Constituents(
+        ids=torch.randint(20_000, (3 * number,), generator=random),
+        starts=torch.arange(number + 1) * 3,
+        lengths=torch.randint(1, 6, (3 * number,), generator=random),
+        concepts=torch.arange(number) // 2,
+        inflections=torch.randint(200, (number,), generator=random),
+        concept_starts=torch.arange(number + 1),
+        shapes=torch.ones(number, dtype=torch.int64),
+        counts=torch.randint(1_000, (number,), generator=random),
+    )
+
+
 def with_way(model: Any, way: str, new_ids: list[int]) -> Any:
     """The model made ready to be trained in a way."""
     options = LoraOptions()
     if way == "ours":
         split_rows(model, new_ids)
-    if way in ("ours", "lora", "full"):
+    if way == "composed":
+        split_shared_rows(model, new_ids, some_units(len(new_ids)), "composed")
+    if way in ("ours", "composed", "lora", "full"):
         wrapped = add_adapter(model, options)
         if way == "full":
             for weight in _matrices(model):
