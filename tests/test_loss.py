@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from hypertok.errors import InputError
 from hypertok.model.split import HeadRows, new_rows, split_rows
-from hypertok.training.loss import IGNORED, LossModel, check_head, cross_entropy_sum, cut_head
+from hypertok.training.loss import IGNORED, LossModel, check_head, cross_entropy_sum, cut_head, sampled_head
 
 TOKENS, STOCK, NEW, WIDTH = 37, 90, 13, 16
 
@@ -176,20 +176,75 @@ def test_a_stock_head_is_cut_too() -> None:
     torch.testing.assert_close(cross_entropy_sum(cut, hidden, labels, 7), expected)
 
 
+@pytest.mark.parametrize("softcap", [None, 3.0])
+def test_a_sample_stands_for_what_was_cut_off(softcap: float | None) -> None:
+    """Value and gradients are those of logits over the kept ids and the drawn ones, each of these so many times."""
+    hidden, stock, new, place, _ = made()
+    ids, masked = few(place)
+    labels = torch.nonzero(~masked)[:, 0][torch.randint(0, int((~masked).sum()), (TOKENS,))]
+    whole = HeadRows(stock, new, place, softcap, 0.5)
+    rest = place[masked]
+    torch.manual_seed(1)
+    head = sampled_head(cut_head(whole, ids), stock, rest, 8)
+    torch.manual_seed(1)
+    drawn = rest[torch.randint(len(rest), (8,))]
+    logits = hidden @ torch.cat([stock, new]).T * 0.5
+    logits = logits if softcap is None else torch.tanh(logits / softcap) * softcap
+    spread = torch.cat([logits[:, drawn] + torch.tensor(len(rest) / 8).log(), logits[:, place[~masked]]], dim=1)
+    expected = (torch.logsumexp(spread, dim=1) - logits.gather(1, place[labels][:, None])[:, 0]).sum()
+    wanted = torch.autograd.grad(expected, [hidden, new])
+    loss = cross_entropy_sum(head, hidden, labels, 7)
+    torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-5)
+    for one, other in zip(torch.autograd.grad(loss, [hidden, new]), wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_the_sample_is_right_on_average() -> None:
+    hidden, stock, new, place, _ = made()
+    ids, masked = few(place)
+    whole, rest = HeadRows(stock, new, place), place[masked]
+    cut = cut_head(whole, ids)
+    hidden = hidden.detach() / 4
+    sums = [
+        (hidden @ head.stock[: head.sampled].T + head.log_weight).exp().sum(1)
+        for head in (sampled_head(cut, stock, rest, 16) for _ in range(2_000))
+    ]
+    wanted = (hidden @ stock[rest].T).exp().sum(1)
+    assert ((torch.stack(sums).mean(0) / wanted) - 1).abs().max() < 0.05
+
+
+def test_a_head_is_whole_where_little_would_be_cut_off_and_where_nothing_is_trained() -> None:
+    model = split_rows(tiny_model("gemma3", tied=True).requires_grad_(False), [5, 77, 120])
+    ids = torch.randint(3, 60, (2, 33), generator=torch.Generator().manual_seed(2))
+    assert LossModel(model, 9, ids).logits == 128
+    cut, whole = LossModel(model, 9, ids, sampled=16), LossModel(model, 9)
+    assert cut.logits < 128
+    with torch.no_grad():
+        assert cut(ids[:, :-1], ids[:, 1:])["loss"] == whole(ids[:, :-1], ids[:, 1:])["loss"]
+    torch.manual_seed(0)
+    first, second = (cut(ids[:, :-1], ids[:, 1:])["loss"].item() for _ in range(2))
+    assert first != second, "another sample in every step"
+    assert abs(first - whole(ids[:, :-1], ids[:, 1:])["loss"].item()) < 0.1
+
+
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_model_with_a_cut_head(tied: bool) -> None:
     model = tiny_model("gemma3", tied=tied, softcap=4.0).requires_grad_(False)
     new_ids = [5, 77, 120]
     split_rows(model, new_ids)
     ids = torch.randint(3, 60, (2, 33), generator=torch.Generator().manual_seed(2))
-    cut = LossModel(model, 9, ids)
+    cut = LossModel(model, 9, ids, sampled=16)
     masked = torch.ones(128, dtype=torch.bool)
     masked[new_ids] = masked[ids] = False
-    assert cut.logits == int((~masked).sum())
+    others = torch.nonzero(masked)[:, 0]
+    assert cut.logits == int((~masked).sum()) + 16
     rows = list(new_rows(model).values())
-    before = cut.head().stock.data_ptr()
-    for _ in range(2):  # the new rows of the second turn are others
-        logits = model(input_ids=ids[:, :-1]).logits.masked_fill(masked, -torch.inf)
+    for turn in range(2):  # the new rows of the second turn are others
+        torch.manual_seed(turn)
+        drawn = others[torch.randint(len(others), (16,))].bincount(minlength=128)
+        weights = torch.where(masked, drawn * len(others) / 16, 1.0)
+        torch.manual_seed(turn)
+        logits = model(input_ids=ids[:, :-1]).logits + weights.log()
         expected = cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
         wanted = torch.autograd.grad(expected, [part.weight for part in rows])
         loss = cut(ids[:, :-1], ids[:, 1:])["loss"]
@@ -198,6 +253,5 @@ def test_a_model_with_a_cut_head(tied: bool) -> None:
         for one, other, part in zip(found, wanted, rows, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
             part.weight.data -= one
-    assert cut.head().stock.data_ptr() == before, "cut once, not in every step"
     with pytest.raises(InputError, match="token id 126"):
         cut(ids[:, :-1], torch.full((2, 32), 126))

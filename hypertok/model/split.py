@@ -152,6 +152,8 @@ class HeadRows:
         place: (S + N,) for each id its row in stock and new together; None if that is the id itself.
         softcap: logits are softcap * tanh(logits / softcap); None: as they are.
         multiplier: of the logits, before the cap.
+        sampled: so many of the first stock rows stand for rows that are left out.
+        log_weight: for how many each of them stands, as a logarithm that is added to its logit.
     """
 
     stock: Tensor
@@ -159,6 +161,8 @@ class HeadRows:
     place: Tensor | None
     softcap: float | None = None
     multiplier: float = 1.0
+    sampled: int = 0
+    log_weight: float = 0.0
 
 
 def causal_lm(model: Any) -> Any:

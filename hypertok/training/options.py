@@ -74,11 +74,9 @@ class TrainOptions(BaseModel):
         device: "auto" takes a GPU where there is one.
         recompute: do not keep activations for the backward pass but make them again: less memory, a third more time.
         loss_chunk: positions whose logits are held at once; 0 for what fits 256 MB.
-        cut_head: make logits and loss over those ids alone that stand in the run's texts, trained on or held out, and
-            the new ids. For CPUs, where a head of 262k rows costs more than the rest of a small model. An id that the
-            texts never use gets no probability then, so losses and bits per character come out slightly lower than
-            they are, in every arm of a comparison alike; figures that are quoted are measured afterwards, with the
-            whole head (`hypertok measure`).
+        cut_head: make the logits of a step over those ids that stand in the run's texts, trained on or held out, the
+            new ids, and a fresh sample that stands for all others (`training/loss.py`). For CPUs, where a head of 262k
+            rows costs more than the rest of a small model. Held-out text is judged with the whole head in any case.
         save_every: optimizer steps between checkpoints.
         keep: checkpoints that are kept.
         log_every: optimizer steps between lines of log.jsonl.

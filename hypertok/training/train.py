@@ -51,7 +51,7 @@ class TrainResult:
         folder: adapter, new rows, log and manifest.
         manifest: of the folder; its facts hold the figures.
         loss: mean loss per token of the training steps of this start, in nats.
-        eval_bpc: bits per character of the held-out text (with `cut_head`, a little too low); None without one.
+        eval_bpc: bits per character of the held-out text; None without one.
     """
 
     folder: Path
