@@ -27,6 +27,7 @@ inits = ["mean", "weighted"]
 steps = [2, 4]
 seeds = [0]
 [train]
+rows = "flat"
 rows_only = true
 [measure]
 parts = []
