@@ -12,7 +12,7 @@ from tiny_models import tiny_model
 from torch import Tensor, nn
 
 from hypertok.model.constituents import Constituents
-from hypertok.model.shared_rows import MAP, RESIDUAL, VECTOR, Composer, SharedRows, split_shared_rows
+from hypertok.model.shared_rows import MAP, RESIDUAL, VECTOR, SharedRows, split_shared_rows
 from hypertok.model.split import is_tied, merge_rows, new_rows
 
 #: Forms of two concepts, a phrase of both, and a piece of a word.
@@ -100,7 +100,8 @@ def test_a_residual_moves_one_row(matrix: Tensor, units: Constituents) -> None:
 
 
 def test_the_composer_is_the_sum_of_its_maps(matrix: Tensor, units: Constituents) -> None:
-    composer = Composer(matrix, units)
+    composer = SharedRows(matrix[IDS], units, matrix)
+    assert composer.maps is not None
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         composer.maps.copy_(torch.randn(16, 48, generator=generator))
@@ -110,7 +111,7 @@ def test_the_composer_is_the_sum_of_its_maps(matrix: Tensor, units: Constituents
     even = even / even.square().mean().sqrt()
     of = {number: even[number - 3] for number in range(3, 9)}
     first, last, mean = composer.maps.chunk(3, dim=1)
-    for row, made in zip(UNITS.iter_rows(named=True), composer(), strict=True):
+    for row, made in zip(UNITS.iter_rows(named=True), composer() - matrix[IDS], strict=True):
         parts, lengths = row["constituents"], row["lengths"]
         middle = sum(of[part] * length for part, length in zip(parts, lengths, strict=True)) / sum(lengths)
         wanted = of[parts[0]] @ first + of[parts[-1]] @ last + middle @ mean
@@ -119,7 +120,7 @@ def test_the_composer_is_the_sum_of_its_maps(matrix: Tensor, units: Constituents
 
 
 def test_every_trained_part_gets_a_gradient_and_nothing_else_is_saved(matrix: Tensor, units: Constituents) -> None:
-    rows = SharedRows(matrix[IDS], units, Composer(matrix, units))
+    rows = SharedRows(matrix[IDS], units, matrix)
     rows().sum().backward()
     for name, parameter in rows.named_parameters():
         assert parameter.grad is not None, name
@@ -129,5 +130,5 @@ def test_every_trained_part_gets_a_gradient_and_nothing_else_is_saved(matrix: Te
 
 def test_units_without_any_concept(matrix: Tensor) -> None:
     units = Constituents.of(UNITS.filter(pl.col("concepts").list.len() == 0))
-    rows = SharedRows(matrix[[54]], units, Composer(matrix, units))
+    rows = SharedRows(matrix[[54]], units, matrix)
     assert torch.equal(rows(), matrix[[54]])

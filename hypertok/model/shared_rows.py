@@ -32,90 +32,71 @@ VECTOR, RESIDUAL = 0.1, 0.05
 
 
 class SharedRows(nn.Module):
-    """Stands in the place of `FlatRows`; all tensors but the trained ones are made anew, not saved."""
+    """Stands in the place of `FlatRows`; all tensors but the trained ones are made anew, not saved.
+
+    Whatever is shared is one table, and a row a weighted sum of some of its rows: one pass over the new rows, where
+    one for each part takes twice the time with 250,000 of them. The maps are applied to each different constituent, not
+    to each unit.
+    """
 
     base: Tensor
-    concept_of: Tensor
-    inflection_of: Tensor
-    concept_starts: Tensor
+    places: Tensor
+    weights: Tensor
+    starts: Tensor
+    source: Tensor
+    facts: Tensor
 
-    def __init__(self, base: Tensor, units: Constituents, composer: nn.Module | None = None) -> None:
+    def __init__(self, base: Tensor, units: Constituents, matrix: Tensor | None = None) -> None:
         """Rows that begin as `base` (N, d).
 
         Args:
             units: what the N rows belong to.
-            composer: gives (N, d), to be added; None for factored rows.
+            matrix: (V, d) by id, with the rows of the constituents, for composed rows; None for factored ones.
         """
         super().__init__()
         number, width = base.shape
+        owners = torch.repeat_interleave(torch.arange(number), units.concept_starts.diff())
         concepts, concept_of = torch.unique(units.concepts, return_inverse=True)
         inflections, inflection_of = torch.unique(units.inflections, return_inverse=True)
-        for name, value in (
-            ("base", base.detach().to(torch.float32, copy=True)),
-            ("concept_of", concept_of),
-            ("inflection_of", inflection_of),
-            ("concept_starts", units.concept_starts),
-        ):
-            self.register_buffer(name, value.to(base.device), persistent=False)
+        ones = torch.ones(len(owners))
+        entries = [(owners, concept_of, ones), (owners, inflection_of + len(concepts), ones)]
         self.concept = _zeros(len(concepts), width)
         self.inflection = _zeros(len(inflections), width)
         self.residual = _zeros(number, width)
-        self.composer = composer
+        self.maps: nn.Parameter | None = None
+        buffers = {"base": base.detach().to(torch.float32, copy=True)}
+        if matrix is not None:
+            used, of = torch.unique(units.ids, return_inverse=True)
+            source = matrix.detach()[used.to(matrix.device)].float()
+            self.size = MAP * float(source.square().mean().sqrt())
+            source -= source.mean(0)
+            buffers["source"] = (source / source.square().mean().sqrt().clamp(min=1e-6)).to(matrix.dtype)
+            buffers["facts"] = facts_of(units)
+            self.maps = _zeros(width, 3 * width)
+            self.fact_map = _zeros(buffers["facts"].shape[1], width)
+            first, last, mean = (len(concepts) + len(inflections) + number * len(used) for number in range(3))
+            every, ones = torch.arange(number), torch.ones(number)
+            entries += [(every, first + of[units.starts[:-1]], ones), (every, last + of[units.starts[1:] - 1], ones)]
+            entries += [(units.owners, mean + of, units.by_length().float())]
+        owner, place, weight = (torch.cat(column) for column in zip(*entries, strict=True))
+        order = torch.argsort(owner, stable=True)
+        ends = torch.bincount(owner, minlength=number).cumsum(0)
+        buffers |= {"places": place[order], "weights": weight[order], "starts": F.pad(ends, (1, 0))}
+        for name, value in buffers.items():
+            self.register_buffer(name, value.to(base.device), persistent=False)
 
     def forward(self) -> Tensor:
         """The rows, (N, d) fp32."""
-        rows = self.base + RESIDUAL * self.residual
-        if len(self.concept_of):
-            rows = rows + VECTOR * _summed(self.concept_of, self.concept, self.concept_starts)
-            rows = rows + VECTOR * _summed(self.inflection_of, self.inflection, self.concept_starts)
-        return rows if self.composer is None else rows + self.composer()
-
-
-class Composer(nn.Module):
-    """What units with the same constituents have in common: linear maps of the constituents' stock rows.
-
-    The maps are applied to each different stock row once, not to each unit.
-    """
-
-    source: Tensor
-    places: Tensor
-    starts: Tensor
-    shares: Tensor
-    facts: Tensor
-
-    def __init__(self, matrix: Tensor, units: Constituents) -> None:
-        """Maps that give zero.
-
-        Args:
-            matrix: (V, d) rows by id, of which those of the constituents are used.
-            units: the N units.
-        """
-        super().__init__()
-        used, places = torch.unique(units.ids, return_inverse=True)
-        rows = matrix.detach()[used.to(matrix.device)].float()
-        self.size = MAP * float(rows.square().mean().sqrt())
-        rows -= rows.mean(0)
-        for name, value in (
-            ("source", (rows / rows.square().mean().sqrt().clamp(min=1e-6)).to(matrix.dtype)),
-            ("places", places),
-            ("starts", units.starts),
-            ("shares", units.by_length().float()),
-            ("facts", facts_of(units)),
-        ):
-            self.register_buffer(name, value.to(matrix.device), persistent=False)
-        width = matrix.shape[1]
-        self.maps = _zeros(width, 3 * width)
-        self.fact_map = _zeros(self.facts.shape[1], width)
-
-    def forward(self) -> Tensor:
-        """(N, d) fp32."""
-        mapped = (self.source @ self.maps.to(self.source.dtype)).float()
-        first, last, mean = mapped.chunk(3, dim=1)
-        made = F.embedding(self.places[self.starts[:-1]], first) + F.embedding(self.places[self.starts[1:] - 1], last)
-        made = made + F.embedding_bag(
-            self.places, mean, self.starts, mode="sum", per_sample_weights=self.shares, include_last_offset=True
-        )
-        return self.size * (made + self.facts @ self.fact_map)
+        parts, rows = [VECTOR * self.concept, VECTOR * self.inflection], self.base
+        if self.maps is not None:
+            mapped = (self.source @ self.maps.to(self.source.dtype)).float()
+            parts += [self.size * part for part in mapped.chunk(3, dim=1)]
+            rows = torch.addmm(rows, self.facts, self.size * self.fact_map)
+        shared = F.embedding_bag(
+            self.places, torch.cat(parts), self.starts, mode="sum", per_sample_weights=self.weights,
+            include_last_offset=True,
+        )  # fmt: skip
+        return torch.add(rows, self.residual, alpha=RESIDUAL).add_(shared)
 
 
 def facts_of(units: Constituents) -> Tensor:
@@ -147,14 +128,10 @@ def split_shared_rows(model: Any, new_ids: Sequence[int], units: Constituents, k
         matrices = [model.get_input_embeddings().weight]
         matrices += [] if is_tied(model) else [model.get_output_embeddings().weight]
         for matrix in matrices:
-            composer = Composer(matrix, units) if kind == "composed" else None
-            sides.append(SharedRows(matrix.detach()[ids.to(matrix.device)], units, composer))
+            begin = matrix.detach()[ids.to(matrix.device)]
+            sides.append(SharedRows(begin, units, matrix if kind == "composed" else None))
     return split_rows(model, new_ids, *sides)
 
 
 def _zeros(*shape: int) -> nn.Parameter:
     return nn.Parameter(torch.zeros(shape))
-
-
-def _summed(of: Tensor, vectors: Tensor, starts: Tensor) -> Tensor:
-    return F.embedding_bag(of, vectors, starts, mode="sum", include_last_offset=True)
