@@ -148,9 +148,10 @@ def _extended(
         return extend(stock, lexicon, output, options, progress=tell)
     require_train()
     from hypertok.model.extend import DEFAULT_INIT, extend_model
-    from hypertok.training.probe import COMPOSER, chooser, texts_of, texts_of_runs
+    from hypertok.training.options import COMPOSER, READERS
+    from hypertok.training.probe import chooser, texts_of, texts_of_runs
 
-    if init not in ("auto", COMPOSER):
+    if init not in READERS:
         return extend_model(stock, lexicon, output, options, init=init or DEFAULT_INIT, progress=tell)
     texts = texts_of(data) if data else texts_of_runs(lexicon)
     maker = chooser(texts, progress=tell, composer_alone=init == COMPOSER)

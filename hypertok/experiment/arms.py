@@ -12,10 +12,9 @@ import hypertok
 from hypertok.errors import InputError
 from hypertok.experiment.definition import Arm
 from hypertok.tokenizer.extend import Options
+from hypertok.training.options import COMPOSER, READERS
 
 Tell = Callable[[str], None]
-#: Ways to begin new rows that read training texts (`hypertok.training.probe`).
-READERS = ("auto", "composer")
 
 
 def key_of(*parts: Any) -> str:
@@ -88,6 +87,6 @@ def tokenizer_folder(
 def _reader(arm: Arm, corpus: Path | None, characters: int | None, seed: int) -> Any:
     if corpus is None:
         raise InputError(f"arms.{arm.name}: init {arm.init} reads training texts; name them with --corpus")
-    from hypertok.training.probe import COMPOSER, chooser, texts_of
+    from hypertok.training.probe import chooser, texts_of
 
     return chooser(texts_of(corpus, seed, characters), composer_alone=arm.init == COMPOSER)

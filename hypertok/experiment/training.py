@@ -46,24 +46,25 @@ class Spent:
 
 def spent(folder: Path, corpus: Path, characters: int, seed: int) -> Spent:
     """What a model folder spends on the characters that an arm with this seed reads first."""
-    from hypertok.model.pair import Pair
-    from hypertok.training.data import make_blocks, read_texts
-
-    pair = Pair.open(folder)
-    blocks = make_blocks(read_texts(corpus, characters=characters, seed=seed), pair, 512)
-    return Spent(characters, len(blocks.tokens), product_parameters(pair), _read_before(pair))
+    pair, tokens = _read(folder, corpus, characters, seed)
+    return Spent(characters, len(tokens), product_parameters(pair), _read_before(pair))
 
 
 def seen_in_training(folder: Path, corpus: Path, characters: int, seed: int) -> Ids:
     """How often each id, shape (rows,), is in the text that an arm with this seed is trained on, read once."""
     import numpy as np
 
+    pair, tokens = _read(folder, corpus, characters, seed)
+    return np.bincount(tokens, minlength=pair.checkpoint.stock_rows).astype(np.int64)
+
+
+def _read(folder: Path, corpus: Path, characters: int, seed: int) -> tuple[Pair, Any]:
+    """A model folder opened, and the ids of what an arm with this seed reads first."""
     from hypertok.model.pair import Pair
     from hypertok.training.data import make_blocks, read_texts
 
     pair = Pair.open(folder)
-    blocks = make_blocks(read_texts(corpus, characters=characters, seed=seed), pair, 512)
-    return np.bincount(blocks.tokens, minlength=pair.checkpoint.stock_rows).astype(np.int64)
+    return pair, make_blocks(read_texts(corpus, characters=characters, seed=seed), pair, 512).tokens
 
 
 def _read_before(pair: Pair) -> int:

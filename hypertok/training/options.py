@@ -11,6 +11,9 @@ from hypertok.errors import InputError
 
 Dtype = Literal["float32", "bfloat16"]
 RowsKind = Literal["flat", "factored", "composed"]
+#: Name of the composer among the ways to begin new rows, and all of them that read texts (`training/probe.py`).
+COMPOSER = "composer"
+READERS = ("auto", COMPOSER)
 
 
 class LoraOptions(BaseModel):

@@ -32,9 +32,8 @@ from hypertok.tokenizer.kind import SYMBOLS
 from hypertok.tokenizer.symbol_text import SymbolText
 from hypertok.training.data import read_texts
 from hypertok.training.loss import LossModel
+from hypertok.training.options import COMPOSER
 
-#: Name of the composer among the strategies.
-COMPOSER = "composer"
 #: Blocks taken from one document at most, about.
 _FROM_ONE = 32
 #: Documents that are made of a lexicon's runs, and runs in each.
@@ -101,10 +100,10 @@ def chooser(
     tell = progress or (lambda step, done, total: None)
 
     def choose(making: Making) -> Made:
-        strategies = candidates(making.rows)
+        strategies = (DEFAULT_INIT,) if composer_alone else candidates(making.rows)
         made = {name: initialise(name, making.rows, making.units) for name in strategies}
         made[COMPOSER] = made[DEFAULT_INIT]  # where it begins
-        names = [COMPOSER] if composer_alone else list(made)
+        names = () if composer_alone else tuple(made)
         blocks = _blocks(making.folder, texts, wanted)
         # In so short a context the fused attention is the slower one on a CPU: a step of Gemma-3-270M takes 12 % more.
         model = load_model(making.checkpoint.folder, "auto", attn_implementation="eager")
@@ -122,10 +121,10 @@ def chooser(
             return probe, NewRows(rows["input"], rows.get("output"))
 
         probes: list[Probe] = []
-        for number, name in enumerate(names if len(names) > 1 else ()):
-            tell("probe", number, len(names))
+        for number, name in enumerate(names, 1):
+            tell("probe", number - 1, len(names))
             probes.append(train(name, wanted.steps)[0])
-        tell("probe", len(names), len(names))
+            tell("probe", number, len(names))
         best = min(probes, key=lambda probe: probe.after).name if probes else COMPOSER
         if best == COMPOSER:
             tell("composer", 0, 1)
