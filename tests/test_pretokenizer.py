@@ -158,9 +158,13 @@ def test_unknown_pre_tokenizers_are_refused(part: dict[str, object]) -> None:
 @pytest.mark.parametrize("unit", ["а ", "а,", " ", "а-", ", — ", "а"])
 def test_time_is_linear(unit: str) -> None:
     def seconds(text: str) -> float:
-        begin = time.process_time()
-        pieces("gpt2", text)
-        return time.process_time() - begin
+        """The best of three: a machine short of memory makes a single one slow (seen: 90 times)."""
+        taken = []
+        for _ in range(3):
+            begin = time.process_time()
+            pieces("gpt2", text)
+            taken.append(time.process_time() - begin)
+        return min(taken)
 
     small, large = unit * (50_000 // len(unit)) + "x", unit * (400_000 // len(unit)) + "x"
     assert seconds(large) < 8 * 6 * max(seconds(small), 0.01)
