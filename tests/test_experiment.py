@@ -140,10 +140,7 @@ def test_all_arms_read_the_same_characters_or_spend_the_same_compute(done: Done)
 
 def test_figures_are_those_of_the_merged_model(done: Done, tmp_path: Path) -> None:
     run = next(run for run in done.results.runs if run.name == "ours-characters-s1")
-    (trained,) = [
-        path for path in (done.experiment.work / "runs").glob("ours-characters-s1-*") if "-at-" not in path.name
-    ]
-    merge(trained, tmp_path / "merged", dtype="float32")
+    merge(trained_as(done, "ours", 1), tmp_path / "merged", dtype="float32")
     options = MeasureOptions(parts=("quality",), context=64, overlap=16, dtype="float32", device="cpu")
     found = measure_model(tmp_path / "merged", HELD_OUT, options).quality
     assert found is not None
@@ -152,6 +149,18 @@ def test_figures_are_those_of_the_merged_model(done: Done, tmp_path: Path) -> No
     assert [at.step for at in run.steps] == [0, 2]
     assert len({at.quality.bits_per_character for at in run.steps} | {run.quality.bits_per_character}) == 3
     assert run.steps[0].quality.tokens == run.quality.tokens
+
+
+def trained_as(done: Done, arm: str, seed: int) -> Path:
+    """Folder of what an arm was trained to at equal characters."""
+    run = next(run for run in done.results.runs if run.name == f"{arm}-characters-s{seed}")
+    assert run.trained is not None
+    (found,) = (
+        path.parent
+        for path in (done.experiment.work / "trained").glob("*/manifest.json")
+        if json.loads(path.read_bytes())["facts"]["loss"] == run.trained.loss
+    )
+    return found
 
 
 def test_everything_is_measured_and_says_where_it_comes_from(done: Done) -> None:

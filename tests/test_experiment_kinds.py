@@ -143,10 +143,7 @@ def test_rows_gives_compression_and_quality_for_each_number(numbers: Results) ->
 def test_a_run_that_was_killed_while_training_goes_on_to_the_same_figures(
     inputs: dict[str, Path | None], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = "seeds = [0]\nsteps = [3]\n[train]\nsave_every = 4\n[measure]\nparts = []\n[arms.stock]\nstock = true"
-    whole, killed = (
-        Experiment.from_toml(definition(folder, name, text), inputs=inputs) for name in ("whole", "killed")
-    )
+    whole, killed = (stock_alone(folder / name, name, [3], inputs) for name in ("whole", "killed"))
     snapshots = training._snapshots
 
     def deadly(output: Path, steps: Sequence[int]) -> Any:
@@ -170,6 +167,30 @@ def test_a_run_that_was_killed_while_training_goes_on_to_the_same_figures(
     assert one.trained is not None
     assert one.trained.steps > 6
     assert (one.quality, one.steps) == (other.quality, other.steps)
+
+
+def test_experiments_side_by_side_train_an_arm_once(inputs: dict[str, Path | None], folder: Path) -> None:
+    """Also one that wants snapshots which the first did not keep."""
+    alone = stock_alone(folder / "alone", "alone", [2, 5], inputs).run().runs[0]
+    first, second, third = (
+        stock_alone(folder / "beside", name, steps, inputs)
+        for name, steps in (("first", [5]), ("second", [2, 5]), ("third", [2]))
+    )
+    assert first.run().runs[0].quality == alone.quality
+    told: list[str] = []
+    run = second.run(tell=told.append).runs[0]
+    assert (run.quality, run.steps) == (alone.quality, alone.steps)
+    assert [text for text in told if "steps again" in text] == ["stock: its first 2 steps again, for snapshots"]
+    assert not any("training on" in text for text in told)
+    told.clear()
+    assert third.run(tell=told.append).runs[0].steps == alone.steps[:2]
+    assert not any("training on" in text or "again" in text for text in told)
+    assert sorted(path.name[16:] for path in (first.work / "trained").iterdir()) == ["", "-at-2", "-at-5"]
+
+
+def stock_alone(folder: Path, name: str, steps: Sequence[int], inputs: dict[str, Path | None]) -> Experiment:
+    text = f"seeds = [0]\nsteps = {list(steps)}\n[train]\nsave_every = 4\n[measure]\nparts = []\n"
+    return Experiment.from_toml(definition(folder, name, f"{text}[arms.stock]\nstock = true"), inputs=inputs)
 
 
 def row(memory: Results, model: str, arm: str) -> MemoryRow:

@@ -34,7 +34,7 @@ def run(
     """Run an experiment; the same command goes on where it was stopped.
 
     Every result is written as soon as it is there. Extended models and trained weights lie beside the results, in the
-    folder that ends in .work, and can be removed afterwards.
+    folder .work, where other experiments find them, and can be removed afterwards.
 
       hypertok experiment run experiments/ab.toml --model gemma/ --lexicon notes.lexicon \\
         --corpus train/ --held-out held-out/ --report

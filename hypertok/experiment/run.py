@@ -18,7 +18,15 @@ from hypertok.experiment.measuring import Texts, live_subject, measure_arm, qual
 from hypertok.experiment.provenance import provenance
 from hypertok.experiment.reading import read_definition
 from hypertok.experiment.results import PLAN, AtStep, Plan, Results, RunResult, read_run, run_path, write_result
-from hypertok.experiment.training import equal_compute, seen_in_training, snapshot, spent, train_arm
+from hypertok.experiment.training import (
+    FREE,
+    equal_compute,
+    seen_in_training,
+    snapshot,
+    spent,
+    train_arm,
+    trained_folder,
+)
 from hypertok.measure.quality import Quality
 from hypertok.model.extra import require_train
 
@@ -43,7 +51,7 @@ class Experiment:
 
     Attributes:
         definition: what is done.
-        output: folder of its results; beside it, under the name with `.work`, lies what can be made again.
+        output: folder of its results; beside it, in `.work`, lies what can be made again.
     """
 
     definition: Definition
@@ -67,8 +75,8 @@ class Experiment:
 
     @property
     def work(self) -> Path:
-        """Folder of extended models and trained weights."""
-        return self.output.with_name(f"{self.output.name}.work")
+        """Folder of extended models and trained weights, which experiments side by side share."""
+        return self.output.with_name(".work")
 
     def planned(self) -> Iterator[Planned]:
         """The runs: for each seed all arms at equal characters, then at equal compute; an untrained arm comes once."""
@@ -123,9 +131,8 @@ class Experiment:
             "seed": planned.seed,
         }
         if arm.trained:
-            left_out = {"device", "log_every", "save_every", "keep", "report_to"}
             own |= {
-                "train": arm.train.model_dump(mode="json", exclude=left_out),
+                "train": arm.train.model_dump(mode="json", exclude=set(FREE)),
                 "steps": definition.steps,
                 "budget": [
                     definition.characters,
@@ -191,8 +198,10 @@ class _Runner:
         trained, output = None, None
         steps: list[AtStep] = []
         if arm.trained:
-            output = self.experiment.work / "runs" / f"{planned.name}-{key[:12]}"
             characters = self.budgets.get((arm.name, planned.line), definition.characters)
+            output = trained_folder(
+                self.experiment.work, arm, folder, self.read.sha256, characters=characters, seed=planned.seed
+            )
             trained = train_arm(
                 arm, folder, self.corpus, self.held_out, output, characters=characters, seed=planned.seed,
                 steps=definition.steps, tell=self.tell, progress=self.progress,

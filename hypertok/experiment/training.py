@@ -1,26 +1,33 @@
-"""One arm trained: the same characters or the same compute, snapshots on the way, going on where it was stopped."""
+"""One arm trained: the same characters or the same compute, snapshots on the way, going on where it was stopped.
+
+What is trained lies under the sha256 of what it is made from, so that experiments with an arm in common train it once.
+"""
 
 from __future__ import annotations
 
 import gc
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypertok
 from hypertok.errors import InputError
-from hypertok.experiment.arms import Tell
+from hypertok.experiment.arms import Tell, key_of
 from hypertok.experiment.definition import Arm
 from hypertok.experiment.results import Trained
 
 if TYPE_CHECKING:
+    from hypertok.artifact import Manifest
     from hypertok.measure.scoring import Ids
     from hypertok.model.pair import Pair
 
 #: Held-out characters that the training loop itself looks at, for its log; figures are measured afterwards.
 _WATCHED = 50_000
+#: Options of training that decide no figure.
+FREE = frozenset({"device", "log_every", "save_every", "keep", "report_to"})
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ def train_arm(
     tell: Tell,
     progress: bool,
 ) -> Trained:
-    """Train an arm into `output`, or go on with it; does nothing where it is trained already.
+    """Train an arm into `output`, or go on with it; where it is trained already, only snapshots that lack are made.
 
     Args:
         steps: after which a snapshot is kept, in the folder `snapshot(output, step)`.
@@ -126,25 +133,31 @@ def train_arm(
     from hypertok.model.trained import COMMAND, KIND
     from hypertok.training.train import train
 
+    options = arm.train.model_copy(update={"characters": characters, "seed": seed})
+
+    def run(target: Path, callbacks: Sequence[Any]) -> Manifest:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        manifest = train(
+            model, corpus, target, options, held_out=held_out, held_out_characters=_WATCHED, resume=True,
+            progress=progress, callbacks=callbacks,
+        ).manifest  # fmt: skip
+        gc.collect()  # the loop's parts hold each other, and the model with them
+        return manifest
+
     if (output / MANIFEST).is_file():
         manifest = read_manifest(output, kind=KIND, command=COMMAND)
     else:
-        tell(f"{output.name}: training on {characters:,} characters")
-        output.parent.mkdir(parents=True, exist_ok=True)
-        options = arm.train.model_copy(update={"characters": characters, "seed": seed})
-        manifest = train(
-            model, corpus, output, options, held_out=held_out, held_out_characters=_WATCHED, resume=True,
-            progress=progress, callbacks=[_snapshots(output, steps)] if steps else (),
-        ).manifest  # fmt: skip
-        gc.collect()  # the loop's parts hold each other, and the model with them
+        tell(f"{arm.name}: training on {characters:,} characters")
+        manifest = run(output, [_snapshots(output, steps)] if steps else ())
     facts, pair = manifest.facts, Pair.open(model)
+    missing = [step for step in steps if step <= facts["steps"] and not snapshot(output, step).is_dir()]
+    if missing:  # trained for an experiment without them: its first steps again, which gives the same bits
+        tell(f"{arm.name}: its first {max(missing):,} steps again, for snapshots")
+        again = output.with_name(f"{output.name}-again")
+        run(again, [_snapshots(output, missing, stop=True)])
+        shutil.rmtree(again)
     tokens = facts["tokens"] * arm.train.epochs
     cost = Spent(facts["characters"], tokens, product_parameters(pair), _read_before(pair))
-    if missing := [step for step in steps if step <= facts["steps"] and not snapshot(output, step).is_dir()]:
-        raise InputError(
-            f"{snapshot(output, missing[0])}: the snapshot is gone; remove {output} and run again, or leave step "
-            f"{missing[0]} out"
-        )
     return Trained(
         characters=facts["characters"] * arm.train.epochs,
         tokens=tokens,
@@ -157,13 +170,30 @@ def train_arm(
     )
 
 
+def trained_folder(work: Path, arm: Arm, model: Path, sha256: Mapping[str, str], *, characters: int, seed: int) -> Path:
+    """Where a trained arm lies: the same for all experiments that train this model in this way on this text.
+
+    Args:
+        model: its folder before training, as `arm_folder` gives it.
+        sha256: of "model", "tokenizer", "corpus" and "held_out".
+    """
+    made_from = {name: sha256[name] for name in ("model", "tokenizer", "corpus", "held_out")}
+    options = arm.train.model_dump(mode="json", exclude=set(FREE))
+    extended = None if arm.stock else model.name
+    return work / "trained" / key_of(hypertok.__version__, made_from, extended, options, characters, seed)[:16]
+
+
 def snapshot(output: Path, step: int) -> Path:
     """Where adapter and new rows after a step lie."""
     return output.with_name(f"{output.name}-at-{step}")
 
 
-def _snapshots(output: Path, steps: Sequence[int]) -> Any:
-    """A callback of the loop that keeps what is trained after some steps; they are kept whole or not at all."""
+def _snapshots(output: Path, steps: Sequence[int], *, stop: bool = False) -> Any:
+    """A callback of the loop that keeps what is trained after some steps; they are kept whole or not at all.
+
+    Args:
+        stop: end training after the last of them.
+    """
     from transformers import TrainerCallback
 
     from hypertok.model.trained import save_trained
@@ -179,6 +209,7 @@ def _snapshots(output: Path, steps: Sequence[int]) -> Any:
             beside.mkdir(parents=True)
             save_trained(model.model, beside)
             beside.rename(target)
+            control.should_training_stop = control.should_training_stop or (stop and state.global_step == max(steps))
 
     return Snapshots()
 
