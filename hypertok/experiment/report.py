@@ -79,8 +79,8 @@ def _memory(memory: MemoryResult) -> Iterator[Block]:
     stock = {row.model: row for row in memory.rows if row.arm == "stock"}
     first = memory.rows[0]
     yield Paragraph(
-        f"Scale: a text of about {stock[first.model].tokens:,} stock tokens; numbers of tokens come from the beginning "
-        f"of the held-out text, {memory.read:,} characters. Published models are computed from their configurations, "
+        f"Scale: a text of about {stock[first.model].tokens:,} stock tokens; numbers of tokens come from the "
+        f"beginnings of held-out documents, {memory.read:,} characters. Published models are computed from their configurations, "
         "in the data type these name, for one sequence; the rows of new units are counted in the weights.",
         strong=True,
     )
