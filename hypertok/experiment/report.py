@@ -81,7 +81,8 @@ def _memory(memory: MemoryResult) -> Iterator[Block]:
     yield Paragraph(
         f"Scale: a text of about {stock[first.model].tokens:,} stock tokens; numbers of tokens come from the "
         f"beginnings of held-out documents, {memory.read:,} characters. Published models are computed from their "
-        "configurations, in the data type these name, for one sequence; the rows of new units are counted in the weights.",
+        "configurations, in the data type these name, for one sequence; the rows of new units are counted in the "
+        "weights.",
         strong=True,
     )
     yield Heading("Key-value cache of the same text")
