@@ -1,16 +1,15 @@
 """The kind `memory`: what the cache of the same text weighs, stock against extended, computed and measured.
 
 A text of so many stock tokens is taken, the beginnings of held-out documents of every kind one after another; each
-extended tokenizer says in how many tokens it reads the same characters.
-Published models are computed from their configurations. Of the model at hand a fresh process reads the beginning of
-the text, as much of it as `prefill_tokens` allows, with a model in which the new rows lie but are not trained: what
-they hold changes no byte of memory.
+extended tokenizer says in how many tokens it reads the same characters. Published models are computed from their
+configurations. Of the model at hand a fresh process reads the beginning of the text, as much of it as
+`prefill_tokens` allows, with a model in which the new rows lie but are not trained: what they hold changes no byte of
+memory.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,8 @@ def run_memory(definition: Definition, output: Path, work: Path, tell: Tell) -> 
     from hypertok.training.data import read_texts
 
     (held_out,) = needed(definition, "held_out")
-    texts = _mixed(text.text[: definition.measure.document_characters] for text in read_texts(held_out))
+    held = sorted(read_texts(held_out), key=lambda text: text.identity)  # a folder has one kind of text after the other
+    texts = [text.text[: definition.measure.document_characters] for text in held]
     hashes = {"held_out": sha256_of_texts(texts)}
     arms = [arm for arm in definition.arms if not arm.stock]
     if arms:
@@ -200,11 +200,6 @@ def _first(encode: Encode, text: str, tokens: int) -> str:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if len(encode(text[:middle])) <= tokens else (low, middle)
     return text[:high] if high == len(text) else text[:low]
-
-
-def _mixed(texts: Iterable[str]) -> list[str]:
-    """Texts in an order that hangs on nothing but them: a folder has one kind of text after the other."""
-    return sorted(texts, key=lambda text: hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
 
 
 def _tokenizer_hash(folder: Path) -> str:

@@ -209,7 +209,8 @@ def _snapshots(output: Path, steps: Sequence[int], *, stop: bool = False) -> Any
             beside.mkdir(parents=True)
             save_trained(model.model, beside)
             beside.rename(target)
-            control.should_training_stop = control.should_training_stop or (stop and state.global_step == max(steps))
+            if stop and state.global_step == max(steps):
+                control.should_training_stop = True
 
     return Snapshots()
 
