@@ -151,11 +151,11 @@ def train_arm(
         manifest = run(output, [_snapshots(output, steps)] if steps else ())
     facts, pair = manifest.facts, Pair.open(model)
     missing = [step for step in steps if step <= facts["steps"] and not snapshot(output, step).is_dir()]
+    again = output.with_name(f"{output.name}-again")
     if missing:  # trained for an experiment without them: its first steps again, which gives the same bits
         tell(f"{arm.name}: its first {max(missing):,} steps again, for snapshots")
-        again = output.with_name(f"{output.name}-again")
         run(again, [_snapshots(output, missing, stop=True)])
-        shutil.rmtree(again)
+    shutil.rmtree(again, ignore_errors=True)  # also one that an earlier start left, killed before it came here
     tokens = facts["tokens"] * arm.train.epochs
     cost = Spent(facts["characters"], tokens, product_parameters(pair), _read_before(pair))
     return Trained(
