@@ -208,19 +208,18 @@ def expanded(data: Mapping[str, Any]) -> dict[str, Any]:
         data: of a definition whose arms are a list of tables with `name`, `tokenizer` and `init`.
     """
     kind, arms = data.get("kind", "ab"), list(data.get("arms", ()))
-    if kind == "rows" and data.get("rows"):
-        arms = [one for arm in arms for one in ([arm] if arm.get("stock") else _by_rows(arm, data["rows"]))]
+    stocks = [arm for arm in arms if arm.get("stock")]
+    others = [arm for arm in arms if not arm.get("stock")]
+    if kind == "rows" and data.get("rows"):  # arms of one number of rows side by side: a run broken off compares them
+        arms = [*stocks, *(_with_rows(arm, number) for number in data["rows"] for arm in others)]
     if kind == "init" and data.get("inits"):
-        arms = [one for arm in arms for one in ([arm] if arm.get("stock") else _by_init(arm, data["inits"]))]
+        arms = [*stocks, *(_with_init(arm, init) for arm in others for init in data["inits"])]
     return {**data, "arms": arms}
 
 
-def _by_rows(arm: Mapping[str, Any], rows: tuple[int, ...]) -> list[dict[str, Any]]:
-    return [
-        {**arm, "name": f"{arm['name']}-{number}", "tokenizer": {**arm.get("tokenizer", {}), "rows": number}}
-        for number in rows
-    ]
+def _with_rows(arm: Mapping[str, Any], number: int) -> dict[str, Any]:
+    return {**arm, "name": f"{arm['name']}-{number}", "tokenizer": {**arm.get("tokenizer", {}), "rows": number}}
 
 
-def _by_init(arm: Mapping[str, Any], inits: tuple[str, ...]) -> list[dict[str, Any]]:
-    return [{**arm, "name": f"{arm['name']}-{init}", "init": init} for init in inits]
+def _with_init(arm: Mapping[str, Any], init: str) -> dict[str, Any]:
+    return {**arm, "name": f"{arm['name']}-{init}", "init": init}
