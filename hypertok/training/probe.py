@@ -30,6 +30,7 @@ from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import merge_rows, new_rows, split_rows
 from hypertok.tokenizer.kind import SYMBOLS
 from hypertok.tokenizer.symbol_text import SymbolText
+from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.data import read_texts
 from hypertok.training.loss import LossModel
 from hypertok.training.options import COMPOSER
@@ -105,6 +106,7 @@ def chooser(
         made[COMPOSER] = made[DEFAULT_INIT]  # where it begins
         names = () if composer_alone else tuple(made)
         blocks = _blocks(making.folder, texts, wanted)
+        keep_freed_memory()
         # In so short a context the fused attention is the slower one on a CPU: a step of Gemma-3-270M takes 12 % more.
         model = load_model(making.checkpoint.folder, "auto", attn_implementation="eager")
         model.requires_grad_(False)

@@ -30,6 +30,7 @@ from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import new_rows
 from hypertok.model.trained import COMMAND, KIND, SCHEMA_VERSION, has_adapter, save_trained
 from hypertok.training.adapter import add_adapter
+from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.checks import check_room, estimate
 from hypertok.training.data import Blocks, make_blocks, read_texts, refuse_leaks
 from hypertok.training.loss import LossModel, check_head
@@ -102,6 +103,8 @@ def train(
     cpu = options.device == "cpu" or not torch.cuda.is_available()
     spread = ranks if os.environ.get("ACCELERATE_USE_FSDP") == "true" else 1
     check_room(estimate(pair, options, spread), output, cpu=cpu)
+    if cpu:
+        keep_freed_memory()
     blocks, held = _read(pair, data, held_out, held_out_characters, options, ranks)
     run = _identity(pair, blocks, held, options, ranks)
     checkpoint = None

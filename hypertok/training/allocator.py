@@ -1,0 +1,30 @@
+"""Memory that a step frees is kept for the next one.
+
+The C library of Linux gives large blocks back to the system when they are freed, and the system clears every page
+before it gives it out again. A training step frees gigabytes that the next one asks for: kept, a step of Gemma-3-270M
+with 16,384 new rows takes 3.0 s instead of 4.1 on two cores, with the same bits, and the peak grows by 0.1 of 4.25 GiB.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+#: Names of parameters in glibc's malloc.h.
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+#: Asked of the system beyond what is needed, so that it is asked seldom.
+_PAD = 64 << 20
+
+
+def keep_freed_memory() -> bool:
+    """For the rest of this process; gives whether the C library knows how (glibc does)."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):  # another C library
+        return False
+    never = -1
+    return all(
+        mallopt(name, value) == 1 for name, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, never), (_TOP_PAD, _PAD))
+    )
