@@ -54,22 +54,31 @@ def curves(every: Sequence[Side]) -> str:
     return _svg("curves", draw)
 
 
-def front(every: Sequence[Side]) -> str:
-    """Compression against quality, the Pareto front drawn through."""
+def front(every: Sequence[Side], stock: Side | None) -> str:
+    """Compression against quality, the Pareto front drawn through; intervals of the difference to the stock arm."""
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
         points = [(side.characters_per_token, side.bpc.value) for side in every]
         best = [points[number] for number in pareto(points)]
         axes.plot(*zip(*best, strict=True), color="grey", linestyle="--", linewidth=1, zorder=1, label="Pareto front")
-        apart = {"textcoords": "offset points", "xytext": (6, 5), "fontsize": 8}
         above = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
         for side, colour, (compression, bpc) in zip(every, _colours(every), points, strict=True):
-            found = side.bpc
-            error = [[bpc - found.low], [found.high - bpc]]
-            axes.errorbar(compression, bpc, yerr=error, fmt=_marker(side), color=colour, capsize=3, zorder=2)
-            axes.annotate(side.label, (compression, bpc), bbox=above, **apart)
-        axes.margins(x=0.15)
+            against = side.against(stock) if stock is not None and side is not stock else None
+            if stock is not None and against is not None:
+                # Of the ratio: how hard the texts are moves all arms together, far more than they lie apart.
+                low, high = (
+                    (against.value - against.low) * stock.bpc.value,
+                    (against.high - against.value) * stock.bpc.value,
+                )
+                axes.errorbar(compression, bpc, yerr=[[low], [high]], color=colour, capsize=3, zorder=2)
+            axes.plot(compression, bpc, _marker(side), color=colour, zorder=3)
+            left = side.role == "control"  # an arm and its control lie close together
+            axes.annotate(
+                side.label, (compression, bpc), bbox=above, textcoords="offset points", fontsize=8,
+                xytext=(-7, 5) if left else (7, -10), ha="right" if left else "left",
+            )  # fmt: skip
+        axes.margins(x=0.18, y=0.1)
         axes.set_xlabel("characters per token (more is better)")
         axes.set_ylabel("bits per character (less is better)")
         axes.grid(alpha=0.3)

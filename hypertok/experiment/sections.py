@@ -34,7 +34,9 @@ def run_blocks(results: Results) -> Iterator[Block]:
     if len({side.characters_per_token for side in every}) > 1:
         yield Heading("Compression and quality")
         yield Plot(
-            "front", "Characters per token against bits per character, 95 % intervals by document.", plots.front(every)
+            "front",
+            "Characters per token against bits per character, 95 % intervals of the difference to stock, by document.",
+            plots.front(every, stock),
         )
     yield from _controls(results.definition.aims, every)
     yield from _abilities(results.definition.aims, every, stock)
