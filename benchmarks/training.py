@@ -5,8 +5,9 @@
 MODEL_DIR is a stock checkpoint; in memory it gets random new rows. All ways see the same model in bf16, the same random
 tokens (every second one new), the same LoRA on all linear layers and the same AdamW (fused, gradients clipped). Two
 things favour the others: LoRA's products are made in bf16 everywhere, which plain PEFT does not do, and whole matrices
-are trained in bf16, half of the fp32 that our rows and PEFT's tokens have. So lines differ by what is done about rows,
-and by the loss; all begin with the same one, which the last column shows. The losses:
+are trained in bf16, half of the fp32 that our rows and PEFT's tokens have. One thing favours ours: freed memory is kept
+by the process (`training/allocator.py`), as `hypertok train` does; MALLOC_MMAP_MAX_=0 and MALLOC_TRIM_THRESHOLD_=-1 in the
+environment do so for all. So lines differ by what is done about rows, by that, and by the loss; all begin with the same one, which the last column shows. The losses:
 
 - hypertok: in chunks, gradients made at once, none for frozen rows; it serves no way that trains stock rows;
 - whole: logits over all positions at once, which is what a user of PEFT gets;
@@ -48,6 +49,7 @@ from hypertok.model.load import grown, load_model
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import backbone, causal_lm, head_rows, is_tied, split_rows
 from hypertok.training.adapter import _compute_in_input_type, add_adapter
+from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.loss import LossModel, chunk_positions
 from hypertok.training.options import LoraOptions
 
@@ -186,6 +188,8 @@ def loss_of(kind: str, model: Any, softcap: float | None, multiplier: float) -> 
 
 def one(folder: Path, line: Line, wanted: argparse.Namespace) -> dict[str, Any]:
     """Train a few steps in this process."""
+    if line.loss == "hypertok":
+        keep_freed_memory()
     model, new_ids = made(folder, line.new)
     head, stock = head_rows(model), new_ids[0]
     model = with_way(model, line.way, new_ids)
