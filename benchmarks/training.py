@@ -6,8 +6,9 @@ MODEL_DIR is a stock checkpoint; in memory it gets random new rows. All ways see
 tokens (every second one new), the same LoRA on all linear layers and the same AdamW (fused, gradients clipped). Two
 things favour the others: LoRA's products are made in bf16 everywhere, which plain PEFT does not do, and whole matrices
 are trained in bf16, half of the fp32 that our rows and PEFT's tokens have. One thing favours ours: freed memory is kept
-by the process (`training/allocator.py`), as `hypertok train` does; MALLOC_MMAP_MAX_=0 and MALLOC_TRIM_THRESHOLD_=-1 in the
-environment do so for all. So lines differ by what is done about rows, by that, and by the loss; all begin with the same one, which the last column shows. The losses:
+by the process (`training/allocator.py`), as `hypertok train` does it; the environment variables MALLOC_MMAP_MAX_=0 and
+MALLOC_TRIM_THRESHOLD_=-1 have every line do so. So lines differ by what is done about rows, by that, and by the loss;
+all begin with the same one, which the last column shows. The losses:
 
 - hypertok: in chunks, gradients made at once, none for frozen rows; it serves no way that trains stock rows;
 - whole: logits over all positions at once, which is what a user of PEFT gets;
