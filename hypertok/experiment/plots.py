@@ -55,7 +55,7 @@ def curves(every: Sequence[Side]) -> str:
 
 
 def front(every: Sequence[Side], stock: Side | None) -> str:
-    """Compression against quality, the Pareto front drawn through; intervals of the difference to the stock arm."""
+    """Compression against quality, the Pareto front drawn through; intervals of the difference to stock, if any."""
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
@@ -64,14 +64,12 @@ def front(every: Sequence[Side], stock: Side | None) -> str:
         axes.plot(*zip(*best, strict=True), color="grey", linestyle="--", linewidth=1, zorder=1, label="Pareto front")
         above = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
         for side, colour, (compression, bpc) in zip(every, _colours(every), points, strict=True):
-            against = side.against(stock) if stock is not None and side is not stock else None
-            if stock is not None and against is not None:
-                # Of the ratio: how hard the texts are moves all arms together, far more than they lie apart.
-                low, high = (
-                    (against.value - against.low) * stock.bpc.value,
-                    (against.high - against.value) * stock.bpc.value,
-                )
-                axes.errorbar(compression, bpc, yerr=[[low], [high]], color=colour, capsize=3, zorder=2)
+            # Of the ratio: how hard the texts are moves all arms together, far more than they lie apart.
+            found = side.bpc if stock is None else side.against(stock)
+            if found is not None:
+                scale = bpc / found.value
+                error = [[scale * (found.value - found.low)], [scale * (found.high - found.value)]]
+                axes.errorbar(compression, bpc, yerr=error, color=colour, capsize=3, zorder=2)
             axes.plot(compression, bpc, _marker(side), color=colour, zorder=3)
             left = side.role == "control"  # an arm and its control lie close together
             axes.annotate(
@@ -82,7 +80,7 @@ def front(every: Sequence[Side], stock: Side | None) -> str:
         axes.set_xlabel("characters per token (more is better)")
         axes.set_ylabel("bits per character (less is better)")
         axes.grid(alpha=0.3)
-        axes.legend()
+        axes.legend(loc="lower right")  # the front rises to the right
 
     return _svg("front", draw)
 

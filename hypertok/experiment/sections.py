@@ -33,11 +33,9 @@ def run_blocks(results: Results) -> Iterator[Block]:
         yield from _steps(every)
     if len({side.characters_per_token for side in every}) > 1:
         yield Heading("Compression and quality")
-        yield Plot(
-            "front",
-            "Characters per token against bits per character, 95 % intervals of the difference to stock, by document.",
-            plots.front(every, stock),
-        )
+        of_what = "" if stock is None else " of the difference to stock,"
+        told = f"Characters per token against bits per character, 95 % intervals{of_what} by document."
+        yield Plot("front", told, plots.front(every, stock))
     yield from _controls(results.definition.aims, every)
     yield from _abilities(results.definition.aims, every, stock)
     yield from _phenomena(every)

@@ -158,8 +158,10 @@ class _ChunkedLoss(torch.autograd.Function):
             if not (wants_hidden or wants_new):
                 continue
             odds[torch.arange(len(part), device=odds.device), target] -= odds_sum[:, 0]
-            lean = (odds.mul_(slope) if isinstance(slope, Tensor) else odds).to(kind)
-            scale = 1.0 / odds_sum if isinstance(slope, Tensor) else slope / odds_sum
+            if isinstance(slope, Tensor):
+                odds.mul_(slope)
+                slope = 1.0
+            lean, scale = odds.to(kind), slope / odds_sum
             if grad_hidden is not None:
                 found = lean[:, :rows] @ stock
                 found = found if fresh is None else found.add_(lean[:, rows:] @ fresh)
