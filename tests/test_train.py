@@ -1,10 +1,9 @@
-"""Training and merging from end to end, on tiny models with real tokenizers: exact resumption, and what is refused."""
+"""Training and merging from end to end, on tiny models with real tokenizers: and exact resumption."""
 
 from __future__ import annotations
 
 import json
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ import torch
 from proofs import artefact
 from safetensors.torch import load_file
 from tiny_models import KINDS, put_model, tiny_model
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from trained_models import QUICK, Interrupt, held_out, model_folder, number_of_units, same_weights, steps
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
 
 from hypertok.artifact import read_manifest
@@ -27,17 +27,12 @@ from hypertok.model.pair import Pair
 from hypertok.model.trained import KIND, load_trained
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.stock import Stock
-from hypertok.training.checks import Needs, check_room, estimate
 from hypertok.training.data import make_blocks, read_texts
 from hypertok.training.loss import IGNORED, LossModel
-from hypertok.training.options import LoraOptions, TrainOptions, read_options
+from hypertok.training.options import LoraOptions, TrainOptions
 from hypertok.training.train import train
-from hypertok.training.trainer import Diverged, _batches, last_checkpoint
+from hypertok.training.trainer import _batches, last_checkpoint
 
-QUICK = TrainOptions(
-    context=10, batch=2, accumulate=2, characters=1000, dtype="float32", device="cpu", save_every=2, log_every=1,
-    lora=LoraOptions(r=4, dropout=0.1), rows_lr=5e-3, lora_lr=5e-3,
-)  # fmt: skip
 WRITTEN = {"adapter_config.json", "adapter_model.safetensors", "log.jsonl", "new_rows.safetensors"}
 TEXT = "Печень очищает кровь, а лёгкие дают ей кислород."
 
@@ -49,38 +44,9 @@ def tokenizers(small_stock: Path, sound_extension: Path, tmp_path_factory: pytes
     return {"beyond": sound_extension, "among": artefact(folder, Stock.load(small_stock), "phrase", ("ru", "en"))}
 
 
-def model_folder(tokenizer: Path, output: Path, kind: str = "llama", *, tied: bool = True) -> Path:
-    rows = HyperTokenizer.from_pretrained(tokenizer).rows
-    return put_model(tokenizer, output, tiny_model(kind, tied=tied, rows=rows))
-
-
 @pytest.fixture(scope="module")
 def model(tokenizers: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return model_folder(tokenizers["beyond"], tmp_path_factory.mktemp("models") / "llama")
-
-
-class Interrupt(TrainerCallback):
-    """Stops the run the hard way."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step == self.step:
-            raise KeyboardInterrupt
-
-
-class Poison(TrainerCallback):
-    """Makes a weight NaN before a step."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_step_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-        if state.global_step == self.step:
-            for parameter in model.parameters():
-                if parameter.requires_grad:
-                    parameter.data.fill_(float("nan"))
 
 
 @pytest.fixture(scope="module")
@@ -89,20 +55,6 @@ def whole(model: Path, small_corpus: Path, tmp_path_factory: pytest.TempPathFact
     output = tmp_path_factory.mktemp("whole") / "run"
     train(model, small_corpus, output, QUICK.model_copy(update={"epochs": 2}))
     return output
-
-
-def steps(folder: Path) -> list[int]:
-    lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
-    return [line["step"] for line in map(json.loads, lines) if "loss" in line]
-
-
-def same_weights(one: Path, other: Path) -> bool:
-    names = ("new_rows.safetensors", "adapter_model.safetensors")
-    return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
-
-
-def number_of_units(folder: Path) -> int:
-    return len(HyperTokenizer.from_pretrained(folder).new_ids)
 
 
 def test_what_is_written(whole: Path, model: Path) -> None:
@@ -172,25 +124,6 @@ def test_a_checkpoint_that_was_not_finished_is_not_used(
     assert same_weights(output, whole)
 
 
-def test_only_the_same_run_is_resumed(model: Path, small_corpus: Path, tmp_path: Path) -> None:
-    output = tmp_path / "run"
-    with pytest.raises(KeyboardInterrupt):
-        train(model, small_corpus, output, QUICK, callbacks=[Interrupt(3)])
-    with pytest.raises(ArtifactError, match=r"rows_lr 0.005, now it is 0.1"):
-        train(model, small_corpus, output, QUICK.model_copy(update={"rows_lr": 0.1}), resume=True)
-    (tmp_path / "other.txt").write_text("Совсем другой текст о домах и дорогах. " * 40, encoding="utf-8")
-    with pytest.raises(ArtifactError, match="corpus"):
-        train(model, tmp_path / "other.txt", output, QUICK, resume=True)
-
-
-def test_nan_stops_with_the_last_good_checkpoint_named(model: Path, small_corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(Diverged, match=r"the loss is nan at step 4; last good checkpoint: .*run\.work/checkpoint-2"):
-        train(model, small_corpus, tmp_path / "run", QUICK, callbacks=[Poison(3)])
-    assert not (tmp_path / "run").exists()
-    with pytest.raises(Diverged, match="no checkpoint was written yet"):
-        train(model, small_corpus, tmp_path / "again", QUICK, callbacks=[Poison(0)])
-
-
 @pytest.mark.parametrize(
     ("kind", "tied", "ids"),
     [(kind, tied, "beyond") for kind in KINDS for tied in (True, False)] + [("llama", True, "among")],
@@ -239,12 +172,6 @@ def test_rows_only_and_bf16(model: Path, small_corpus: Path, tmp_path: Path) -> 
     merge(tmp_path / "rows", tmp_path / "merged", dtype="bfloat16")
     merged = load_file(tmp_path / "merged" / "model.safetensors")
     assert {tensor.dtype for tensor in merged.values()} == {torch.bfloat16}
-
-
-def held_out(folder: Path) -> Path:
-    path = folder / "held.txt"
-    path.write_text("Старый мост стоял над рекой, и вода под ним не замерзала. " * 5, encoding="utf-8")
-    return path
 
 
 def test_a_head_cut_to_the_texts(
@@ -298,68 +225,6 @@ def test_training_is_a_function_of_its_options(model: Path, small_corpus: Path, 
     assert not same_weights(tmp_path / "other", whole)
 
 
-def test_model_and_tokenizer_that_do_not_belong_together(
-    model: Path, tokenizers: dict[str, Path], small_corpus: Path, whole: Path, tmp_path: Path
-) -> None:
-    short = put_model(tokenizers["beyond"], tmp_path / "short", tiny_model("llama", tied=True, rows=640))
-    with pytest.raises(InputError, match="do not belong together"):
-        train(short, small_corpus, tmp_path / "run", QUICK)
-    with pytest.raises(InputError, match=r"no weights|no such|config"):
-        train(tokenizers["beyond"], small_corpus, tmp_path / "run", QUICK)
-    other = model_folder(tokenizers["among"], tmp_path / "among")
-    with pytest.raises(ArtifactError, match="not the model that"):
-        merge(whole, tmp_path / "merged", model=other)
-    moved = tmp_path / "moved"
-    shutil.copytree(model, moved)
-    merge(whole, tmp_path / "merged", model=moved)
-    damaged = tmp_path / "damaged"
-    shutil.copytree(whole, damaged)
-    (damaged / "new_rows.safetensors").write_bytes(b"")
-    with pytest.raises(ArtifactError, match="damaged"):
-        merge(damaged, tmp_path / "again")
-
-
-def test_what_is_in_the_way_is_not_overwritten(model: Path, small_corpus: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "notes.txt").write_text("нужно", encoding="utf-8")
-    with pytest.raises(ArtifactError, match="not a hypertok artefact"):
-        train(model, small_corpus, tmp_path / "mine", QUICK)
-    with pytest.raises(ArtifactError, match=r"a adapter is needed|tokenizer"):
-        train(model, small_corpus, model, QUICK)
-
-
-def test_leaks_are_refused_from_the_outside_too(model: Path, small_corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="held-out document"):
-        train(model, small_corpus, tmp_path / "run", QUICK, held_out=small_corpus / "03.txt")
-
-
-def test_memory_and_disk_are_looked_at_first(model: Path, small_corpus: Path, tmp_path: Path) -> None:
-    pair = Pair.open(model)
-    needs = estimate(pair, QUICK)
-    numbers = sum(tensor.numel() for tensor in load_file(model / "model.safetensors").values())
-    assert needs.weights == 4 * numbers
-    flat = estimate(pair, QUICK.model_copy(update={"rows": "flat"}))
-    assert flat.rows == 16 * number_of_units(model) * 32
-    assert needs.rows == 28 * number_of_units(model) * 32
-    assert 0 < needs.adapter < needs.weights
-    assert estimate(pair, QUICK.model_copy(update={"recompute": True})).activations < needs.activations
-    check_room(needs, tmp_path / "run", cpu=True)
-    with pytest.raises(InputError, match=r"activations .* GiB"):
-        train(model, small_corpus, tmp_path / "run", QUICK.model_copy(update={"batch": 1 << 30}))
-    with pytest.raises(InputError, match="of disk"):
-        check_room(Needs(0, 0, 0, 0, 0, 1 << 60), tmp_path / "a" / "b", cpu=True)
-
-
-def test_options_are_checked() -> None:
-    assert LoraOptions.parse("r=8,alpha=16,dora") == LoraOptions(r=8, alpha=16, dora=True)
-    with pytest.raises(InputError, match="rank"):
-        LoraOptions.parse("rank=8")
-    with pytest.raises(InputError, match=r"rows_rate.*known are rows, rows_only"):
-        read_options({"rows_rate": "1"})
-    with pytest.raises(InputError, match="rows_only trains no adapter"):
-        read_options({"rows_only": True, "lora": LoraOptions(r=8)})
-
-
 def test_the_commands(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     runner = CliRunner()
     output = str(tmp_path / "lora")
@@ -376,13 +241,6 @@ def test_the_commands(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     assert isinstance(wrong.exception, InputError)
 
 
-def test_a_missing_extra_is_named(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hypertok.model.extra.find_spec", lambda name: None)
-    done = CliRunner().invoke(app, ["merge", str(model), "-o", str(tmp_path / "merged")])
-    assert isinstance(done.exception, InputError)
-    assert "hypertok-concepts[train]" in str(done.exception)
-
-
 @pytest.mark.parametrize("number", [3, 5, 8])
 def test_processes_evaluate_as_many_batches_and_each_block_once(number: int) -> None:
     blocks: Any = [{"labels": torch.tensor([n])} for n in range(number)]
@@ -390,8 +248,3 @@ def test_processes_evaluate_as_many_batches_and_each_block_once(number: int) -> 
     assert len(parts[0]) == len(parts[1])
     seen = [label for part in parts for batch in part for label in batch["labels"].flatten().tolist()]
     assert sorted(label for label in seen if label != IGNORED) == list(range(number))
-
-
-def test_spread_weights_need_less_of_each_device(model: Path) -> None:
-    whole, half = (estimate(Pair.open(model), QUICK, spread) for spread in (1, 2))
-    assert (half.weights, half.rows) == (whole.weights // 2, whole.rows)

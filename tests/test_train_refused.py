@@ -1,0 +1,143 @@
+"""What training refuses, before it begins and on the way: another run, other files, no numbers, too little room."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("peft")
+
+from proofs import artefact
+from safetensors.torch import load_file
+from tiny_models import put_model, tiny_model
+from trained_models import QUICK, Interrupt, model_folder, number_of_units
+from transformers import TrainerCallback
+from typer.testing import CliRunner
+
+from hypertok.cli.main import app
+from hypertok.errors import ArtifactError, InputError
+from hypertok.model.merge import merge
+from hypertok.model.pair import Pair
+from hypertok.tokenizer.stock import Stock
+from hypertok.training.checks import Needs, check_room, estimate
+from hypertok.training.options import LoraOptions, read_options
+from hypertok.training.train import train
+from hypertok.training.trainer import Diverged
+
+
+@pytest.fixture(scope="module")
+def model(sound_extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return model_folder(sound_extension, tmp_path_factory.mktemp("models") / "llama")
+
+
+class Poison(TrainerCallback):
+    """Makes a weight NaN before a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        if state.global_step == self.step:
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter.data.fill_(float("nan"))
+
+
+def test_only_the_same_run_is_resumed(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(model, small_corpus, output, QUICK, callbacks=[Interrupt(3)])
+    with pytest.raises(ArtifactError, match=r"rows_lr 0.005, now it is 0.1"):
+        train(model, small_corpus, output, QUICK.model_copy(update={"rows_lr": 0.1}), resume=True)
+    (tmp_path / "other.txt").write_text("Совсем другой текст о домах и дорогах. " * 40, encoding="utf-8")
+    with pytest.raises(ArtifactError, match="corpus"):
+        train(model, tmp_path / "other.txt", output, QUICK, resume=True)
+
+
+def test_nan_stops_with_the_last_good_checkpoint_named(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(Diverged, match=r"the loss is nan at step 4; last good checkpoint: .*run\.work/checkpoint-2"):
+        train(model, small_corpus, tmp_path / "run", QUICK, callbacks=[Poison(3)])
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(Diverged, match="no checkpoint was written yet"):
+        train(model, small_corpus, tmp_path / "again", QUICK, callbacks=[Poison(0)])
+
+
+def test_model_and_tokenizer_that_do_not_belong_together(
+    sound_extension: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    short = put_model(sound_extension, tmp_path / "short", tiny_model("llama", tied=True, rows=640))
+    with pytest.raises(InputError, match="do not belong together"):
+        train(short, small_corpus, tmp_path / "run", QUICK)
+    with pytest.raises(InputError, match=r"no weights|no such|config"):
+        train(sound_extension, small_corpus, tmp_path / "run", QUICK)
+
+
+def test_what_was_trained_is_merged_into_its_own_model(
+    model: Path, small_stock: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    trained = tmp_path / "trained"
+    train(model, small_corpus, trained, QUICK)
+    among = artefact(tmp_path / "tokenizer", Stock.load(small_stock), "phrase", ("ru", "en"))
+    with pytest.raises(ArtifactError, match="not the model that"):
+        merge(trained, tmp_path / "merged", model=model_folder(among, tmp_path / "other"))
+    shutil.copytree(model, tmp_path / "moved")
+    merge(trained, tmp_path / "merged", model=tmp_path / "moved")
+    (trained / "new_rows.safetensors").write_bytes(b"")
+    with pytest.raises(ArtifactError, match="damaged"):
+        merge(trained, tmp_path / "again")
+
+
+def test_what_is_in_the_way_is_not_overwritten(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("нужно", encoding="utf-8")
+    with pytest.raises(ArtifactError, match="not a hypertok artefact"):
+        train(model, small_corpus, tmp_path / "mine", QUICK)
+    with pytest.raises(ArtifactError, match=r"a adapter is needed|tokenizer"):
+        train(model, small_corpus, model, QUICK)
+
+
+def test_leaks_are_refused_from_the_outside_too(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="held-out document"):
+        train(model, small_corpus, tmp_path / "run", QUICK, held_out=small_corpus / "03.txt")
+
+
+def test_memory_and_disk_are_looked_at_first(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    pair = Pair.open(model)
+    needs = estimate(pair, QUICK)
+    numbers = sum(tensor.numel() for tensor in load_file(model / "model.safetensors").values())
+    assert needs.weights == 4 * numbers
+    flat = estimate(pair, QUICK.model_copy(update={"rows": "flat"}))
+    assert flat.rows == 16 * number_of_units(model) * 32
+    assert needs.rows == 28 * number_of_units(model) * 32
+    assert 0 < needs.adapter < needs.weights
+    assert estimate(pair, QUICK.model_copy(update={"recompute": True})).activations < needs.activations
+    check_room(needs, tmp_path / "run", cpu=True)
+    with pytest.raises(InputError, match=r"activations .* GiB"):
+        train(model, small_corpus, tmp_path / "run", QUICK.model_copy(update={"batch": 1 << 30}))
+    with pytest.raises(InputError, match="of disk"):
+        check_room(Needs(0, 0, 0, 0, 0, 1 << 60), tmp_path / "a" / "b", cpu=True)
+
+
+def test_spread_weights_need_less_of_each_device(model: Path) -> None:
+    whole, half = (estimate(Pair.open(model), QUICK, spread) for spread in (1, 2))
+    assert (half.weights, half.rows) == (whole.weights // 2, whole.rows)
+
+
+def test_options_are_checked() -> None:
+    assert LoraOptions.parse("r=8,alpha=16,dora") == LoraOptions(r=8, alpha=16, dora=True)
+    with pytest.raises(InputError, match="rank"):
+        LoraOptions.parse("rank=8")
+    with pytest.raises(InputError, match=r"rows_rate.*known are rows, rows_only"):
+        read_options({"rows_rate": "1"})
+    with pytest.raises(InputError, match="rows_only trains no adapter"):
+        read_options({"rows_only": True, "lora": LoraOptions(r=8)})
+
+
+def test_a_missing_extra_is_named(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hypertok.model.extra.find_spec", lambda name: None)
+    done = CliRunner().invoke(app, ["merge", str(model), "-o", str(tmp_path / "merged")])
+    assert isinstance(done.exception, InputError)
+    assert "hypertok-concepts[train]" in str(done.exception)
