@@ -22,6 +22,9 @@ def run(
         Path | None,
         typer.Option("--output", "-o", help="Folder for the results; results/NAME beside the definition by default."),
     ] = None,
+    only: Annotated[
+        str, typer.Option(help="Do these runs alone, by comma; * stands for any letters.", show_default=False)
+    ] = "",
     report: Annotated[bool, typer.Option("--report", help="Write the report afterwards.")] = False,
     model: Annotated[Path | None, typer.Option(help="Stock model folder.")] = None,
     lexicon: Annotated[Path | None, typer.Option(help="Lexicon of the training texts.")] = None,
@@ -38,6 +41,11 @@ def run(
 
       hypertok experiment run experiments/ab.toml --model gemma/ --lexicon notes.lexicon \\
         --corpus train/ --held-out held-out/ --report
+
+    Several processes or machines share the work where each is given its own runs, and the folder runs/ of the results
+    is copied together:
+
+      hypertok experiment run experiments/ab.toml --only 'stock-*,ours-word-*-s0' …
     """
     from hypertok.experiment.run import Experiment
     from hypertok.measure.subject import without_bars
@@ -50,7 +58,11 @@ def run(
     }  # fmt: skip
     experiment = Experiment.from_toml(definition, inputs=inputs, output=output)
     without_bars()
-    results = experiment.run(tell=lambda text: err.print(escape(text), soft_wrap=True), progress=err.is_terminal)
+    results = experiment.run(
+        only=[one.strip() for one in only.split(",") if one.strip()],
+        tell=lambda text: err.print(escape(text), soft_wrap=True),
+        progress=err.is_terminal,
+    )
     done = f"{len(results.runs):,} runs" if results.runs else "memory computed"
     out.print(f"[bold]{escape(str(experiment.output))}[/]: {done}", soft_wrap=True)
     if report:

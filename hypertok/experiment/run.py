@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hypertok.artifact import MANIFEST, sha256_of
-from hypertok.errors import ArtifactError
+from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.arms import Tell, arm_folder, key_of
 from hypertok.experiment.definition import Arm, Definition, Line
 from hypertok.experiment.inputs import Read, needed, read_inputs
@@ -88,19 +89,23 @@ class Experiment:
                 if once or (arm.trained and (line == "characters" or not arm.stock)):
                     yield Planned(arm, line, seed)  # at equal compute the stock arm reads the same
 
-    def run(self, *, tell: Tell | None = None, progress: bool = False) -> Results:
+    def run(self, *, only: Sequence[str] = (), tell: Tell | None = None, progress: bool = False) -> Results:
         """Do what is not done yet.
 
         Args:
+            only: names of the runs to do, `*` standing for any letters; empty for all of them. Processes or machines
+                that take different ones work side by side.
             tell: told what is being done, in words.
             progress: let training show a bar.
 
         Raises:
-            InputError: inputs are missing or cannot be used, held-out text is in the training text.
+            InputError: inputs are missing or cannot be used, held-out text is in the training text, or a name in `only`
+                is that of no run.
             ArtifactError: the folder holds results of another definition or of other inputs.
         """
         require_train()
         tell = tell or (lambda text: None)
+        chosen = self._chosen(only)
         if self.definition.kind == "memory":
             from hypertok.experiment.memory import run_memory
 
@@ -112,9 +117,18 @@ class Experiment:
         keys = {planned.name: self._key(planned, read) for planned in self.planned()}
         done = {name for name, key in keys.items() if self._is_done(name, key)}
         self._write_plan()
-        if len(done) < len(keys):
-            _Runner(self, read, tell, progress).run(keys, done)
+        left = [planned for planned in chosen if planned.name not in done]
+        if left:
+            _Runner(self, read, tell, progress).run(left, keys)
         return Results.load(self.output)
+
+    def _chosen(self, only: Sequence[str]) -> list[Planned]:
+        planned = list(self.planned())
+        for pattern in only:
+            if not any(fnmatchcase(one.name, pattern) for one in planned):
+                names = ", ".join(one.name for one in planned) or "none, for it computes memory"
+                raise InputError(f"--only {pattern}: no run is named so; those of {self.definition.name} are {names}")
+        return [one for one in planned if not only or any(fnmatchcase(one.name, pattern) for pattern in only)]
 
     def _write_plan(self) -> None:
         write_result(self.output / PLAN, Plan.of(self.definition, iter([one.name for one in self.planned()])))
@@ -162,36 +176,30 @@ class _Runner:
         self.texts = Texts(read.texts, read.drift, self.definition.inputs.pairs)
         self.budgets: dict[tuple[str, Line], int] = {}
 
-    def run(self, keys: Mapping[str, str], done: set[str]) -> None:
+    def run(self, left: Sequence[Planned], keys: Mapping[str, str]) -> None:
         """All models first, so that what cannot be made or afforded is known before hours of training."""
         folders = {}
-        for arm in self.definition.arms:
+        for arm in {planned.arm.name: planned.arm for planned in left}.values():
             folders[arm.name] = arm_folder(
                 arm, self.model, self.definition.inputs.lexicon, self.experiment.work, self.read.sha256, self.tell,
                 corpus=self.corpus, characters=self.definition.characters, seed=self.definition.seeds[0],
             )  # fmt: skip
-        if "compute" in self.definition.lines:
-            self._budget(folders)
-        left = [planned for planned in self.experiment.planned() if planned.name not in done]
+        self._budget({one.arm.name: folders[one.arm.name] for one in left if one.line == "compute"})
         for number, planned in enumerate(left, 1):
             self.tell(f"run {number} of {len(left)}: {planned.name}")
             result = self._one(planned, folders[planned.arm.name], keys[planned.name])
             write_result(run_path(self.experiment.output, planned.name), result)
 
     def _budget(self, folders: Mapping[str, Path]) -> None:
-        """Characters of each arm at equal compute, counted on what the first seed reads; the same for all seeds."""
-        stock = self.definition.stock
-        if stock is None:
+        """Characters of these arms at equal compute, counted on what the first seed reads; the same for all seeds."""
+        if self.definition.stock is None or not folders:
             return
         seed, characters = self.definition.seeds[0], self.definition.characters
         self.tell("counting compute")
-        theirs = spent(folders[stock.name], self.corpus, characters, seed)
-        for arm in self.definition.arms:
-            if arm.trained and not arm.stock:
-                ours = spent(folders[arm.name], self.corpus, characters, seed)
-                self.budgets[arm.name, "compute"] = equal_compute(
-                    arm.name, ours, theirs, self.read.corpus_characters
-                )  # fmt: skip
+        theirs = spent(self.model, self.corpus, characters, seed)
+        for name, folder in folders.items():
+            ours = spent(folder, self.corpus, characters, seed)
+            self.budgets[name, "compute"] = equal_compute(name, ours, theirs, self.read.corpus_characters)
 
     def _one(self, planned: Planned, folder: Path, key: str) -> RunResult:
         definition, arm, measure = self.definition, planned.arm, self.definition.measure
