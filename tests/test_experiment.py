@@ -16,7 +16,7 @@ from small_experiments import HELD_OUT, ROWS, definition, put_inputs
 from typer.testing import CliRunner
 
 from hypertok.cli.main import app
-from hypertok.errors import ArtifactError
+from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.compare import control_of, sides, stock_of
 from hypertok.experiment.report import write_report
 from hypertok.experiment.results import Results
@@ -105,6 +105,24 @@ def test_a_stopped_experiment_goes_on_with_what_is_missing(done: Done) -> None:
     done.experiment.run(tell=told.append)
     assert told == ["reading texts"]
     assert files(done.experiment.output) == now
+
+
+def test_runs_are_done_by_name_and_put_together(done: Done, inputs: Inputs, tmp_path: Path) -> None:
+    path = definition(tmp_path / "experiments", "ab", AB)
+    half = Experiment.from_toml(path, inputs=inputs, output=tmp_path / "half" / "ab")
+    shutil.copytree(done.experiment.work, half.work)
+    told: list[str] = []
+    found = half.run(only=["ours-*-s1", "stock-characters-s0"], tell=told.append)
+    assert {run.name for run in found.runs} == {"ours-characters-s1", "ours-compute-s1", "stock-characters-s0"}
+    assert len(found.missing) == 8
+    assert not any("training" in text for text in told), "what is trained is found, budgets are the same"
+    with pytest.raises(InputError, match=r"--only theirs-\*: no run is named so; those of ab are untouched"):
+        half.run(only=["stock-*", "theirs-*"])
+    whole = files(done.experiment.output)
+    for name, data in files(half.output).items():
+        ours, theirs = json.loads(data), json.loads(whole[name])
+        ours["provenance"].pop("made"), theirs["provenance"].pop("made")
+        assert ours == theirs
 
 
 def test_a_lost_result_is_measured_again_without_training(done: Done) -> None:
