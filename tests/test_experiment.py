@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -21,6 +22,7 @@ from hypertok.experiment.compare import control_of, sides, stock_of
 from hypertok.experiment.report import write_report
 from hypertok.experiment.results import Results
 from hypertok.experiment.run import Experiment
+from hypertok.experiment.sections import scale
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.measure.model import measure_model
 from hypertok.measure.options import MeasureOptions
@@ -194,6 +196,7 @@ def test_everything_is_measured_and_says_where_it_comes_from(done: Done) -> None
         origin = run.provenance
         assert {"hypertok", "python", "torch", "transformers", "peft"} <= origin.versions.keys()
         assert origin.device.startswith("cpu")
+        assert run.trained is None or run.trained.device == "cpu"
         assert origin.sha256.keys() >= {"model", "tokenizer", "lexicon", "corpus", "held_out", "english"}
         assert ("extended" in origin.sha256) == (run.role != "stock")
         assert all(re.fullmatch(r"[0-9a-f]{64}", value) for value in origin.sha256.values())
@@ -280,6 +283,15 @@ def test_the_report_says_what_was_found(done: Done) -> None:
     assert not fetched
     assert "<script" not in page
     assert write_report(done.experiment.output).page.read_text(encoding="utf-8") == page
+
+
+def test_the_report_tells_apart_where_arms_were_trained_and_measured(done: Done) -> None:
+    assert "trained on" not in scale(done.results)
+    runs = tuple(
+        run.model_copy(update={"trained": run.trained and run.trained.model_copy(update={"device": "Card X"})})
+        for run in done.results.runs
+    )
+    assert "trained on Card X, measured on cpu" in scale(dataclasses.replace(done.results, runs=runs))
 
 
 def test_an_unfinished_experiment_says_so_in_its_report(done: Done, tmp_path: Path) -> None:

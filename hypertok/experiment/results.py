@@ -40,6 +40,7 @@ class Trained(BaseModel):
         compute: tokens x model_parameters.
         seconds: as the log tells it; of the last start alone where a run was resumed.
         loss: mean per token, in nats; does not compare across tokenizers.
+        device: the GPU's name, or "cpu"; it may be another than that of the figures. Older results do not tell.
     """
 
     model_config = _STRICT
@@ -52,6 +53,7 @@ class Trained(BaseModel):
     compute: int
     seconds: float
     loss: float
+    device: str | None = None
 
 
 class AtStep(BaseModel):

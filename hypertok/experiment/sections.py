@@ -55,6 +55,8 @@ def scale(results: Results) -> str:
     seeds = len({run.seed for run in results.runs})
     seeds_told = f"{seeds} seeds" if seeds > 1 else "one seed, so what another one would give is not known"
     devices = ", ".join(sorted({run.provenance.device for run in results.runs}))
+    if theirs := ", ".join(sorted({one.device for one in trained if one.device not in (None, "cpu")})):
+        devices = f"trained on {theirs}, measured on {devices}"
     quality = run.quality
     return (
         f"Scale: {model}, {definition.characters:,} characters of training text per arm, {seeds_told}; measured on "

@@ -167,6 +167,7 @@ def train_arm(
         compute=cost.compute,
         seconds=_seconds(output / "log.jsonl"),
         loss=facts["loss"],
+        device=facts["device"],
     )
 
 
