@@ -28,15 +28,14 @@ _BESIDE = 16
 _MADE = 20
 #: What a checkpoint holds of a trained number: weight and two moments.
 _SAVED = 12
-#: Numbers that one layer keeps per position for the backward pass, in widths: normed inputs, queries, keys, values,
-#: attention's output, residuals; and in widths of the feed-forward: gate, up and their product. Beside them the adapter
-#: keeps its inputs, in fp32. Bytes of both together for each layer and position, measured and estimated: Gemma-3-270M
-#: 58,900 on a CPU, 44,800 on a GPU, whose norms keep less (48,400); layers of the shape of Qwen3-0.6B 93,200 (76,700),
-#: as Llama makes them 80,800 (76,700). What is sure to fail is refused, so rather too little.
-_WIDTHS, _INNER_WIDTHS = 8, 3
+#: Numbers that one layer keeps per position for the backward pass, in widths: what its norms read (in fp32, so twice),
+#: queries, keys, values, attention's output, inputs of the adapter, residuals; and in widths of the feed-forward: gate,
+#: up and their product, and the adapter's input. Bytes for each layer and position, counted from the tensors that
+#: autograd saves, and estimated: Gemma-3-270M 42,000 (39,400; measured on a GPU 44,800), layers of the shape of
+#: Qwen3-0.6B 66,000 (61,400), the same as Llama makes them 53,800 (61,400).
+_WIDTHS, _INNER_WIDTHS = 18, 4
 #: Bytes of a process before it loads a model: torch, transformers, a tokenizer of 262,144 tokens.
 _LIBRARIES = 900 << 20
-_FP32 = 4
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,7 @@ class Needs:
         logits: the chunk of the loss.
         activations: estimated.
         disk: checkpoints and the result.
+        process: what the program itself takes, on a CPU.
     """
 
     weights: int
@@ -58,18 +58,20 @@ class Needs:
     logits: int
     activations: int
     disk: int
+    process: int = 0
 
     @property
     def memory(self) -> int:
         """All memory, in bytes."""
-        return self.weights + self.rows + self.adapter + self.logits + self.activations
+        return self.weights + self.rows + self.adapter + self.logits + self.activations + self.process
 
 
-def estimate(pair: Pair, options: TrainOptions, spread: int = 1) -> Needs:
+def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = False) -> Needs:
     """What training this model with these options needs on each device.
 
     Args:
         spread: devices that FSDP spreads the model over.
+        cpu: it is trained there, where the program lies in the same memory.
     """
     checkpoint, config = pair.checkpoint, pair.checkpoint.text_config
     size = DTYPES[options.dtype].itemsize
@@ -80,15 +82,10 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1) -> Needs:
     rows = len(pair.new_ids) * width * sides
     matrices = {checkpoint.input.name, checkpoint.output.name}
     inside = [entry.shape for name, entry in entries.items() if len(entry.shape) == 2 and name not in matrices]
-    adapter, read = 0, 0
-    if not options.rows_only:
-        adapter = options.lora.r * sum(sum(shape) for shape in inside)
-        read = sum(shape[1] + options.lora.r for shape in inside)
+    adapter = 0 if options.rows_only else options.lora.r * sum(sum(shape) for shape in inside)
     layers = int(config.get("num_hidden_layers", 0))
     wide = _WIDTHS * width + _INNER_WIDTHS * int(config.get("intermediate_size", 4 * width))
-    kept = layers * wide * size + read * _FP32
-    if options.recompute:  # a layer's input, and all of one layer
-        kept = layers * width * size + kept // max(layers, 1)
+    kept = layers * width + wide if options.recompute else layers * wide
     positions = options.batch * options.context
     chunk = min(options.loss_chunk or chunk_positions(checkpoint.stock_rows), positions)
     return Needs(
@@ -96,8 +93,9 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1) -> Needs:
         rows=(_TRAINED + _BESIDE + (0 if options.rows == "flat" else _MADE)) * rows,
         adapter=_TRAINED * adapter,
         logits=chunk * checkpoint.stock_rows * (4 + size),
-        activations=positions * kept,
+        activations=positions * kept * size,
         disk=(options.keep + 2) * _SAVED * (rows + adapter),
+        process=_LIBRARIES if cpu else 0,
     )
 
 
@@ -107,9 +105,9 @@ def check_room(needs: Needs, output: Path, *, cpu: bool) -> None:
     Raises:
         InputError: too little memory or disk; the message says what needs how much.
     """
-    memory = psutil.virtual_memory().total - _LIBRARIES if cpu else torch.cuda.mem_get_info()[1]
+    memory = psutil.virtual_memory().total if cpu else torch.cuda.mem_get_info()[1]
     if needs.memory > memory:
-        parts = ("weights", "rows", "adapter", "logits", "activations")
+        parts = ("weights", "rows", "adapter", "logits", "activations", "process")
         told = ", ".join(f"{part} {_gib(getattr(needs, part))}" for part in parts)
         raise InputError(
             f"training needs about {_gib(needs.memory)} of memory ({told}) and there is {_gib(memory)}; lower batch "

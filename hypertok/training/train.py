@@ -102,7 +102,7 @@ def train(
         raise InputError(f"{pair.folder}: a stock model has no new rows; extend it first, or train without rows_only")
     cpu = options.device == "cpu" or not torch.cuda.is_available()
     spread = ranks if os.environ.get("ACCELERATE_USE_FSDP") == "true" else 1
-    check_room(estimate(pair, options, spread), output, cpu=cpu)
+    check_room(estimate(pair, options, spread, cpu=cpu), output, cpu=cpu)
     if cpu:
         keep_freed_memory()
     blocks, held = _read(pair, data, held_out, held_out_characters, options, ranks)
