@@ -76,7 +76,7 @@ def main() -> None:
         return
     if asked.model is None or asked.texts is None:
         parser.error("name a model folder and texts")
-    print(facts("hypertok", "torch", "transformers", "peft") + "\n", flush=True)
+    print(facts("torch", "transformers", "peft") + "\n", flush=True)
     print("| new rows | trained | batch | device | estimated, GiB | peak, GiB | estimated / peak |")
     print("|---|---|---|---|---|---|---|", flush=True)
     for line in lines([asked.model, *([asked.rows] if asked.rows else [])], asked.texts, asked.device):
