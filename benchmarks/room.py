@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ def one(task: dict[str, Any]) -> dict[str, Any]:
     """Train, in this process."""
     import torch
 
+    from hypertok.measure.prefill import _resident
     from hypertok.model.pair import Pair
     from hypertok.training.checks import estimate
     from hypertok.training.options import TrainOptions
@@ -40,12 +40,11 @@ def one(task: dict[str, Any]) -> dict[str, Any]:
     options = TrainOptions(
         rows=task["rows"], batch=task["batch"], context=task["context"], characters=characters, device=task["device"]
     )
-    cpu = task["device"] == "cpu" or not torch.cuda.is_available()
     pair = Pair.open(task["model"])
     with tempfile.TemporaryDirectory() as folder:
-        train(task["model"], task["texts"], Path(folder) / "run", options)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10 if cpu else torch.cuda.max_memory_allocated()
-    device = "cpu" if cpu else torch.cuda.get_device_name()
+        device = train(task["model"], task["texts"], Path(folder) / "run", options).manifest.facts["device"]
+    cpu = device == "cpu"
+    peak = _resident("VmHWM") if cpu else torch.cuda.max_memory_allocated()
     needs = estimate(pair, options, cpu=cpu)
     return {"new": len(pair.new_ids), "estimate": needs.memory, "peak": peak, "device": device}
 

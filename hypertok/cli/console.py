@@ -49,6 +49,11 @@ def steps(names: Mapping[str, str]) -> Iterator[Tell]:
         yield tell
 
 
+def by_comma(text: str) -> tuple[str, ...]:
+    """The values of an option that takes several; () for an empty one."""
+    return tuple(one.strip() for one in text.split(",")) if text else ()
+
+
 def read_bytes(path: Path) -> bytes:
     """Bytes of a file, or of standard input for `-`.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from hypertok.cli.console import err, out
+from hypertok.cli.console import by_comma, err, out
 
 app = typer.Typer(no_args_is_help=True, help="Arms side by side: run a definition, report on its results.")
 
@@ -59,7 +59,7 @@ def run(
     experiment = Experiment.from_toml(definition, inputs=inputs, output=output)
     without_bars()
     results = experiment.run(
-        only=[one.strip() for one in only.split(",") if one.strip()],
+        only=by_comma(only),
         tell=lambda text: err.print(escape(text), soft_wrap=True),
         progress=err.is_terminal,
     )

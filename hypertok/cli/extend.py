@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from hypertok.cli.console import Tell, out, steps, write_bytes
+from hypertok.cli.console import Tell, by_comma, out, steps, write_bytes
 from hypertok.model.extra import require_train
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def extend(
         text=text.value,
         units=units.value,
         general=general,
-        replace_unused=tuple(lang.strip() for lang in replace_unused.split(",")) if replace_unused else (),
+        replace_unused=by_comma(replace_unused or ""),
     )
     with steps(_STEPS) as tell:
         manifest = _extended(stock, lexicon, output, options, init, data, tell)

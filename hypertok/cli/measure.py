@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from hypertok.cli.console import err, out, steps
+from hypertok.cli.console import by_comma, err, out, steps
 from hypertok.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def measure(
     without_bars()
     given: dict[str, Any] = {
         "context": context, "pairs": pairs, "cards": (card,), "samples": samples, "device": device, "dtype": dtype,
-        "seed": seed, "parts": tuple(part.strip() for part in only.split(",")) if only else None,
+        "seed": seed, "parts": by_comma(only or "") or None,
     }  # fmt: skip
     try:
         options = MeasureOptions(**given)

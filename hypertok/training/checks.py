@@ -1,7 +1,8 @@
 """What a run needs of memory and disk, estimated from the files' headers before anything is loaded.
 
-The weights, the new rows with gradient and optimizer, the adapter and the chunk of logits are arithmetic; activations
-are an estimate. Only what is sure to fail is refused: more than all the memory there is, or than the free disk.
+The weights, the adapter with gradient and optimizer and the chunk of logits are arithmetic; what the new rows, the
+activations and the program itself take was measured (`benchmarks/room.py`). Only what is sure to fail is refused: more
+than all the memory there is, or than the free disk.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ class Needs:
 
     Attributes:
         weights: the frozen model.
-        rows: new rows, their gradient and optimizer state.
-        adapter: the same of the adapter.
+        rows: new rows, their gradients and optimizer state, and what they are made of.
+        adapter: the adapter, its gradient and optimizer state.
         logits: the chunk of the loss.
         activations: estimated.
         disk: checkpoints and the result.
