@@ -46,7 +46,9 @@ def measure(
     card: Annotated[float, typer.Option(help="GiB of the card whose longest context is computed.")] = 24.0,
     samples: Annotated[int, typer.Option(help="Passages for emission and for the copy task.")] = 32,
     device: Annotated[str, typer.Option(help="cpu, cuda …; auto takes a GPU if there is one.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    dtype: Annotated[
+        str, typer.Option(help="float32, bfloat16, float16; auto: the model's own, or float32 on a CPU without it.")
+    ] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of sampling and of the bootstrap.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:

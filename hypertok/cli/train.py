@@ -21,6 +21,7 @@ _OUTPUT = typer.Option("--output", "-o", help="Folder to write.")
 class DtypeName(StrEnum):
     """Data type of the frozen model."""
 
+    auto = "auto"
     float32 = "float32"
     bfloat16 = "bfloat16"
 
@@ -46,7 +47,10 @@ def train(
     characters: Annotated[
         int | None, typer.Option(min=1, help="Characters of raw text to read; all by default.")
     ] = None,
-    dtype: Annotated[DtypeName, typer.Option(help="Data type of the frozen model.")] = DtypeName.bfloat16,
+    dtype: Annotated[
+        DtypeName,
+        typer.Option(help="Data type of the frozen model; auto: bfloat16, or float32 on a CPU without its products."),
+    ] = DtypeName.auto,
     context: Annotated[int | None, typer.Option(min=2, help="Tokens of a block.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Blocks taken at once.")] = None,
     accumulate: Annotated[int | None, typer.Option(min=1, help="Batches before the weights change.")] = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -104,7 +104,12 @@ class Experiment:
             ArtifactError: the folder holds results of another definition or of other inputs.
         """
         require_train()
-        tell = tell or (lambda text: None)
+        from hypertok.experiment.settle import settled
+
+        settled_one = replace(self, definition=settled(self.definition))
+        return settled_one._run(only, tell or (lambda text: None), progress)
+
+    def _run(self, only: Sequence[str], tell: Tell, progress: bool) -> Results:
         chosen = self._chosen(only)
         if self.definition.kind == "memory":
             from hypertok.experiment.memory import run_memory

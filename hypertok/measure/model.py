@@ -107,12 +107,16 @@ def measure_model(
         ArtifactError: an extended folder is damaged.
     """
     require_train()
+    from hypertok.model.load import computed
+
     folder, options, texts = Path(folder), options or MeasureOptions(), _checked(texts)
     coding = load_coding(folder)
     skipped: dict[str, str] = {}
     found = _memory(folder, coding, texts, options, skipped, progress) if _wanted("memory", options) else {}
     if any(_wanted(part, options) for part in PARTS if part != "memory"):
         subject = load_subject(folder, device=options.device, dtype=options.dtype, coding=coding)
+        if options.dtype == "auto":  # memory, above, is that of the checkpoint's own type
+            computed(subject.model)
         found |= _measure(subject, texts, options, skipped, progress)
     return _result(str(folder), coding, texts, options, {**found, "skipped": skipped})
 

@@ -21,7 +21,8 @@ class MeasureOptions(BaseModel):
         parts: which measurements; None for all that the model, the texts and `pairs` allow.
         context: tokens of a window for quality, start included.
         overlap: tokens of a window that were scored before; None for a quarter of the context.
-        device, dtype: where the model runs and in which type; "auto" is the GPU if any, and the checkpoint's type.
+        device, dtype: where the model runs and in which type; "auto" is the GPU if any, and the checkpoint's own type,
+            or float32 on a device without instructions for it (memory is that of the checkpoint's own type then too).
         prefill_characters: length of the text whose prefill is measured for memory.
         cards: GiB of cards whose longest context is computed.
         samples: passages for emission and for the copy task.

@@ -1,4 +1,4 @@
-"""Loading a model by transformers from its folder alone, and giving a loaded one more rows."""
+"""Loading a model by transformers from its folder alone, in a type that its device computes in; more rows for it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
+
+#: What oneDNN is asked about a CPU, by type.
+_ASKED = {torch.bfloat16: "_is_mkldnn_bf16_supported", torch.float16: "_is_mkldnn_fp16_supported"}
 
 
 def load_model(folder: Path, dtype: torch.dtype | str, **options: Any) -> Any:
@@ -21,6 +24,26 @@ def load_model(folder: Path, dtype: torch.dtype | str, **options: Any) -> Any:
         folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True, **options
     )
     return model.eval()
+
+
+def is_emulated(dtype: torch.dtype, device: torch.device | str) -> bool:
+    """Whether a device has no instructions for products of this type.
+
+    A CPU without them (AVX2 alone) makes products of bf16 at 14 GFLOP/s where those of fp32 come at 138.
+    """
+    if dtype not in _ASKED:
+        return False
+    if torch.device(device).type == "cuda":
+        return dtype == torch.bfloat16 and not torch.cuda.is_bf16_supported(including_emulation=False)
+    try:
+        return not getattr(torch.ops.mkldnn, _ASKED[dtype])()
+    except AttributeError:  # a build of torch without oneDNN, which does not tell
+        return False
+
+
+def computed(model: Any) -> Any:
+    """A model on its device as it is, or in fp32, in place, where its own type would be emulated there."""
+    return model.float() if is_emulated(model.dtype, model.device) else model
 
 
 def grown(model: Any, rows: int) -> Any:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from hypertok.errors import InputError
 
-Dtype = Literal["float32", "bfloat16"]
+Dtype = Literal["auto", "float32", "bfloat16"]
 RowsKind = Literal["flat", "factored", "composed"]
 #: Name of the composer among the ways to begin new rows, and all of them that read texts (`training/probe.py`).
 COMPOSER = "composer"
@@ -73,7 +73,8 @@ class TrainOptions(BaseModel):
         characters: how many characters of raw text are read, from documents in an order that hangs on `seed` alone, so
             that every arm of a comparison reads the same ones; None for all.
         seed: of the order of texts and blocks, the adapter's first values and dropout.
-        dtype: data type of the frozen model and of products; new rows, adapter and optimizer are fp32 always.
+        dtype: data type of the frozen model and of products; "auto" is bfloat16, or float32 on a device that has no
+            instructions for it. New rows, adapter and optimizer are fp32 always.
         device: "auto" takes a GPU where there is one.
         recompute: do not keep activations for the backward pass but make them again: less memory, a third more time.
         loss_chunk: positions whose logits are held at once; 0 for what fits 256 MB.
@@ -104,7 +105,7 @@ class TrainOptions(BaseModel):
     epochs: int = Field(1, ge=1)
     characters: int | None = Field(None, ge=1)
     seed: int = Field(0, ge=0, lt=1 << 32)
-    dtype: Dtype = "bfloat16"
+    dtype: Dtype = "auto"
     device: Literal["auto", "cpu"] = "auto"
     recompute: bool = False
     loss_chunk: int = Field(0, ge=0)

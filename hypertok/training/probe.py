@@ -25,7 +25,7 @@ from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.model.extend import DEFAULT_INIT, Made, Making, RowMaker
 from hypertok.model.initialise import NewRows, candidates, initialise
-from hypertok.model.load import grown, load_model
+from hypertok.model.load import computed, grown, load_model
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import merge_rows, new_rows, split_rows
 from hypertok.tokenizer.kind import SYMBOLS
@@ -108,7 +108,7 @@ def chooser(
         blocks = _blocks(making.folder, texts, wanted)
         keep_freed_memory()
         # In so short a context the fused attention is the slower one on a CPU: a step of Gemma-3-270M takes 12 % more.
-        model = load_model(making.checkpoint.folder, "auto", attn_implementation="eager")
+        model = computed(load_model(making.checkpoint.folder, "auto", attn_implementation="eager"))
         model.requires_grad_(False)
         ids = making.delta["id"].to_list()
         grown(model, max(ids) + 1)

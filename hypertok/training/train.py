@@ -35,6 +35,7 @@ from hypertok.training.checks import check_room, estimate
 from hypertok.training.data import Blocks, make_blocks, read_texts, refuse_leaks
 from hypertok.training.loss import LossModel, check_head
 from hypertok.training.options import TrainOptions
+from hypertok.training.precision import settled
 from hypertok.training.trainer import LOG, LogFile, RowsTrainer, arguments, last_checkpoint
 
 #: Held-out characters that are evaluated on while training, unless told otherwise.
@@ -92,7 +93,7 @@ def train(
         ArtifactError: `output` is something else, or an unfinished run is in the way.
         Diverged: the loss is no number any more; the message names the last good checkpoint.
     """
-    options, output = options or TrainOptions(), Path(output)
+    options, output = settled(options or TrainOptions()), Path(output)
     work = output.with_name(f"{output.name}.work")
     first, ranks = os.environ.get("RANK", "0") == "0", int(os.environ.get("WORLD_SIZE", "1"))
     if first:
