@@ -16,12 +16,12 @@ from hypertok.errors import InputError
 from hypertok.experiment.compare import pareto
 from hypertok.experiment.definition import Aims, Definition, Inputs, Measure, Memory
 from hypertok.experiment.page import Heading, Paragraph, Plot, Table, markdown, page
-from hypertok.experiment.reading import read_definition
+from hypertok.experiment.reading import BASE, read_definition
 from hypertok.tokenizer.extend import Options
 from hypertok.training.options import LoraOptions, TrainOptions
 
 EXPERIMENTS = REPOSITORY / "experiments"
-SHIPPED = ("ab", "factored", "init", "init-frozen", "memory", "rows")
+SHIPPED = ("ab", "ab-20m", "factored", "init", "init-frozen", "memory", "rows")
 TABLES: dict[str, type[BaseModel]] = {
     "inputs": Inputs, "tokenizer": Options, "train": TrainOptions, "train.lora": LoraOptions, "measure": Measure,
     "aims": Aims, "memory": Memory,
@@ -54,6 +54,7 @@ def test_the_defaults_document_every_parameter_with_its_value() -> None:
     }
     names -= {(table, name) for table, own in OWN.items() for name in own}
     names |= {("", name) for name in Definition.model_fields}
+    names |= {("", BASE)}
     names -= {("", "arms"), *(("", table) for table in TABLES), ("train", "lora")}
     assert shown == names
     data = tomllib.loads(text)
@@ -73,7 +74,8 @@ def test_the_defaults_document_every_parameter_with_its_value() -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_definitions_can_be_read_and_name_no_place(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = EXPERIMENTS / f"{name}.toml"
-    for variable in set(re.findall(r"\$\{(\w+)\}", path.read_text(encoding="utf-8"))):
+    texts = [one.read_text(encoding="utf-8") for one in EXPERIMENTS.glob("*.toml")]
+    for variable in set(re.findall(r"\$\{(\w+)\}", "".join(texts))):
         monkeypatch.setenv(variable, f"/somewhere/{variable.lower()}")
     for variable in ("HYPERTOK_ENGLISH", "HYPERTOK_CODE", "HYPERTOK_PAIRS"):
         monkeypatch.delenv(variable, raising=False)
@@ -116,6 +118,27 @@ def test_a_folder_is_a_definition_too(tmp_path: Path) -> None:
     assert (found.name, found.characters) == ("mine", 55)
 
 
+def test_a_definition_begins_from_another(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        'base = "two.toml"\n[train]\nbatch = 4\n[arms.b.tokenizer]\nrows = 9',
+        "[train]\nwarmup = 0.5\nbatch = 9",
+    )
+    (tmp_path / "two.toml").write_text('base = "three.toml"\nname = "two"\n[train]\ncontext = 32\nbatch = 2', "utf-8")
+    (tmp_path / "three.toml").write_text("seeds = [5]\ntitle = 'Three'\n[arms.stock]\nstock = true\n[arms.b]", "utf-8")
+    found = read_definition(path)
+    assert (found.name, found.title, found.seeds) == ("one", "Three", (5,))
+    stock, other = found.arms
+    assert (stock.train.batch, stock.train.context, stock.train.warmup) == (4, 32, 0.5)
+    assert (stock.stock, other.tokenizer.rows) == (True, 9)
+    (tmp_path / "three.toml").write_text('base = "one.toml"', "utf-8")
+    with pytest.raises(InputError, match=r"three\.toml: base: one\.toml begins from this one"):
+        read_definition(path)
+    (tmp_path / "three.toml").unlink()
+    with pytest.raises(InputError, match=r"three\.toml: no definition of an experiment"):
+        read_definition(path)
+
+
 def test_paths_come_from_options_the_environment_or_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = '[inputs]\nmodel = "${TEST_MODEL}"\ncorpus = "texts"\npairs = "${TEST_PAIRS:-}"\n[arms.stock]\nstock = true'
     path = written(tmp_path, text)
@@ -156,6 +179,9 @@ def test_paths_come_from_options_the_environment_or_the_folder(tmp_path: Path, m
         ('[arms."a/b"]\nstock = true', "'a/b' becomes a file"),
         ('name = "../up"\n[arms.a]\nstock = true', "becomes a file"),
         ("seeds = [", "no TOML"),
+        ("base = 3", r"base: 3 is no file beside this one; write its name"),
+        ('base = "../one.toml"', "no file beside this one"),
+        ('base = "one.toml"', "begins from this one"),
     ],
 )
 def test_mistakes_are_named_with_file_and_key(tmp_path: Path, text: str, message: str) -> None:

@@ -27,7 +27,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 def emulating(monkeypatch: pytest.MonkeyPatch, answer: bool) -> None:
     """A device that emulates every type but float32, or none."""
-    for module in ("model.load", "training.precision", "experiment.settle"):
+    for module in ("model.load", "training.precision"):
         monkeypatch.setattr(f"hypertok.{module}.is_emulated", lambda dtype, _: answer and dtype != torch.float32)
 
 

@@ -17,6 +17,8 @@ from hypertok.experiment.definition import Definition, Inputs, Kind, expanded
 DEFAULTS = "defaults.toml"
 #: What a folder's definition is called.
 IN_FOLDER = "experiment.toml"
+#: The key that names a definition to begin from.
+BASE = "base"
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 #: Tables of the file that every arm takes and overrides.
 _SHARED = ("tokenizer", "train")
@@ -28,7 +30,8 @@ def read_definition(path: Path | str, inputs: Mapping[str, Path | None] | None =
     """Read a definition: a TOML file, or a folder with `experiment.toml` in it.
 
     `defaults.toml` beside the file, or beside the folder, is what it overrides; without one the built-in values are,
-    which are the same. Relative paths in the file count from its folder, those of the environment from here.
+    which are the same. In between stands the definition that its key `base` names, if any. Relative paths in the file
+    count from its folder, those of the environment from here.
 
     Args:
         inputs: paths of `[inputs]` by name that are used instead of the file's; None for those that are not given.
@@ -42,7 +45,7 @@ def read_definition(path: Path | str, inputs: Mapping[str, Path | None] | None =
         name, base = path.parent.name, path.parent.parent / DEFAULTS
     else:
         name, base = path.stem, path.parent / DEFAULTS
-    data = _toml(path)
+    data = _over_base(path)
     if base.is_file() and not base.samefile(path):
         data = merged(_toml(base), data)
     given = {key: str(value.absolute()) for key, value in (inputs or {}).items() if value is not None}
@@ -71,6 +74,22 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         before = found.get(key)
         found[key] = merged(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
     return found
+
+
+def _over_base(path: Path, before: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A file's content over that of the file beside it that it begins from, which may begin from another one."""
+    data = _toml(path)
+    if (base := data.pop(BASE, None)) is None:
+        return data
+    if not isinstance(base, str) or Path(base).name != base:
+        raise InputError(
+            f'{path}: {BASE}: {base!r} is no file beside this one; write its name, like {BASE} = "ab.toml"'
+        )
+    if path.with_name(base) in (path, *before):
+        raise InputError(f"{path}: {BASE}: {base} begins from this one; take the key out of one of them")
+    other = _over_base(path.with_name(base), (path, *before))
+    other.pop("name", None)  # results of two definitions do not lie in one folder
+    return merged(other, data)
 
 
 def _toml(path: Path) -> dict[str, Any]:

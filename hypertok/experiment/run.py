@@ -19,6 +19,7 @@ from hypertok.experiment.measuring import Texts, live_subject, measure_arm, qual
 from hypertok.experiment.provenance import provenance
 from hypertok.experiment.reading import read_definition
 from hypertok.experiment.results import PLAN, AtStep, Plan, Results, RunResult, read_run, run_path, write_result
+from hypertok.experiment.settle import settled
 from hypertok.experiment.training import (
     FREE,
     equal_compute,
@@ -104,8 +105,6 @@ class Experiment:
             ArtifactError: the folder holds results of another definition or of other inputs.
         """
         require_train()
-        from hypertok.experiment.settle import settled
-
         settled_one = replace(self, definition=settled(self.definition))
         return settled_one._run(only, tell or (lambda text: None), progress)
 

@@ -8,9 +8,6 @@ from __future__ import annotations
 from hypertok.experiment.definition import Definition
 from hypertok.experiment.inputs import needed
 from hypertok.measure.subject import device_of
-from hypertok.model.checkpoint import Checkpoint
-from hypertok.model.load import is_emulated
-from hypertok.training.precision import settled as settled_training
 
 
 def settled(definition: Definition) -> Definition:
@@ -21,6 +18,10 @@ def settled(definition: Definition) -> Definition:
     """
     if definition.kind == "memory":
         return definition
+    from hypertok.model.checkpoint import Checkpoint
+    from hypertok.model.load import is_emulated
+    from hypertok.training.precision import settled as settled_training
+
     arms = tuple(arm.model_copy(update={"train": settled_training(arm.train)}) for arm in definition.arms)
     measure = definition.measure
     if measure.dtype == "auto":
