@@ -180,7 +180,7 @@ def read_manifest(folder: Path, *, kind: str, command: str, schema_version: int 
     except (OSError, ValidationError) as error:
         raise ArtifactError(f"{path}: unreadable manifest ({error}); build it again with: {command}") from error
     if manifest.kind != kind:
-        raise ArtifactError(f"{folder}: this is a {manifest.kind}, a {kind} is needed; make one with: {command}")
+        raise ArtifactError(f"{folder}: of kind {manifest.kind!r}, and {kind!r} is needed; make one with: {command}")
     return manifest
 
 

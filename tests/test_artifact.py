@@ -94,7 +94,7 @@ DAMAGES: dict[str, tuple[Change, str]] = {
     "no manifest": (lambda f: (f / MANIFEST).unlink(), "no thing here"),
     "an unknown key": (lambda f: change_manifest(f, colour="red"), "unreadable manifest"),
     "files that are no table": (lambda f: change_manifest(f, files=["a.txt"]), "unreadable manifest"),
-    "another kind": (lambda f: change_manifest(f, kind="lexicon"), "this is a lexicon, a thing is needed"),
+    "another kind": (lambda f: change_manifest(f, kind="lexicon"), "of kind 'lexicon', and 'thing' is needed"),
     "an older schema": (lambda f: change_manifest(f, schema_version=2), "written by an older hypertok"),
 }
 

@@ -41,7 +41,7 @@ def test_gguf_is_refused(tmp_path: Path) -> None:
 
 def test_no_folder_and_empty_folder(tmp_path: Path) -> None:
     refused(tmp_path / "absent", "no such folder")
-    refused(tmp_path, "config.json", "download it")
+    refused(tmp_path, "no config.json, so no model")
     refused(write(tmp_path / "m", {}), "no weights here")
 
 

@@ -185,7 +185,7 @@ def test_experiments_side_by_side_train_an_arm_once(inputs: dict[str, Path | Non
     told.clear()
     assert third.run(tell=told.append).runs[0].steps == alone.steps[:2]
     assert not any("training on" in text or "again" in text for text in told)
-    assert sorted(path.name[16:] for path in (first.work / "trained").iterdir()) == ["", "-at-2", "-at-5"]
+    assert sorted(path.name[16:] for path in (first.work / "trained").glob("[!.]*")) == ["", "-at-2", "-at-5"]
 
 
 def stock_alone(folder: Path, name: str, steps: Sequence[int], inputs: dict[str, Path | None]) -> Experiment:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,12 @@ pytest.importorskip("peft")
 from small_experiments import HELD_OUT, definition, put_inputs
 
 from hypertok.errors import ArtifactError, InputError
+from hypertok.experiment.arms import alone
+from hypertok.experiment.definition import Arm, Definition
+from hypertok.experiment.inputs import Read
 from hypertok.experiment.results import Results
-from hypertok.experiment.run import Experiment
+from hypertok.experiment.run import Experiment, Planned
+from hypertok.experiment.training import Spent, equal_compute
 from hypertok.lexicon.lexicon import Lexicon
 
 #: Continued BPE alone, which is learned in no time.
@@ -34,15 +40,22 @@ def inputs(
     return put_inputs(tmp_path_factory.mktemp("inputs"), small_stock, small_lexicon.folder, small_corpus)
 
 
-@pytest.mark.parametrize("part", ["document", "paragraphs"])
+@pytest.mark.parametrize("part", ["document", "paragraphs", "beginning"])
 def test_held_out_text_in_the_training_text_is_refused(
     inputs: Inputs, small_corpus: Path, tmp_path: Path, part: str
 ) -> None:
     shutil.copytree(small_corpus, tmp_path / "corpus")
     leaked = HELD_OUT[1].upper() if part == "document" else f"Введение.\n\n  {HELD_OUT[1]}\n\nИ ещё кое-что."
     (tmp_path / "corpus" / "leak.txt").write_text(leaked, encoding="utf-8")
-    path = definition(tmp_path / "experiments", "ab", AB)
-    experiment = Experiment.from_toml(path, inputs={**inputs, "corpus": tmp_path / "corpus"})
+    held_out = inputs["held_out"]
+    if part == "beginning":  # a book of which nothing but the page that is measured is in the training text
+        assert held_out is not None
+        held_out = shutil.copytree(held_out, tmp_path / "held-out")
+        rest = "\n\n".join(f"Глава {number}. " + "Дождь шёл три дня, и дорогу размыло. " * 9 for number in range(9))
+        (held_out / "1.txt").write_text(f"{HELD_OUT[1]}\n\n{rest}", encoding="utf-8")
+    measured = f"[measure]\ndocument_characters = {len(HELD_OUT[1])}\n"
+    path = definition(tmp_path / "experiments", "ab", AB + measured)
+    experiment = Experiment.from_toml(path, inputs={**inputs, "corpus": tmp_path / "corpus", "held_out": held_out})
     with pytest.raises(InputError, match=r"held-out document 1\.txt#0: the training text leak\.txt#0 .*take it out"):
         experiment.run()
     assert not experiment.output.exists()
@@ -65,3 +78,56 @@ def test_what_is_missing_or_too_little_is_named(inputs: Inputs, tmp_path: Path) 
         Experiment.from_toml(much, inputs=inputs).run()
     with pytest.raises(ArtifactError, match="no results here"):
         Results.load(tmp_path)
+
+
+def test_folders_named_by_a_dot_are_those_folders(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "defaults.toml").write_text("characters = 777", encoding="utf-8")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "experiment.toml").write_text(AB, encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "mine")
+    found = Experiment.from_toml(".", inputs=inputs)
+    assert (found.definition.name, found.definition.characters) == ("mine", 777)
+    assert found.output == tmp_path / "results" / "mine"
+    assert Experiment.from_toml(".", inputs=inputs, output=".").work == tmp_path / ".work"
+
+
+def test_two_processes_make_a_folder_one_after_the_other(tmp_path: Path) -> None:
+    told: list[str] = []
+    order: list[str] = []
+    inside = threading.Event()
+
+    def first() -> None:
+        with alone(tmp_path / "work" / "model", told.append):
+            inside.set()
+            while not told:  # the other one waits
+                time.sleep(0.01)
+            order.append("first")
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert inside.wait(10)
+    with alone(tmp_path / "work" / "model", told.append):
+        order.append("second")
+    thread.join()
+    assert order == ["first", "second"]
+    assert told == [f"waiting for another process, which makes {tmp_path / 'work' / 'model'}"]
+
+
+def test_equal_compute_counts_every_pass() -> None:
+    stock, ours = Spent(1000, 400, 10), Spent(1000, 250, 10)
+    assert equal_compute("ours", ours, stock, 10_000) == 1600
+    assert equal_compute("ours", ours, stock, 10_000, epochs=2) == 800
+    assert equal_compute("ours", ours, stock, 10_000, stock_epochs=3) == 4800
+
+
+def test_the_seed_that_made_rows_is_part_of_a_results_key(inputs: Inputs, tmp_path: Path) -> None:
+    """Rows that are trained before training are those of the first seed, for all seeds."""
+    read = Read(0, (), {}, {})
+    keys = set()
+    for seeds, init in (((0, 1), "composer"), ((1, 2), "composer"), ((0, 1), "mean"), ((1, 2), "mean")):
+        arm = Arm(name="ours", init=init)
+        made = Experiment(Definition(name="x", kind="init", seeds=seeds, arms=(arm,)), tmp_path / "x")
+        keys.add(made._key(Planned(arm, "characters", 1), read))
+    assert len(keys) == 3

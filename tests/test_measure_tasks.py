@@ -53,6 +53,35 @@ def test_sampling_follows_the_seed_and_not_the_folder(subject: Subject) -> None:
     assert [len(ids) for ids in first] == [12, 12]
 
 
+@pytest.mark.parametrize("seed", [None, 1])
+def test_nothing_of_the_folders_settings_reaches_generation(subject: Subject, seed: int | None) -> None:
+    """A setting that we do not name ourselves, too: transformers takes those from the model."""
+    prompts = [[600, 5], [600, 7]]
+    plain = generate(subject, prompts, tokens=6, seed=seed)
+    used = sorted({one for ids in plain for one in ids})
+    assert used, "something can be suppressed"
+    own = subject.model.generation_config
+    own.update(min_p=1.0, typical_p=0.1, epsilon_cutoff=0.5, suppress_tokens=used, bad_words_ids=[[used[0]]])
+    assert generate(subject, prompts, tokens=6, seed=seed) == plain
+    assert subject.model.generation_config is own
+    assert (own.min_p, own.suppress_tokens) == (1.0, used)
+
+
+def test_the_folders_settings_come_back_after_a_failure(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = subject.model.generation_config
+    seen = []
+
+    def failing(**arguments: object) -> None:
+        seen.append(subject.model.generation_config)
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(subject.model, "generate", failing)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        generate(subject, [[600]], tokens=1)
+    assert seen[0] is not own
+    assert subject.model.generation_config is own
+
+
 def test_the_end_of_text_ends_a_text(subject: Subject) -> None:
     model = able(subject)
     ids = [600, *subject.coding.encode("Печень очищает кровь."), 600]
@@ -192,6 +221,14 @@ def test_planted_preferences_show_by_phenomenon(subject: Subject) -> None:
 def test_columns_go_by_their_usual_names(line: dict[str, str], expected: Pair, tmp_path: Path) -> None:
     (tmp_path / "pairs.jsonl").write_text(json.dumps(line, ensure_ascii=False) + "\n\n", encoding="utf-8")
     assert read_pairs(tmp_path / "pairs.jsonl") == [expected]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("inside", ["\u2028", "\u2029", "\u0085"])
+def test_lines_end_at_line_feeds_alone(inside: str, end: str, tmp_path: Path) -> None:
+    line = f'{{"chosen": "Кот{inside}спит.", "rejected": "Кот{inside}спят."}}'
+    (tmp_path / "pairs.jsonl").write_bytes(f"{line}{end}{line}{end}".encode())
+    assert read_pairs(tmp_path / "pairs.jsonl") == [Pair(f"Кот{inside}спит.", f"Кот{inside}спят.", "all")] * 2
 
 
 @pytest.mark.parametrize(

@@ -86,9 +86,20 @@ def test_a_resumed_run_gives_the_same_bits(
     assert not output.exists()
     with pytest.raises(ArtifactError, match="--resume"):
         train(model, small_corpus, output, options)
-    train(model, small_corpus, output, options, resume=True)
+    done = train(model, small_corpus, output, options, resume=True)
     assert same_weights(output, whole)
     assert steps(output) == steps(whole)
+    assert not (tmp_path / "run.work").exists()
+    assert done.loss == pytest.approx(read_manifest(whole, kind=KIND, command="").facts["loss"]), "of all steps"
+
+
+def test_a_run_that_is_done_stays_as_it_is(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    done = train(model, small_corpus, tmp_path / "run", QUICK, resume=True)
+    before = (tmp_path / "run" / "manifest.json").stat()
+    assert train(model, small_corpus, tmp_path / "run", QUICK, resume=True) == done
+    assert (tmp_path / "run" / "manifest.json").stat() == before
+    other = train(model, small_corpus, tmp_path / "run", QUICK.model_copy(update={"seed": 5}), resume=True)
+    assert other.manifest.recipe["options"]["seed"] == 5, "another run is made in its place"
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -239,6 +250,45 @@ def test_the_commands(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     assert (tmp_path / "merged" / "model.safetensors").is_file()
     wrong = runner.invoke(app, ["train", str(model), "--data", str(small_corpus), "-o", output, "--set", "batch"])
     assert isinstance(wrong.exception, InputError)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--set", "dtype=float32", "--dtype", "float32"), "--set dtype: --dtype says it, too"),
+        (("--set", "rows_only=true", "--rows-only"), "--set rows_only: --rows-only says it, too"),
+        (("--set", "lora=nonsense"), "options: lora: "),
+        (("--rows-only", "--lora", "r=64"), "rows_only trains no adapter"),
+        (("--rows-only", "--lora", "rank=64"), "lora rank=64"),
+    ],
+)
+def test_options_of_the_command_are_not_overwritten_in_silence(
+    model: Path, small_corpus: Path, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    command = ["train", str(model), "--data", str(small_corpus), "-o", str(tmp_path / "x"), *options]
+    wrong = CliRunner().invoke(app, command)
+    assert isinstance(wrong.exception, InputError)
+    assert message in str(wrong.exception)
+
+
+def test_set_reaches_what_other_options_have_a_default_for(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    command = ["train", str(model), "--data", str(small_corpus), "-o", str(tmp_path / "x"), "--json", "--context", "24"]
+    command += [
+        "--characters",
+        "400",
+        "--set",
+        "batch=2",
+        "--set",
+        "dtype=float32",
+        "--set",
+        "rows_only=true",
+        "--set",
+        "device=cpu",
+    ]
+    made = CliRunner().invoke(app, command)
+    assert made.exit_code == 0, made.output
+    recipe = json.loads(made.stdout)["recipe"]["options"]
+    assert (recipe["dtype"], recipe["rows_only"]) == ("float32", True)
 
 
 @pytest.mark.parametrize("number", [3, 5, 8])

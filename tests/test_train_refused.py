@@ -95,7 +95,12 @@ def test_what_is_in_the_way_is_not_overwritten(model: Path, small_corpus: Path, 
     (tmp_path / "mine" / "notes.txt").write_text("нужно", encoding="utf-8")
     with pytest.raises(ArtifactError, match="not a hypertok artefact"):
         train(model, small_corpus, tmp_path / "mine", QUICK)
-    with pytest.raises(ArtifactError, match=r"a adapter is needed|tokenizer"):
+    (tmp_path / "book.work").mkdir()
+    (tmp_path / "book.work" / "chapter.txt").write_text("нужно", encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"book\.work: exists and is no unfinished run"):
+        train(model, small_corpus, tmp_path / "book", QUICK, resume=True)
+    assert (tmp_path / "book.work" / "chapter.txt").is_file()
+    with pytest.raises(ArtifactError, match="and 'adapter' is needed"):
         train(model, small_corpus, model, QUICK)
 
 

@@ -17,7 +17,7 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that e
 def pack(
     lexicon: LexiconArgument,
     paths: Annotated[list[Path], typer.Argument(help="Files and folders to pack.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Archive [default: FIRST_PATH.ht].")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Archive (default: FIRST_PATH.ht).")] = None,
     self_contained: Annotated[
         bool,
         typer.Option(help="Pack without the lexicon's knowledge: larger, but unpacks without the lexicon."),
@@ -46,7 +46,7 @@ def unpack(
     lexicon: Annotated[
         Path | None,
         typer.Option(
-            help="The lexicon it was packed with [default: found by its sha256 beside the archive or in this folder]."
+            help="The lexicon it was packed with (default: found by its sha256 beside the archive or in this folder)."
         ),
     ] = None,
     force: ForceOption = False,

@@ -40,7 +40,7 @@ def build_lexicon(
         ),
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Lexicon folder to write [default: NAME.lexicon here].")
+        Path | None, typer.Option("--output", "-o", help="Lexicon folder to write (default: NAME.lexicon here).")
     ] = None,
     overrides: Annotated[
         Path | None,
@@ -48,13 +48,13 @@ def build_lexicon(
     ] = None,
     base: Annotated[
         Path | None,
-        typer.Option(help="Lexicon whose concepts keep their symbols [default: the one at OUTPUT, if there is one]."),
+        typer.Option(help="Lexicon whose concepts keep their symbols (default: the one at OUTPUT, if there is one)."),
     ] = None,
     min_count: Annotated[int, typer.Option(min=1, help="Rarest concept kept, in uses.")] = 1,
     max_concepts: Annotated[int, typer.Option(min=1, help="Most concepts kept, the most frequent first.")] = 250_000,
     phrases: Annotated[bool, typer.Option(help="Look for multiword concepts such as «цикл Кребса».")] = True,
     min_phrase_count: Annotated[
-        int | None, typer.Option(min=2, help="Rarest multiword concept kept [default: by corpus size].")
+        int | None, typer.Option(min=2, help="Rarest multiword concept kept (default: by corpus size).")
     ] = None,
     context: Annotated[
         bool, typer.Option(help="Weigh the readings of ambiguous forms by their contexts in the corpus.")
@@ -64,7 +64,7 @@ def build_lexicon(
     ] = True,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Worker processes [default: one per processor]. No effect on the result."),
+        typer.Option(min=1, help="Worker processes (default: one per processor). No effect on the result."),
     ] = None,
     engine: Annotated[
         Engine, typer.Option(help="Where counting runs: this machine, or a Ray cluster (extra `ray`).")

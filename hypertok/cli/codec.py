@@ -10,7 +10,7 @@ import typer
 from hypertok.cli.console import err, read_text, write_bytes
 
 LexiconArgument = Annotated[Path, typer.Argument(help="Lexicon folder made by `hypertok build-lexicon`.")]
-OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="File to write [default: standard output].")]
+OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="File to write (default: standard output).")]
 
 
 def encode(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -47,6 +49,23 @@ def steps(names: Mapping[str, str]) -> Iterator[Tell]:
             bar.update(tasks[step], completed=done, total=total)
 
         yield tell
+
+
+@contextmanager
+def left_out() -> Iterator[Callable[[str, str], None]]:
+    """Gives the function that is told of files that cannot be read (path, reason); at the end of a command, lists them
+    on standard error and leaves with EXIT_SKIPPED.
+
+    Of several processes under a launcher the first lists, and none leaves so: launchers take any code for a crash.
+    """
+    reasons: dict[str, str] = {}
+    try:
+        yield reasons.__setitem__
+    finally:  # an error may well come from this: nothing was left to read
+        for path, reason in reasons.items() if os.environ.get("RANK", "0") == "0" else ():
+            err.print(f"[yellow]left out:[/] {escape(path)}: {escape(reason)}", soft_wrap=True)
+    if reasons and os.environ.get("WORLD_SIZE", "1") == "1":
+        raise typer.Exit(EXIT_SKIPPED)
 
 
 def by_comma(text: str) -> tuple[str, ...]:

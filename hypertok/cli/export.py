@@ -33,7 +33,7 @@ def export(
     folder: Annotated[Path, typer.Argument(help="Extended tokenizer made by `hypertok extend`.")],
     to: Annotated[Target, typer.Option("--to", help="Format; tiktoken also writes a JSON that says how to use it.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write [default: FOLDER with a suffix, here].")
+        Path | None, typer.Option("--output", "-o", help="File to write (default: FOLDER with a suffix, here).")
     ] = None,
     model: Annotated[
         Path | None, typer.Option(help="For gguf: the stock model as a GGUF file.", show_default=False)

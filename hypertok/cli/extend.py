@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,11 +12,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from hypertok.cli.console import Tell, by_comma, out, steps, write_bytes
+from hypertok.cli.console import Tell, by_comma, left_out, out, steps, write_bytes
+from hypertok.errors import InputError
 from hypertok.model.extra import require_train
 
 if TYPE_CHECKING:
     from hypertok.artifact import Manifest
+    from hypertok.measure.curve import Point
     from hypertok.tokenizer.extend import Options
 
 _STEPS = {
@@ -143,6 +145,10 @@ def _extended(
     """The tokenizer alone, or with the model that lies beside it."""
     from hypertok.tokenizer.extend import extend
 
+    if data is not None and init not in ("auto", "composer"):
+        raise InputError(
+            f"--data {data}: only --init auto and composer read texts; add one of them, or leave --data out"
+        )
     weights = stock.is_dir() and any(path.suffix in _WEIGHTS for path in stock.iterdir())
     if init == "none" or not (weights or init):
         return extend(stock, lexicon, output, options, progress=tell)
@@ -192,16 +198,21 @@ def curve(
 
     from hypertok.measure.curve import measure_curve, parse_rows, plot_curve
 
-    with steps(_STEPS | {"measure": "measuring"}) as tell:
-        points = measure_curve(
-            lexicon, tokenizer, corpus, parse_rows(rows), span=span.value, units=units.value, general=general,
-            progress=tell,
-        )  # fmt: skip
-    if png:
-        write_bytes(plot_curve(points), png)
-    if as_json:
-        sys.stdout.write(json.dumps([asdict(point) for point in points], ensure_ascii=False, indent=1) + "\n")
-        return
+    with left_out() as skipped:
+        with steps(_STEPS | {"measure": "measuring"}) as tell:
+            points = measure_curve(
+                lexicon, tokenizer, corpus, parse_rows(rows), span=span.value, units=units.value, general=general,
+                progress=tell, skipped=skipped,
+            )  # fmt: skip
+        if as_json:
+            sys.stdout.write(json.dumps([asdict(point) for point in points], ensure_ascii=False, indent=1) + "\n")
+        else:
+            _print_curve(points)
+        if png:  # last: a picture that cannot be written must not cost the figures
+            write_bytes(plot_curve(points), png)
+
+
+def _print_curve(points: Sequence[Point]) -> None:
     table = Table("new rows", "characters per token", "tokens", "of stock", "rows emitted")
     for point in points:
         table.add_row(

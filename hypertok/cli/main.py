@@ -38,7 +38,7 @@ def root(
     A first round on any folder of notes and any stock tokenizer:
 
       hypertok build-lexicon notes/ -o notes.lexicon
-      hypertok extend qwen3/ notes.lexicon -o qwen3-notes
+      hypertok extend qwen3/ notes.lexicon -o qwen3-notes --rows 4096
       hypertok verify qwen3-notes --against qwen3/
       hypertok tokens qwen3-notes --against qwen3/ "Цикл Кребса происходит в митохондриях."
 
@@ -80,7 +80,14 @@ def main() -> None:
         sys.stderr.close()
         raise SystemExit(1) from None
     except KeyboardInterrupt:
-        fail("interrupted; finished work is kept, the same command goes on from there", code=130)
+        fail(
+            "interrupted; nothing half-made is left in place. Building a lexicon and running an experiment go on with "
+            "the same command, training with --resume",
+            code=130,
+        )
+    except OSError as error:  # no permission, a file where a folder is to be, a full disk
+        where = f"{error.filename}: " if error.filename else ""
+        fail(f"{where}{error.strerror or error}; correct the path, or make room")
 
 
 if __name__ == "__main__":

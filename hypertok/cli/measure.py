@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from hypertok.cli.console import by_comma, err, out, steps
+from hypertok.cli.console import by_comma, err, left_out, out, steps
 from hypertok.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def measure(
 ) -> None:
     """Measure one model on text it has not seen: bits per character, memory, speed, what it emits and repeats.
 
-    Bits per character compare across tokenizers; measure every arm on the same text.
+    Bits per character compare across tokenizers; measure every arm on the same text. Files that cannot be read are
+    listed, and the exit code is 3.
 
       hypertok measure model-notes --text held-out/
       hypertok measure model-notes --text held-out/ --only quality,memory --json > measured.json
@@ -79,12 +80,18 @@ def measure(
         first = error.errors()[0]
         name = {"parts": "only", "cards": "card"}.get(str(first["loc"][0]), str(first["loc"][0]))
         raise InputError(f"--{name}: {first['input']!r} cannot be used: {first['msg']}") from None
-    texts = _first(documents(text), characters)
-    with steps(_STEPS) as tell:
-        found = measure_model(folder, texts, options, progress=tell)
-    if as_json:
-        sys.stdout.write(found.to_json())
-        return
+    with left_out() as skipped:
+        texts = _first(documents(text, skipped=skipped), characters)
+        with steps(_STEPS) as tell:
+            found = measure_model(folder, texts, options, progress=tell)
+        if as_json:
+            sys.stdout.write(found.to_json())
+        else:
+            _print(found)
+
+
+def _print(found: Measured) -> None:
+    """For a person."""
     table = Table(box=None, show_header=False)
     for name, value in _lines(found):
         table.add_row(escape(name), escape(value))

@@ -6,14 +6,17 @@ import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from hypertok.cli.console import err, out
+from hypertok.cli.console import err, left_out, out
 from hypertok.errors import InputError
 from hypertok.model.extra import require_train
+
+if TYPE_CHECKING:
+    from hypertok.training.train import TrainResult
 
 _OUTPUT = typer.Option("--output", "-o", help="Folder to write.")
 
@@ -42,24 +45,42 @@ def train(
     output: Annotated[Path, _OUTPUT],
     held_out: Annotated[Path | None, typer.Option(help="Texts to evaluate on; refused if also in --data.")] = None,
     rows_only: Annotated[bool, typer.Option("--rows-only", help="Train the new rows and no adapter.")] = False,
-    lora: Annotated[str, typer.Option(metavar="r=N[,alpha=A][,dora]", help="The adapter.")] = "r=32",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of the same run.")] = False,
+    lora: Annotated[
+        str | None,
+        typer.Option(metavar="r=N[,alpha=A][,dora]", help="The adapter (default: r=32).", show_default=False),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint of the same run; one that is done stays.")
+    ] = False,
     characters: Annotated[
         int | None, typer.Option(min=1, help="Characters of raw text to read; all by default.")
     ] = None,
     dtype: Annotated[
-        DtypeName,
-        typer.Option(help="Data type of the frozen model; auto: bfloat16, or float32 on a CPU without its products."),
-    ] = DtypeName.auto,
-    context: Annotated[int | None, typer.Option(min=2, help="Tokens of a block.")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Blocks taken at once.")] = None,
-    accumulate: Annotated[int | None, typer.Option(min=1, help="Batches before the weights change.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="How often the text is read.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the order of texts, and of the adapter.")] = None,
-    report_to: Annotated[str | None, typer.Option(help="tensorboard, or none (log.jsonl is always written).")] = None,
+        DtypeName | None,
+        typer.Option(
+            help="Of the frozen model (default: auto, which is bfloat16, or float32 on a CPU without its products)."
+        ),
+    ] = None,
+    context: Annotated[int | None, typer.Option(min=2, help="Tokens of a block (default: 512).")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Blocks taken at once (default: 8).")] = None,
+    accumulate: Annotated[
+        int | None, typer.Option(min=1, help="Batches before the weights change (default: 1).")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="How often the text is read (default: 1).")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the order of texts, and of the adapter (default: 0).")
+    ] = None,
+    report_to: Annotated[
+        str | None, typer.Option(help="tensorboard, or none (default; log.jsonl is always written).")
+    ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Any other parameter, e.g. rows_lr=5e-4; may be repeated."),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Any other parameter that [train] in experiments/defaults.toml documents, e.g. rows_lr=5e-4; may be "
+            "repeated.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
@@ -78,16 +99,28 @@ def train(
     given: dict[str, Any] = dict(_assignments(set_ or []))
     named = {
         "characters": characters, "context": context, "batch": batch, "accumulate": accumulate, "epochs": epochs,
-        "seed": seed, "report_to": report_to,
+        "seed": seed, "report_to": report_to, "dtype": dtype and dtype.value, "rows_only": rows_only or None,
+        "lora": None if lora is None else LoraOptions.parse(lora),
     }  # fmt: skip
-    given |= {name: value for name, value in named.items() if value is not None}
-    given |= {"dtype": dtype.value, "rows_only": rows_only}
-    if not rows_only:
-        given["lora"] = LoraOptions.parse(lora)
-    done = run(model, data, output, read_options(given), held_out=held_out, resume=resume, progress=err.is_terminal)
-    if as_json:
-        sys.stdout.write(done.manifest.to_json())
-        return
+    for name, value in named.items():
+        if value is None:
+            continue
+        if name in given:
+            raise InputError(f"--set {name}: --{name.replace('_', '-')} says it, too; give one of them")
+        given[name] = value
+    with left_out() as skipped:
+        done = run(
+            model, data, output, read_options(given), held_out=held_out, resume=resume, progress=err.is_terminal,
+            skipped=skipped,
+        )  # fmt: skip
+        if as_json:
+            sys.stdout.write(done.manifest.to_json())
+        else:
+            _print(done, output)
+
+
+def _print(done: TrainResult, output: Path) -> None:
+    """For a person."""
     facts = done.manifest.facts
     told = f", held out {done.eval_bpc:.3f} bits per character" if done.eval_bpc is not None else ""
     out.print(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypertok.corpus.encodings import codec_of
-from hypertok.corpus.fields import join_records, text_field
+from hypertok.corpus.fields import record_documents, text_field
 from hypertok.corpus.records import EXAMPLES, Part, Tally
 from hypertok.corpus.text_source import judge, sha256_range
 
@@ -27,7 +27,7 @@ CELL_LIMIT = 8 << 20
 _NUMBER = re.compile(r"[\s\d.,:+%eE-]*")
 
 
-def read_csv(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]:
+def read_csv(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
     """Text and prose of documents made of the rows of a table."""
     tally.sha256 = sha256_range(path, part)
     with open(path, "rb") as file:
@@ -37,7 +37,8 @@ def read_csv(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]:
         file.seek(0)
         codec = codec_of(tally.encoding)
         text = io.TextIOWrapper(file, codec, errors="replace", newline="")
-        yield from join_records(_rows(_reader(path, text, head.decode(codec, "replace")), tally), tally)
+        rows = _rows(_reader(path, text, head.decode(codec, "replace")), tally)
+        yield from record_documents(rows, tally, join=join)
 
 
 def _reader(path: Path, file: io.TextIOWrapper, head: str) -> CsvReader:

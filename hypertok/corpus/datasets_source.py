@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hypertok.corpus.fields import join_records, text_field, text_of
+from hypertok.corpus.fields import record_documents, text_field, text_of
 from hypertok.corpus.parquet_source import row_range
 from hypertok.corpus.records import Part, Tally
 from hypertok.errors import InputError
@@ -57,7 +57,7 @@ def bytes_of(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.glob("*.arrow"))
 
 
-def read_dataset(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]:
+def read_dataset(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
     """Text and prose of documents made of the part's share of a saved dataset's rows."""
     try:
         import datasets
@@ -74,10 +74,10 @@ def read_dataset(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, st
         dataset = dataset.select_columns([column])
     start, stop = row_range(len(dataset), part)
     batches = (dataset[first : min(first + _BATCH, stop)] for first in range(start, stop, _BATCH))
-    yield from _documents((record for batch in batches for record in _records(batch)), tally)
+    yield from _documents((record for batch in batches for record in _records(batch)), tally, join=join)
 
 
-def read_hub(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]:
+def read_hub(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
     """Text and prose of documents made of a hub dataset, streamed."""
     try:
         import datasets
@@ -89,7 +89,7 @@ def read_hub(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]:
         raise InputError(f"{part.path}: not the name of a hub dataset")
     try:
         rows = datasets.load_dataset(match["name"], match["config"], split=match["split"], streaming=True)
-        yield from _documents(rows, tally)
+        yield from _documents(rows, tally, join=join)
     except Exception as error:  # the network, the hub and every file format behind it raise their own kinds
         reason = f"hub dataset: {_first_line(error)}"
         if tally.documents:
@@ -98,7 +98,7 @@ def read_hub(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]:
             tally.skip(reason)
 
 
-def _documents(rows: Iterable[Mapping[str, Any]], tally: Tally) -> Iterator[tuple[str, str]]:
+def _documents(rows: Iterable[Mapping[str, Any]], tally: Tally, *, join: bool) -> Iterator[tuple[str, str]]:
     tally.encoding = "utf-8"
     digest = hashlib.sha256()
     size = 0
@@ -112,7 +112,7 @@ def _documents(rows: Iterable[Mapping[str, Any]], tally: Tally) -> Iterator[tupl
             digest.update(data)
             yield text
 
-    yield from join_records(texts(), tally)
+    yield from record_documents(texts(), tally, join=join)
     tally.sha256 = digest.hexdigest()
     tally.bytes = tally.bytes or size
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from hypertok.corpus import encodings
@@ -20,39 +21,41 @@ from hypertok.corpus.words import is_lookalike
 
 #: A reader gives the text and the prose of one document after the other, and notes the rest in the tally.
 Reader = Callable[[Path, Part, Tally], Iterator[tuple[str, str]]]
-_READERS: dict[str, Reader] = {
-    "text": read_text,
-    "markdown": read_text,
+_TEXTS: dict[str, Reader] = {"text": read_text, "markdown": read_text, "html": read_markup, "fb2": read_markup}
+#: The same for sources of records, which are joined into documents of a handy size or stay what they are (`join`).
+_RECORDS: dict[str, Callable[..., Iterator[tuple[str, str]]]] = {
     "jsonl": read_jsonl,
     "csv": read_csv,
     "parquet": read_parquet,
-    "html": read_markup,
-    "fb2": read_markup,
     "datasets": read_dataset,
     "hub": read_hub,
 }
 
 
-def read_shard(root: Path, shard: Shard) -> Iterator[Document | SourceReport]:
+def read_shard(root: Path, shard: Shard, *, join: bool = True) -> Iterator[Document | SourceReport]:
     """The documents of a shard in order; those of a part come before the report on it.
 
     Nothing about a single source is fatal: what cannot be read is a report that says so.
+
+    Args:
+        join: put small records (JSON lines, table rows) together, which is faster; else each is a document.
     """
     for part in shard.parts:
-        yield from _read_part(root, part)
+        yield from _read_part(root, part, join)
 
 
-def _read_part(root: Path, part: Part) -> Iterator[Document | SourceReport]:
+def _read_part(root: Path, part: Part, join: bool) -> Iterator[Document | SourceReport]:
     path = printable(part.path)
     location = locate(root, part.path)
     kind = "hub" if hub_name(part.path) else "datasets" if location.is_dir() else format_of(part.path)
-    tally = Tally(kind, bytes=part.stop - part.start)
+    tally = Tally(kind, bytes=part.stop - part.start, first=part.start)
+    reader = _TEXTS[kind] if kind in _TEXTS else partial(_RECORDS[kind], join=join)
     try:
-        for text, prose in _READERS[kind](location, part, tally):
+        for text, prose in reader(location, part, tally):
             prose, mixed = clean(prose)
             if mixed:
                 tally.add_lookalikes(run for run in mixed if is_lookalike(run))
-            yield Document(path, part.start + tally.documents, text, prose)
+            yield Document(path, tally.first + tally.documents, text, prose)
             tally.documents += 1
             tally.characters += len(text)
     except OSError as error:

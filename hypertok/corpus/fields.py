@@ -1,7 +1,8 @@
 """Records (JSON objects, table rows) to documents: which fields are text, and small records joined.
 
-A record of a line or two is far too small to be handled on its own: joining records into documents of
-about 64 KiB makes reading a file of sentence pairs four times faster.
+Counting words, a record of a line or two is far too small to be handled on its own: joining records into
+documents of about 64 KiB makes reading a file of sentence pairs four times faster. Where it matters what one
+document is (training, measuring), every record stays one.
 """
 
 from __future__ import annotations
@@ -53,10 +54,14 @@ def _strings(value: object) -> Iterator[str]:
             pending.extend(reversed(value))
 
 
-def join_records(texts: Iterable[str], tally: Tally) -> Iterator[tuple[str, str]]:
-    """Text and prose of documents made of `texts` in order; a record of over PIECE characters is cut."""
+def record_documents(texts: Iterable[str], tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
+    """Text and prose of documents made of `texts` in order; a record of over PIECE characters is cut.
+
+    Unless they are to `join`, every record that is not blank is a document of its own.
+    """
     batch: list[str] = []
     size = 0
+    enough = BATCH if join else 0
     for text in texts:
         if not text or text.isspace():
             continue
@@ -69,7 +74,7 @@ def join_records(texts: Iterable[str], tally: Tally) -> Iterator[tuple[str, str]
             continue
         batch.append(text)
         size += len(text) + len(_BETWEEN)
-        if size >= BATCH:
+        if size >= enough:
             yield _document(batch, tally)
             batch, size = [], 0
     if batch:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hypertok.corpus.encodings import codec_of
-from hypertok.corpus.fields import join_records, text_of
+from hypertok.corpus.fields import record_documents, text_of
 from hypertok.corpus.records import EXAMPLES, Part, Tally
 from hypertok.corpus.text_source import judge, sha256_range
 
@@ -18,11 +18,11 @@ RECORD_LIMIT = 16 << 20
 _BLOCK = 1 << 20
 
 
-def read_jsonl(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]:
+def read_jsonl(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
     """Text and prose of documents made of the records of a part."""
     tally.sha256 = sha256_range(path, part)
     with open(path, "rb") as file:
-        yield from join_records(_texts(file, part, tally), tally)
+        yield from record_documents(_texts(file, part, tally), tally, join=join)
 
 
 def _texts(file: BinaryIO, part: Part, tally: Tally) -> Iterator[str]:

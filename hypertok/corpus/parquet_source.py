@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from hypertok.corpus.fields import join_records, text_field, text_of
+from hypertok.corpus.fields import record_documents, text_field, text_of
 from hypertok.corpus.records import Part, Tally
 from hypertok.corpus.text_source import sha256_range
 
@@ -18,12 +18,12 @@ from hypertok.corpus.text_source import sha256_range
 _FIRST, _MOST, _TARGET = 64, 1 << 14, 1 << 20
 
 
-def read_parquet(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]:
+def read_parquet(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
     """Text and prose of documents made of the part's share of the rows."""
     tally.sha256 = sha256_range(path, part)
     tally.encoding = "utf-8"
     try:
-        yield from join_records(_records(path, part, tally), tally)
+        yield from record_documents(_records(path, part, tally, join=join), tally, join=join)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         reason = str(error).partition("\n")[0]
         if tally.documents:
@@ -32,7 +32,7 @@ def read_parquet(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, st
             tally.skip(f"not a Parquet file that can be read: {reason}")
 
 
-def _records(path: Path, part: Part, tally: Tally) -> Iterator[str]:
+def _records(path: Path, part: Part, tally: Tally, *, join: bool) -> Iterator[str]:
     table = pl.scan_parquet(path, glob=False)
     schema = table.collect_schema()
     columns = [name for name, kind in schema.items() if _has_text(kind)]
@@ -43,6 +43,8 @@ def _records(path: Path, part: Part, tally: Tally) -> Iterator[str]:
         return
     rows = table.select(pl.len()).collect().item()
     row, end = row_range(rows, part)
+    if not join:
+        tally.first += row  # compressed, rows may outnumber the bytes that documents are counted from
     categories = [pl.col(name).cast(pl.String) for name in columns if _is_category(schema[name])]
     table = table.select(columns).with_columns(categories)
     step = _FIRST

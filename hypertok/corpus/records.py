@@ -54,8 +54,9 @@ class Document:
     """A piece of text from one source, at most about a million characters long.
 
     `index` grows within a file and never repeats in it; the parts of a split file count from their first
-    byte. `text` is what was decoded, mojibake repaired, otherwise untouched (for HTML and FB2: without the
-    tags). `prose` is the part of it in which words count: NFC, with code, addresses and tags blanked.
+    byte (Parquet rows that are not joined, from the sum of their first byte and first row). `text` is what
+    was decoded, mojibake repaired, otherwise untouched (for HTML and FB2: without the tags). `prose` is the
+    part of it in which words count: NFC, with code, addresses and tags blanked.
     """
 
     path: str
@@ -113,6 +114,7 @@ class Tally:
     format: str
     encoding: str = ""
     bytes: int = 0
+    first: int = 0  # number of the first document
     sha256: str = ""
     reasons: dict[str, None] = field(default_factory=dict)
     repaired: dict[str, None] = field(default_factory=dict)

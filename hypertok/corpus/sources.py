@@ -83,6 +83,11 @@ def locate(root: Path, path: str) -> Path:
     return root if path == root_name(root) and not location.exists() else location
 
 
+def full_path(root: Path, path: str) -> str:
+    """What a plan calls `path`, as a person finds it."""
+    return path if datasets_source.hub_name(path) else printable(str(locate(root, path)))
+
+
 def root_name(root: Path) -> str:
     """What a corpus that is one file or one saved dataset is called in reports."""
     return root.name or root.resolve().name or "corpus"

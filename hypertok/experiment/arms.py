@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,24 @@ def key_of(*parts: Any) -> str:
     """sha256 of values as JSON: what tells one set of inputs from another."""
     text = json.dumps(parts, ensure_ascii=False, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextmanager
+def alone(folder: Path, tell: Tell) -> Iterator[None]:
+    """Be the only process that makes this folder; a lock falls with the process that holds it."""
+    from filelock import FileLock, Timeout
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        tell(f"waiting for another process, which makes {folder}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def arm_folder(
@@ -55,14 +74,15 @@ def arm_folder(
         made_from["corpus"] = sha256["corpus"]
         own += [characters, seed]
     folder = work / "models" / key_of(hypertok.__version__, made_from, *own)[:16]
-    if not folder.is_dir():  # written beside and renamed, so it is whole when it is there
-        from hypertok.model.extend import RowMaker, extend_model
+    with alone(folder, tell):
+        if not folder.is_dir():  # written beside and renamed, so it is whole when it is there
+            from hypertok.model.extend import RowMaker, extend_model
 
-        tell(f"{arm.name}: extending the model by {arm.tokenizer.rows:,} rows")
-        init: str | RowMaker = arm.init
-        if arm.init in READERS:
-            init = _reader(arm, corpus, characters, seed)
-        extend_model(model, lexicon, folder, arm.tokenizer, init=init)
+            tell(f"{arm.name}: extending the model by {arm.tokenizer.rows:,} rows")
+            init: str | RowMaker = arm.init
+            if arm.init in READERS:
+                init = _reader(arm, corpus, characters, seed)
+            extend_model(model, lexicon, folder, arm.tokenizer, init=init)
     return folder
 
 
@@ -78,9 +98,10 @@ def tokenizer_folder(
 
     made_from = {name: sha256[name] for name in ("tokenizer", "lexicon")}
     folder = work / "tokenizers" / key_of(hypertok.__version__, made_from, options.model_dump(mode="json"))[:16]
-    if not folder.is_dir():
-        tell(f"{tokenizer.name}: extending the tokenizer by {options.rows:,} units")
-        extend(tokenizer, lexicon, folder, options)
+    with alone(folder, tell):
+        if not folder.is_dir():
+            tell(f"{tokenizer.name}: extending the tokenizer by {options.rows:,} units")
+            extend(tokenizer, lexicon, folder, options)
     return folder
 
 

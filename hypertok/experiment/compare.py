@@ -76,7 +76,7 @@ class Side:
             for one, two in zip(*common(self, other), strict=True)
             if one.pairs is not None and two.pairs is not None
         ]
-        if not both:
+        if sum(len(pair[0]) for pair in both[:1]) < 2:  # no interval of a single pair
             return None
         ours, theirs = (np.sum([pair[side] for pair in both], axis=0) * 100.0 for side in (0, 1))
         count = np.full(len(ours), float(len(both)))

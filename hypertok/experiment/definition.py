@@ -156,7 +156,7 @@ class Definition(BaseModel):
     name: str
     title: str = ""
     kind: Kind = "ab"
-    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, lt=1 << 32)], ...] = Field((0, 1, 2), min_length=1)
     characters: int = Field(3_000_000, ge=1)
     lines: tuple[Line, ...] = ("characters",)
     steps: tuple[int, ...] = ()
@@ -175,6 +175,9 @@ class Definition(BaseModel):
                 raise ValueError(f"name {name!r} becomes a file; use letters, digits, dots, dashes")
         if not self.arms:
             raise ValueError("no arms; write at least one [arms.NAME]")
+        for key, kind in (("rows", "rows"), ("inits", "init")):
+            if getattr(self, key) and self.kind != kind:
+                raise ValueError(f"{key} says nothing in an experiment of kind {self.kind}; leave it out or set kind")
         if any(step < 1 for step in self.steps) or len(set(self.seeds)) != len(self.seeds):
             raise ValueError("steps begin at 1, and every seed is named once")
         stocks = [arm for arm in self.arms if arm.stock]
@@ -210,9 +213,11 @@ def expanded(data: Mapping[str, Any]) -> dict[str, Any]:
     kind, arms = data.get("kind", "ab"), list(data.get("arms", ()))
     stocks = [arm for arm in arms if arm.get("stock")]
     others = [arm for arm in arms if not arm.get("stock")]
-    if kind == "rows" and data.get("rows"):  # arms of one number of rows side by side: a run broken off compares them
+    if kind == "rows" and isinstance(
+        data.get("rows"), list
+    ):  # arms of one number of rows side by side: a run broken off compares them
         arms = [*stocks, *(_with_rows(arm, number) for number in data["rows"] for arm in others)]
-    if kind == "init" and data.get("inits"):
+    if kind == "init" and isinstance(data.get("inits"), list):
         arms = [*stocks, *(_with_init(arm, init) for arm in others for init in data["inits"])]
     return {**data, "arms": arms}
 

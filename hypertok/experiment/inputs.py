@@ -68,7 +68,7 @@ def read_inputs(definition: Definition) -> Read:
 
     model, corpus, held_out = needed(definition, "model", "corpus", "held_out")
     held = list(read_texts(held_out))
-    leaks, characters, corpus_sha = find_leaks(held, read_texts(corpus))
+    leaks, characters, corpus_sha = find_leaks(held, read_texts(corpus), definition.measure.document_characters)
     if leaks:
         raise InputError(next(iter(leaks.values())))
     if characters < definition.characters:
@@ -78,7 +78,10 @@ def read_inputs(definition: Definition) -> Read:
         )
     texts = pieces([text.text for text in held], definition.measure)
     if len(texts) < 2:
-        raise InputError(f"{held_out}: intervals by document need two documents or more; give more texts")
+        remedy = (
+            "raise measure.characters, or lower measure.document_characters" if len(held) > 1 else "give more texts"
+        )
+        raise InputError(f"{held_out}: intervals by document need two documents or more; {remedy}")
     drift = drift_texts(definition.inputs, definition.measure)
     hashes = {"corpus": corpus_sha, "held_out": sha256_of_texts(texts), **model_hashes(model)}
     hashes |= {name: sha256_of_texts(found) for name, found in drift.items()}
@@ -134,16 +137,21 @@ def sha256_of_texts(texts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def find_leaks(held: Iterable[Text], corpus: Iterable[Text]) -> tuple[dict[str, str], int, str]:
+def find_leaks(
+    held: Iterable[Text], corpus: Iterable[Text], beginning: int | None = None
+) -> tuple[dict[str, str], int, str]:
     """Held-out documents that are training texts, or have most of their long paragraphs in them.
+
+    Args:
+        beginning: characters of a document that are measured; those are asked about by themselves, too.
 
     Returns:
         What is wrong, by the name of the held-out document; characters and sha256 of the training texts.
     """
     held = list(held)
     whole = {text.identity: text.name for text in held}
-    paragraphs = {text.name: set(_paragraphs(text.text)) for text in held}
-    watched = set().union(*paragraphs.values())
+    paragraphs = [(text.name, set(_paragraphs(part))) for text in held for part in {text.text, text.text[:beginning]}]
+    watched = set().union(*(own for _, own in paragraphs))
     seen: dict[bytes, str] = {}
     same: dict[str, str] = {}
     characters, digest = 0, hashlib.sha256()
@@ -155,7 +163,7 @@ def find_leaks(held: Iterable[Text], corpus: Iterable[Text]) -> tuple[dict[str, 
         for one in watched.intersection(_paragraphs(text.text)):
             seen.setdefault(one, text.name)
     leaks = {t.name: _leak(t.name, same[t.identity], "is the same text") for t in held if t.identity in same}
-    for name, own in paragraphs.items():
+    for name, own in paragraphs:
         found = own & seen.keys()
         if found and len(found) >= _SHARE * len(own):
             told = f"has {len(found)} of its {len(own)} long paragraphs"

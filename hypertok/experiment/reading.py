@@ -39,7 +39,7 @@ def read_definition(path: Path | str, inputs: Mapping[str, Path | None] | None =
     Raises:
         InputError: unreadable, an unknown key, a value that does not fit, or a variable that is not set.
     """
-    path = Path(path)
+    path = Path(path).absolute()  # "." has a name then, and a folder that it lies in
     if path.is_dir():
         path = path / IN_FOLDER
         name, base = path.parent.name, path.parent.parent / DEFAULTS
@@ -81,7 +81,7 @@ def _over_base(path: Path, before: tuple[Path, ...] = ()) -> dict[str, Any]:
     data = _toml(path)
     if (base := data.pop(BASE, None)) is None:
         return data
-    if not isinstance(base, str) or Path(base).name != base:
+    if not isinstance(base, str) or not base or Path(base).name != base:
         raise InputError(
             f'{path}: {BASE}: {base!r} is no file beside this one; write its name, like {BASE} = "ab.toml"'
         )

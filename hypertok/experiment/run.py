@@ -12,7 +12,7 @@ from typing import Any
 
 from hypertok.artifact import MANIFEST, sha256_of
 from hypertok.errors import ArtifactError, InputError
-from hypertok.experiment.arms import Tell, arm_folder, key_of
+from hypertok.experiment.arms import Tell, alone, arm_folder, key_of
 from hypertok.experiment.definition import Arm, Definition, Line
 from hypertok.experiment.inputs import Read, needed, read_inputs
 from hypertok.experiment.measuring import Texts, live_subject, measure_arm, quality_of
@@ -31,6 +31,7 @@ from hypertok.experiment.training import (
 )
 from hypertok.measure.quality import Quality
 from hypertok.model.extra import require_train
+from hypertok.training.options import READERS
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ class Experiment:
         Raises:
             InputError: see `read_definition`.
         """
-        definition, path = read_definition(path, inputs), Path(path)
-        return cls(definition, Path(output) if output else path.parent / "results" / definition.name)
+        definition, path = read_definition(path, inputs), Path(path).absolute()
+        return cls(definition, Path(output).absolute() if output else path.parent / "results" / definition.name)
 
     @property
     def work(self) -> Path:
@@ -143,6 +144,7 @@ class Experiment:
         measure = definition.measure.model_dump(mode="json", exclude={"device"})
         pairs = definition.inputs.pairs
         texts = {"pairs": sha256_of(pairs)} if pairs is not None and pairs.is_file() else {}
+        reads = not arm.stock and arm.init in READERS  # rows of the first seed, for all seeds
         own: dict[str, Any] = {
             "init": None if arm.stock else arm.init,
             "tokenizer": None if arm.stock else arm.tokenizer.model_dump(mode="json"),
@@ -155,9 +157,11 @@ class Experiment:
                 "budget": [
                     definition.characters,
                     planned.line,
-                    definition.seeds[0] if planned.line == "compute" else 0,
+                    definition.seeds[0] if planned.line == "compute" or reads else 0,
                 ],
             }
+        elif reads:
+            own["budget"] = [definition.characters, definition.seeds[0]]
         return key_of(own, measure, {**read.sha256, **texts})
 
     def _is_done(self, name: str, key: str) -> bool:
@@ -203,7 +207,8 @@ class _Runner:
         theirs = spent(self.model, self.corpus, characters, seed)
         for name, folder in folders.items():
             ours = spent(folder, self.corpus, characters, seed)
-            self.budgets[name, "compute"] = equal_compute(name, ours, theirs, self.read.corpus_characters)
+            passes = self.definition.arm(name).train.epochs, self.definition.stock.train.epochs
+            self.budgets[name, "compute"] = equal_compute(name, ours, theirs, self.read.corpus_characters, *passes)
 
     def _one(self, planned: Planned, folder: Path, key: str) -> RunResult:
         definition, arm, measure = self.definition, planned.arm, self.definition.measure
@@ -214,10 +219,11 @@ class _Runner:
             output = trained_folder(
                 self.experiment.work, arm, folder, self.read.sha256, characters=characters, seed=planned.seed
             )
-            trained = train_arm(
-                arm, folder, self.corpus, self.held_out, output, characters=characters, seed=planned.seed,
-                steps=definition.steps, tell=self.tell, progress=self.progress,
-            )  # fmt: skip
+            with alone(output, self.tell):
+                trained = train_arm(
+                    arm, folder, self.corpus, self.held_out, output, characters=characters, seed=planned.seed,
+                    steps=definition.steps, tell=self.tell, progress=self.progress,
+                )  # fmt: skip
             if definition.steps:
                 for step in (0, *(one for one in definition.steps if one <= trained.steps)):
                     characters = round(trained.characters * step / trained.steps)

@@ -99,9 +99,9 @@ def _quality(results: Results, every: Sequence[Side], stock: Side | None) -> Ite
     yield Table(head, rows)
     yield Paragraph(
         "Less is better. Each arm is compared with the stock arm on the same documents and seeds (paired): +2 % is two "
-        "percent more bits. At equal compute (tokens × parameters) an arm with fewer tokens reads more characters and "
-        "is compared with the stock arm at its own budget. Perplexity per token does not compare across tokenizers and "
-        "is left out."
+        "percent more bits; an arm that was not trained has one seed and is compared with the mean of stock's. At "
+        "equal compute (tokens × parameters) an arm with fewer tokens reads more characters and is compared with the "
+        "stock arm at its own budget. Perplexity per token does not compare across tokenizers and is left out."
     )
     yield Plot(
         "bars", "Bits per character, 95 % intervals by document; short strokes: single seeds.", plots.bars(every, stock)

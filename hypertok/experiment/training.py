@@ -92,14 +92,18 @@ def product_parameters(pair: Pair) -> int:
     return sum(torch.Size(shape).numel() for shape in shapes.values())
 
 
-def equal_compute(arm: str, ours: Spent, stock: Spent, available: int) -> int:
+def equal_compute(arm: str, ours: Spent, stock: Spent, available: int, epochs: int = 1, stock_epochs: int = 1) -> int:
     """Characters that an arm may read for what the stock arm spends.
+
+    Args:
+        epochs: how often the arm reads them.
+        stock_epochs: how often the stock arm reads its own.
 
     Raises:
         InputError: there are not so many.
     """
-    left = stock.compute - ours.before * ours.parameters
-    characters = ours.characters * left // (ours.tokens * ours.parameters)
+    left = stock.compute * stock_epochs - ours.before * ours.parameters
+    characters = ours.characters * left // (ours.tokens * ours.parameters * epochs)
     if characters < 1:
         raise InputError(f"arms.{arm}: making its rows took more compute than training stock; raise characters")
     if characters > available:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hypertok.errors import InputError
 from hypertok.measure.generate import generate
 from hypertok.measure.passages import passages, sentence_ends, spread
-from hypertok.measure.subject import Subject, encode_checked
+from hypertok.measure.subject import Subject, encode_checked, require_positions
 
 #: What stands between a passage and its repetition: a base model knows blank lines, not requests.
 MARKER = "\n\nТо же самое ещё раз, слово в слово:\n\n"
@@ -47,7 +47,8 @@ def measure_copy(
         characters: length of a passage with its first sentence.
 
     Raises:
-        InputError: no text has a passage that long with an end of a sentence in its first half.
+        InputError: no text has a passage that long with an end of a sentence in its first half, or the model cannot
+            read one with its repetition.
     """
     coding = subject.coding
     cut = [
@@ -67,6 +68,9 @@ def measure_copy(
         prompts.append([*coding.start, *encode_checked(coding.encode, shown, subject.rows).tolist()])
     # A model may write the same with shorter tokens than the tokenizer would take.
     budget = max(len(coding.encode(rest)) for rest in rests) * 3 // 2 + 8
+    longest = max(map(len, prompts)) + budget - 1  # the last token is not read again
+    what = f"repeating a passage of {characters:,} characters"
+    require_positions(subject.positions, longest, what, "leave copy out, or give shorter passages (characters)")
     exact_passages = right = total = 0
     for prompt, rest, ids in zip(prompts, rests, generate(subject, prompts, tokens=budget), strict=True):
         same = _in_common(coding.continuation(prompt, ids), rest)

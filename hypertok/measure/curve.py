@@ -6,11 +6,12 @@ import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from hypertok.corpus.documents import read_shard
 from hypertok.corpus.records import Document
-from hypertok.corpus.sources import plan_shards
+from hypertok.corpus.sources import full_path, plan_shards
 from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.measure.tokens import count_tokens
@@ -21,6 +22,8 @@ from hypertok.vocabulary.units import Method, Span
 
 _NUMBER = re.compile(r"([0-9]+)(k?)")
 Progress = Callable[[str, int, int], None]
+#: Told path and reason of each file that is left out.
+Skipped = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ def parse_rows(text: str) -> list[int]:
     """Numbers of rows from «4k,32k»; k is a thousand.
 
     Raises:
-        InputError: something else.
+        InputError: something else, or no number above 0.
 
     >>> parse_rows("500,4k")
     [500, 4000]
@@ -47,7 +50,10 @@ def parse_rows(text: str) -> list[int]:
     found = [_NUMBER.fullmatch(part.strip()) for part in text.split(",")]
     if not all(found):
         raise InputError(f"{text!r} is no list of row numbers; write for example 4k,32k,128k")
-    return sorted({int(match[1]) * (1000 if match[2] else 1) for match in found if match} - {0})
+    rows = sorted({int(match[1]) * (1000 if match[2] else 1) for match in found if match} - {0})
+    if not rows:
+        raise InputError(f"{text!r} has no number of rows above 0; write for example 4k,32k,128k")
+    return rows
 
 
 def measure_curve(
@@ -60,14 +66,17 @@ def measure_curve(
     units: Method = "concept",
     general: float = 0.05,
     progress: Progress | None = None,
+    skipped: Skipped | None = None,
 ) -> list[Point]:
     """Learn units once, for the largest number of rows, and count the corpus with the best of them.
 
     Raises:
-        InputError: an unsupported tokenizer, no Russian in the corpus, or more rows than there are units.
+        InputError: an unsupported tokenizer, no Russian in the corpus, no rows, or more than there are units.
     """
+    if not rows or min(rows) < 1:
+        raise InputError(f"rows {list(rows)}: nothing to measure; give one or more numbers above 0")
     tell = progress or (lambda step, done, total: None)
-    stock, texts = Stock.load(tokenizer), list(documents(corpus))
+    stock, texts = Stock.load(tokenizer), list(documents(corpus, skipped=skipped))
     options = Options(rows=max(rows), span=span, units=units, general=general)
     learned = learn(stock, Lexicon.load(lexicon), options, progress=progress)
     points = []
@@ -83,13 +92,19 @@ def measure_curve(
     return points
 
 
-def documents(corpus: Path) -> Iterator[str]:
-    """The texts of a folder or file, read as for a lexicon."""
+def documents(corpus: Path, *, skipped: Skipped | None = None) -> Iterator[str]:
+    """The texts of a folder or file, read as for a lexicon, but every record is one.
+
+    Args:
+        skipped: told path and reason of each file that is left out, several times if it is read in several parts.
+    """
     plan = plan_shards(corpus)
-    for shard in plan.shards:
-        for item in read_shard(plan.root, shard):
-            if isinstance(item, Document):
-                yield item.text
+    read = (item for shard in plan.shards for item in read_shard(plan.root, shard, join=False))
+    for item in chain(plan.reports, read):
+        if isinstance(item, Document):
+            yield item.text
+        elif skipped and item.status == "skipped":
+            skipped(full_path(plan.root, item.path), item.reason)
 
 
 def plot_curve(points: Sequence[Point]) -> bytes:

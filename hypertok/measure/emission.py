@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hypertok.errors import InputError
 from hypertok.measure.generate import generate
 from hypertok.measure.passages import passages, sentence_ends, spread
-from hypertok.measure.subject import Subject, encode_checked
+from hypertok.measure.subject import Subject, encode_checked, require_positions
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def measure_emission(
     A passage is cut at the last end of a sentence within its first `prompt_characters` characters.
 
     Raises:
-        InputError: the model has no new units, or no text is long enough.
+        InputError: the model has no new units, no text is long enough, or the model cannot read what it continues.
     """
     coding = subject.coding
     if not coding.new_ids:
@@ -73,6 +73,9 @@ def measure_emission(
     for passage, cut in found:
         prompts.append([*coding.start, *encode_checked(coding.encode, passage[:cut], subject.rows).tolist()])
         real.add(subject, (), coding.encode(passage[cut:]))
+    longest = max(map(len, prompts)) + new_tokens - 1  # the last token is not read again
+    what = f"continuing {prompt_characters:,} characters by {new_tokens:,} tokens"
+    require_positions(subject.positions, longest, what, "set new_tokens to fewer, or leave emission out")
     rows = generate(subject, prompts, tokens=new_tokens, seed=seed, whole_length=True)
     for prompt, ids in zip(prompts, rows, strict=True):
         written.add(subject, prompt, ids)

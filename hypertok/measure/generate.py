@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from hypertok.measure.subject import Subject
@@ -19,7 +20,8 @@ def generate(
 ) -> list[list[int]]:
     """Up to `tokens` ids after each prompt, without the end-of-text id and what follows it.
 
-    The model folder's own sampling settings (temperature, top-k, penalties) are not used: they differ between arms.
+    The model folder's own generation settings (temperature, min_p, suppressed tokens) are not used: they differ between
+    arms.
 
     Args:
         prompts: ids, start included; none may be empty.
@@ -31,9 +33,10 @@ def generate(
 
     model = subject.model
     ends = _ends(model)
+    settings = _settings(ends, tokens, seed is not None, whole_length)
     found: list[list[int]] = []
     cuda = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
+    with torch.random.fork_rng(devices=cuda), _alone(model, settings):
         if seed is not None:
             torch.manual_seed(seed)
         for at in range(0, len(prompts), batch):
@@ -42,17 +45,13 @@ def generate(
             ids = torch.tensor([[0] * (width - len(one)) + list(one) for one in part], device=model.device)
             mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in part], device=model.device)
             with torch.inference_mode():
-                output = model.generate(
-                    input_ids=ids,
-                    attention_mask=mask,
-                    generation_config=_settings(ends, tokens, seed is not None, whole_length),
-                )
+                output = model.generate(input_ids=ids, attention_mask=mask, generation_config=settings)
             found += [_until(row, ends) for row in output[:, width:].tolist()]
     return found
 
 
 def _settings(ends: Sequence[int], tokens: int, sample: bool, whole_length: bool) -> Any:
-    """All that a folder's generation_config could change: what is left out here would be taken from it."""
+    """What is asked of the model; all else is as transformers has it by default."""
     from transformers import GenerationConfig
 
     neutral: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0} if sample else {}
@@ -69,6 +68,22 @@ def _settings(ends: Sequence[int], tokens: int, sample: bool, whole_length: bool
         use_cache=True,
         **neutral,
     )
+
+
+@contextmanager
+def _alone(model: Any, settings: Any) -> Iterator[None]:
+    """These settings in place of the model's own, from which transformers takes whatever a call leaves open.
+
+    PEFT hands its own to the model inside, so those of every module are put back afterwards.
+    """
+    own = [(one, one.generation_config) for one in model.modules() if "generation_config" in vars(one)]
+    try:
+        for one, _ in own:
+            one.generation_config = settings
+        yield
+    finally:
+        for one, before in own:
+            one.generation_config = before
 
 
 def _ends(model: Any) -> list[int]:

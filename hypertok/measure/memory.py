@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertok.errors import InputError
+from hypertok.measure.subject import positions_of
 from hypertok.model.extra import require_train
 
 GIB = 1 << 30
@@ -99,11 +100,11 @@ class MeasuredMemory:
     """What a prefill of one text took, in a process started for it.
 
     Attributes:
-        method: "peak RSS of a fresh process" or "peak of the CUDA allocator".
+        method: "peak RSS of a fresh process", "peak of the CUDA allocator", or what a system without /proc tells.
         tokens, characters: of the text.
         before: bytes in use before the model was loaded (the libraries, on a CPU).
         loaded: bytes after loading; on a CPU the weights' file is mapped and may not be read yet.
-        peak: the most in use from the end of loading to the end of the prefill.
+        peak: the most in use from the end of loading to the end of the prefill; with the loading if `method` says so.
         cache: bytes of the key-value cache's own tensors after it.
     """
 
@@ -167,7 +168,7 @@ def predict_memory(
         cache_of_windows=sum(one.bytes(1 << 40) for one in cache if one.kept is not None),
         cache_per_1000_characters=grows * 1000 / characters_per_token,
         characters_per_token=characters_per_token,
-        positions=getattr(text, "max_position_embeddings", None),
+        positions=positions_of(config),
     )
 
 
@@ -220,10 +221,10 @@ def measure_prefill(
     Raises:
         InputError: the process failed; its last line says why.
     """
+    # -P: else a tokenizers.py in the folder where somebody works would be run instead of the library.
+    command = [sys.executable, "-P", "-m", "hypertok.measure.prefill"]
     asked = json.dumps({"folder": str(folder), "ids": list(map(int, ids)), "device": device, "dtype": dtype})
-    done = subprocess.run(
-        [sys.executable, "-m", "hypertok.measure.prefill"], input=asked, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
     if done.returncode:
         why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}; was it killed for memory?"])[-1]
         raise InputError(f"{folder}: the prefill of {len(ids):,} tokens failed: {why}")

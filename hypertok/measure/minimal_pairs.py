@@ -60,7 +60,8 @@ def read_pairs(path: Path) -> list[Pair]:
         InputError: unreadable, no such columns, or a line whose sentences are missing or the same.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # At "\n" alone: splitlines would also cut at U+2028 and its like, which may stand inside a JSON string.
+        lines = path.read_bytes().decode("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a JSON Lines file of pairs in UTF-8") from error
     pairs = []

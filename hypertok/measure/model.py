@@ -35,6 +35,7 @@ from hypertok.measure.subject import (
     encode_checked,
     load_coding,
     load_subject,
+    require_positions,
 )
 from hypertok.model.extra import require_train
 
@@ -184,12 +185,8 @@ def _memory(
         text = "\n\n".join(texts)[: options.prefill_characters]
         decoder = config.get_text_config(decoder=True)
         ids = [*coding.start, *encode_checked(coding.encode, text, decoder.vocab_size).tolist()]
-        positions = found["predicted"].positions
-        if positions is not None and len(ids) > positions:
-            raise InputError(
-                f"{len(text)} characters to prefill are {len(ids)} tokens, more than the model's {positions} "
-                "positions; set prefill_characters to fewer"
-            )
+        what = f"the prefill of {len(text):,} characters"
+        require_positions(found["predicted"].positions, len(ids), what, "set prefill_characters to fewer")
         device = device_of(options.device)
         found["prefill"] = measure_prefill(folder, ids, len(text), device=device, dtype=options.dtype)
     tell("memory", 2, 2)

@@ -2,7 +2,8 @@
 
 Reads {"folder", "ids", "device", "dtype"} as JSON on standard input and prints the figures as the last line. A process
 of its own, because the memory that a process once had cannot be told from what it needs. Not by `ru_maxrss`, either:
-on Linux a child begins with the peak of the process that started it.
+on Linux a child begins with the peak of the process that started it. Without /proc (Windows, macOS) psutil tells what
+is resident, and the system the peak since the process began, so the loading is in it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertok.errors import InputError
-from hypertok.measure.subject import Coding, last_logits, load_subject, without_bars
+from hypertok.measure.subject import Coding, last_logits, load_subject, wait_for, without_bars
 
 _STATUS = Path("/proc/self/status")
 
@@ -50,11 +51,10 @@ def _measure(task: dict[str, Any]) -> dict[str, Any]:
         _forget_peak()
     with torch.inference_mode():
         output = model(input_ids=ids, use_cache=True, **last_logits(model))
-    if cuda:
-        torch.cuda.synchronize()
+    wait_for(model.device)
     peak = torch.cuda.max_memory_allocated() if cuda else _resident("VmHWM")
     return {
-        "method": "peak of the CUDA allocator" if cuda else "peak RSS of a fresh process",
+        "method": "peak of the CUDA allocator" if cuda else _method(),
         "before": before,
         "loaded": loaded,
         "peak": peak,
@@ -62,14 +62,43 @@ def _measure(task: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _method() -> str:
+    if _STATUS.is_file():
+        return "peak RSS of a fresh process"
+    name = "peak working set" if hasattr(_usage(), "peak_wset") else "peak RSS (ru_maxrss)"
+    return f"{name} of a fresh process, loading included"
+
+
 def _resident(line: str) -> int:
     """Bytes resident now (VmRSS) or at the most (VmHWM)."""
     if not _STATUS.is_file():
-        import resource  # macOS: bytes, and the peak only
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return _resident_without_proc(peak=line == "VmHWM")
     found = next(one for one in _STATUS.read_text().splitlines() if one.startswith(line))
     return int(found.split()[1]) << 10
+
+
+def _resident_without_proc(*, peak: bool) -> int:
+    usage = _usage()
+    if not peak:
+        return int(usage.rss)
+    if hasattr(usage, "peak_wset"):  # Windows, which has no `resource`
+        return int(usage.peak_wset)
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most << 10  # bytes on macOS, KiB elsewhere
+
+
+def _usage() -> Any:
+    """What psutil knows of the memory of this process."""
+    try:
+        import psutil  # type: ignore[import-untyped, unused-ignore]
+    except ImportError as error:
+        raise InputError(
+            "memory is measured by psutil on a system without /proc, and it is not installed here; install with: "
+            'pip install "hypertok-concepts[train]"'
+        ) from error
+    return psutil.Process().memory_info()
 
 
 def _forget_peak() -> None:

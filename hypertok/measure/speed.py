@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 from hypertok.errors import InputError
 from hypertok.measure.generate import generate
-from hypertok.measure.subject import Subject, encode_checked, last_logits
+from hypertok.measure.subject import Subject, encode_checked, last_logits, require_positions, wait_for
 
 #: Characters before what is generated.
 _PROMPT = 200
@@ -55,7 +56,7 @@ def measure_speed(
     """Read the first `characters` of a text and generate `new_tokens`, for each size of batch.
 
     Raises:
-        InputError: the text is empty.
+        InputError: the text is empty, or longer than the model can read.
     """
     import torch
 
@@ -65,6 +66,11 @@ def measure_speed(
     prompt = [*coding.start, *coding.encode(text[:_PROMPT])]
     if not read or not prompt:
         raise InputError("no text to time the model on; name texts that hold some")
+    longest = max(len(ids), len(prompt) + new_tokens - 1)  # the last token is not read again
+    what = f"reading {len(read):,} characters and writing {new_tokens:,} tokens"
+    require_positions(
+        subject.positions, longest, what, "set speed_characters or new_tokens to fewer, or leave speed out"
+    )
     found = []
     for batch in batches:
         inputs = torch.tensor([ids] * batch, device=model.device)
@@ -98,17 +104,14 @@ def measure_speed(
     return tuple(found)
 
 
-def _seconds(work: Callable[[], None], repeats: int, device: object) -> float:
+def _seconds(work: Callable[[], None], repeats: int, device: Any) -> float:
     """Median time of some work, after doing it once."""
-    import torch
-
-    wait: Callable[[], None] = torch.cuda.synchronize if "cuda" in str(device) else lambda: None
     work()
     times = []
     for _ in range(repeats):
-        wait()
+        wait_for(device)
         begin = perf_counter()
         work()
-        wait()
+        wait_for(device)
         times.append(perf_counter() - begin)
     return median(times)

@@ -60,6 +60,15 @@ class Subject:
         return int(self.model.get_input_embeddings().weight.shape[0])
 
     @property
+    def positions(self) -> int | None:
+        """Tokens that the model can read at all: rows of its table of positions (GPT-2, OPT).
+
+        None where positions are rotations: beyond those it was trained on such a model reads badly, but it reads.
+        """
+        rotations = getattr(self.model.config.get_text_config(decoder=True), "rope_parameters", None)
+        return None if rotations else positions_of(self.model.config)
+
+    @property
     def name(self) -> str:
         """For messages."""
         return str(self.folder or type(self.model).__name__)
@@ -69,15 +78,13 @@ def load_coding(folder: Path) -> Coding:
     """The coding of a model folder: HyperTokenizer for symbol text, tokenizer.json, or what AutoTokenizer finds.
 
     Raises:
-        InputError: no model or no tokenizer there.
+        InputError: no model or no tokenizer there, or a damaged tokenizer.json.
         ArtifactError: the folder was made by `hypertok extend` and is damaged.
     """
     config = _config_of(folder)
     if not (folder / "tokenizer.json").is_file():
         return _auto_coding(folder, config)
-    raw = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    raw.no_truncation()
-    raw.no_padding()
+    raw = _raw_tokenizer(folder / "tokenizer.json")
     start, new_ids = _start(raw, folder, config), _new_ids(folder)
     if _is_for_symbols(folder):
         hyper = HyperTokenizer.from_pretrained(folder)
@@ -101,12 +108,12 @@ def load_subject(
         coding: read text so, instead of what `load_coding` finds.
 
     Raises:
-        InputError: an extra is not installed, no model there, or one without rows for its new units.
+        InputError: an extra is not installed, no model there, one without rows for its new units, or no such device.
     """
     require_train()
     from hypertok.model.load import load_model
 
-    folder = Path(folder)
+    folder, device = Path(folder), device_of(device)
     coding = coding or load_coding(folder)
     try:
         model = load_model(folder, dtype)
@@ -116,7 +123,7 @@ def load_subject(
             f"{folder}: no model that transformers loads ({reason}); give a folder with config.json and "
             "model*.safetensors"
         ) from error
-    subject = Subject(model.to(device_of(device)), coding, folder)
+    subject = Subject(model.to(device), coding, folder)
     if coding.new_ids and max(coding.new_ids) >= subject.rows:
         raise InputError(
             f"{folder}: the tokenizer's new unit {max(coding.new_ids)} has no row, the model has {subject.rows}; the "
@@ -134,10 +141,60 @@ def without_bars() -> None:
 
 
 def device_of(name: str) -> str:
-    """A device of torch; "auto" is the GPU where there is one."""
+    """A device of torch that can be used; "auto" is the GPU where there is one.
+
+    A CUDA device is looked up, not tried: a context of this process would take memory, or the whole GPU where it is
+    exclusive, from the process that measures memory.
+
+    Raises:
+        InputError: no such device, or not on this machine.
+    """
     import torch
 
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        if device.type != "cuda":
+            torch.zeros(1, device=device).item()
+            return name
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) < count:
+            return name
+        reason = f"torch {torch.__version__} finds {count} CUDA GPUs"
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = (str(error).splitlines() or ["unknown"])[0]
+    raise InputError(
+        f"device {name!r} cannot be used here ({reason}); give cpu, cuda, cuda:1 …, mps, or auto for the GPU where "
+        "there is one, and install the build of torch that your GPU needs"
+    )
+
+
+def wait_for(device: Any) -> None:
+    """Wait until a GPU has done what it was given: it works on while Python goes on, and a clock would stop early."""
+    import torch
+
+    kind = torch.device(device).type
+    if kind == "cuda":
+        torch.cuda.synchronize(device)
+    elif kind == "mps":
+        torch.mps.synchronize()
+
+
+def positions_of(config: Any) -> int | None:
+    """The longest sequence that a configuration of transformers allows, in tokens; None where it names no limit."""
+    found = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
+    return found if isinstance(found, int) and found > 0 else None
+
+
+def require_positions(positions: int | None, tokens: int, what: str, remedy: str) -> None:
+    """Refuse what is longer than a model's positions before it ends in an IndexError of torch.
+
+    Raises:
+        InputError: `what` needs more tokens than there are positions.
+    """
+    if positions is not None and tokens > positions:
+        raise InputError(f"{what} needs {tokens:,} tokens, more than the model's {positions:,} positions; {remedy}")
 
 
 def last_logits(model: Any) -> dict[str, int]:
@@ -167,6 +224,20 @@ def _config_of(folder: Path) -> dict[str, Any]:
             "measured by: hypertok curve, hypertok tokens)"
         )
     return read_side_file(folder / "config.json")
+
+
+def _raw_tokenizer(path: Path) -> Tokenizer:
+    try:
+        raw = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing more specific
+        reason = (str(error).splitlines() or ["unknown"])[0]
+        raise InputError(
+            f"{path}: no tokenizer that can be loaded ({reason}); copy it again from where the model came from, or "
+            f"make the folder again with: {COMMAND}"
+        ) from error
+    raw.no_truncation()
+    raw.no_padding()
+    return raw
 
 
 def _is_for_symbols(folder: Path) -> bool:

@@ -147,6 +147,10 @@ def _refuse_gguf(folder: Path) -> None:
 
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
+    if not path.is_file():
+        raise InputError(
+            f"{folder}: no {CONFIG}, so no model; extend, train and merge need a model's folder with its weights"
+        )
     config = _read_json(path, "download it with the model")
     parts = [config, config.get("text_config")]
     if any(isinstance(part, Mapping) and part.get("quantization_config") for part in parts):

@@ -51,7 +51,10 @@ def read_tokenizer(path: Path, config: dict[str, Any]) -> dict[str, Any]:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the name") from None
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); check the name, or download it first "
+            "(hf download OWNER/NAME --local-dir FOLDER)"
+        ) from None
     if raw.lstrip()[:1] == b"{":
         data = _parsed(path, raw)
         return convert_tekken(path, data) if "vocab" in data and "config" in data else data

@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 
 from hypertok.corpus.documents import read_shard
 from hypertok.corpus.records import Shard, SourceReport
-from hypertok.corpus.sources import plan_shards
+from hypertok.corpus.sources import full_path, plan_shards
 from hypertok.errors import InputError
 from hypertok.model.pair import Pair
 from hypertok.training.loss import IGNORED
@@ -50,12 +50,19 @@ def identity_of(text: str) -> str:
     return hashlib.sha256(" ".join(unicodedata.normalize("NFC", text).casefold().split()).encode()).hexdigest()
 
 
-def read_texts(root: Path | str, *, characters: int | None = None, seed: int | None = None) -> Iterator[Text]:
-    """The documents of a folder, a file or whatever else the corpus room reads.
+def read_texts(
+    root: Path | str,
+    *,
+    characters: int | None = None,
+    seed: int | None = None,
+    skipped: Callable[[str, str], None] | None = None,
+) -> Iterator[Text]:
+    """The documents of a folder, a file or whatever else the corpus room reads; every record is one.
 
     Args:
         characters: stop after this many, inside a document if need be.
         seed: files in an order that hangs on it; None for the order of their paths.
+        skipped: told path and reason of each file that is left out, several times if it is read in several parts.
 
     Raises:
         InputError: nothing to read there, or fewer than `characters`.
@@ -63,11 +70,19 @@ def read_texts(root: Path | str, *, characters: int | None = None, seed: int | N
     plan = plan_shards(root)
     parts = [part for shard in plan.shards for part in shard.parts]
     order = range(len(parts)) if seed is None else np.random.default_rng(seed).permutation(len(parts))
-    read, reports = 0, list(plan.reports)
+    read, reports = 0, list[SourceReport]()
+
+    def note(report: SourceReport) -> None:
+        reports.append(report)
+        if skipped and report.status == "skipped":
+            skipped(full_path(plan.root, report.path), report.reason)
+
+    for report in plan.reports:
+        note(report)
     for number in order:
-        for found in read_shard(plan.root, Shard(int(number), (parts[number],))):
+        for found in read_shard(plan.root, Shard(int(number), (parts[number],)), join=False):
             if isinstance(found, SourceReport):
-                reports.append(found)
+                note(found)
                 continue
             if not found.text.strip():
                 continue

@@ -7,12 +7,10 @@ end.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,8 @@ from torch import Tensor
 from transformers import TrainerCallback, set_seed
 from transformers.trainer_callback import PrinterCallback
 
-import hypertok
-from hypertok.artifact import MANIFEST, Manifest, read_manifest, seal, write_file, writing
-from hypertok.errors import ArtifactError, InputError
+from hypertok.artifact import Manifest, read_manifest, seal, writing
+from hypertok.errors import InputError
 from hypertok.model.pair import Pair
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import new_rows
@@ -37,11 +34,17 @@ from hypertok.training.loss import LossModel, check_head
 from hypertok.training.options import TrainOptions
 from hypertok.training.precision import settled
 from hypertok.training.trainer import LOG, LogFile, RowsTrainer, arguments, last_checkpoint
+from hypertok.training.work_folder import (
+    begin,
+    discard,
+    finished,
+    identity,
+    mean_loss,
+    refuse_output,
+)
 
 #: Held-out characters that are evaluated on while training, unless told otherwise.
 HELD_OUT_CHARACTERS = 200_000
-#: Options that may change between a run and its resumption: they touch no weight.
-_FREE = ("save_every", "keep", "log_every", "evaluate_every", "report_to")
 _PROBE = 16
 
 
@@ -52,7 +55,7 @@ class TrainResult:
     Attributes:
         folder: adapter, new rows, log and manifest.
         manifest: of the folder; its facts hold the figures.
-        loss: mean loss per token of the training steps of this start, in nats.
+        loss: mean loss per token of all training steps, in nats.
         eval_bpc: bits per character of the held-out text; None without one.
     """
 
@@ -73,6 +76,7 @@ def train(
     resume: bool = False,
     progress: bool = False,
     callbacks: Sequence[TrainerCallback] = (),
+    skipped: Callable[[str, str], None] | None = None,
 ) -> TrainResult:
     """Train new rows and an adapter.
 
@@ -83,9 +87,10 @@ def train(
         options: everything else.
         held_out: texts to evaluate on; none of them may be among `data`.
         held_out_characters: how many characters of it are read.
-        resume: go on from the last checkpoint of the same run, if there is one.
+        resume: go on from the last checkpoint of the same run, if there is one; a run that is done stays as it is.
         progress: show a bar with the time left.
         callbacks: further ones for the loop.
+        skipped: told path and reason of each file of texts that is left out; of some more than once.
 
     Raises:
         InputError: the text is too short or holds held-out documents, model and tokenizer do not belong together, or
@@ -93,11 +98,11 @@ def train(
         ArtifactError: `output` is something else, or an unfinished run is in the way.
         Diverged: the loss is no number any more; the message names the last good checkpoint.
     """
-    options, output = settled(options or TrainOptions()), Path(output)
+    options, output = settled(options or TrainOptions()), Path(output).absolute()
     work = output.with_name(f"{output.name}.work")
     first, ranks = os.environ.get("RANK", "0") == "0", int(os.environ.get("WORLD_SIZE", "1"))
     if first:
-        _refuse_output(output, work, resume)
+        refuse_output(output, work, resume=resume)
     pair = Pair.open(model_folder)
     if options.rows_only and not pair.new_ids:
         raise InputError(f"{pair.folder}: a stock model has no new rows; extend it first, or train without rows_only")
@@ -106,11 +111,13 @@ def train(
     check_room(estimate(pair, options, spread, cpu=cpu), output, cpu=cpu)
     if cpu:
         keep_freed_memory()
-    blocks, held = _read(pair, data, held_out, held_out_characters, options, ranks)
-    run = _identity(pair, blocks, held, options, ranks)
+    blocks, held = _read(pair, data, held_out, held_out_characters, options, ranks, skipped)
+    run = identity(pair, blocks, held, options, ranks)
+    if resume and not work.exists() and (done_before := finished(output, run)):
+        return TrainResult(output, done_before, done_before.facts["loss"], done_before.facts.get("eval_bpc"))
     checkpoint = None
     if first:
-        checkpoint = _begin(work, run)
+        checkpoint = begin(work, run)
     elif resume and work.is_dir():
         checkpoint = last_checkpoint(work)
     set_seed(options.seed)
@@ -125,13 +132,14 @@ def train(
     facts = _facts(whole, blocks, held, ranks, args.device)  # now: FSDP takes the parameters apart
     done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     metrics = trainer.evaluate() if held is not None else {}
-    facts |= {**metrics, "loss": done.training_loss, "steps": done.global_step}
+    loss = mean_loss(work / LOG, checkpoint, done.global_step, done.training_loss)
+    facts |= {**metrics, "loss": loss, "steps": done.global_step}
     state = trainer.trained()
     if first:
         _write(output, work, model, state, pair, run, options, facts)
     trainer.accelerator.wait_for_everyone()
     manifest = read_manifest(output, kind=KIND, command=COMMAND)
-    return TrainResult(output, manifest, done.training_loss, metrics.get("eval_bpc"))
+    return TrainResult(output, manifest, manifest.facts["loss"], metrics.get("eval_bpc"))
 
 
 def prepare(pair: Pair, options: TrainOptions, blocks: Blocks) -> Any:
@@ -162,16 +170,22 @@ def _recompute(model: Any) -> None:
 
 
 def _read(
-    pair: Pair, data: Path | str, held_out: Path | str | None, characters: int, options: TrainOptions, ranks: int
+    pair: Pair,
+    data: Path | str,
+    held_out: Path | str | None,
+    characters: int,
+    options: TrainOptions,
+    ranks: int,
+    skipped: Callable[[str, str], None] | None,
 ) -> tuple[Blocks, Blocks | None]:
     held = None
     if held_out is not None:
-        every = {text.identity: text.name for text in read_texts(held_out)}
+        every = {text.identity: text.name for text in read_texts(held_out, skipped=skipped)}
         total = _first(read_texts(held_out), characters)
         held = make_blocks(total, pair, options.context)
     else:
         every = {}
-    texts = refuse_leaks(read_texts(data, characters=options.characters, seed=options.seed), every)
+    texts = refuse_leaks(read_texts(data, characters=options.characters, seed=options.seed, skipped=skipped), every)
     batch = options.batch * options.accumulate * ranks
     blocks = make_blocks(
         texts,
@@ -199,52 +213,6 @@ def _first(texts: Any, characters: int) -> Any:
             return
         yield text
         read += len(text.text)
-
-
-def _refuse_output(output: Path, work: Path, resume: bool) -> None:
-    if output.exists():
-        if not (output / MANIFEST).is_file():
-            raise ArtifactError(f"{output}: exists and is not a hypertok artefact; name another output or move it away")
-        read_manifest(output, kind=KIND, command=COMMAND)
-    if work.exists() and not resume:
-        raise ArtifactError(
-            f"{work}: an unfinished run; go on with it by resume (--resume), or remove the folder to begin anew"
-        )
-
-
-def _identity(pair: Pair, blocks: Blocks, held: Blocks | None, options: TrainOptions, ranks: int) -> dict[str, Any]:
-    """What the weights of a run hang on."""
-    parents = {"model": pair.sha256, "corpus": blocks.sha256}
-    if held is not None:
-        parents["held_out"] = held.sha256
-    return {
-        "options": options.model_dump(mode="json", exclude=set(_FREE)),
-        "parents": parents,
-        "processes": ranks,
-        "versions": {"hypertok": hypertok.__version__}
-        | {name: version(name) for name in ("torch", "transformers", "peft", "accelerate")},
-    }
-
-
-def _begin(work: Path, run: Mapping[str, Any]) -> Path | None:
-    """Make the work folder, or see that the one there is of the same run; gives the checkpoint to go on from."""
-    path = work / "run.json"
-    if not path.is_file():
-        work.mkdir(parents=True, exist_ok=True)
-        write_file(path, (json.dumps(run, ensure_ascii=False, indent=1) + "\n").encode())
-        return None
-    other = json.loads(path.read_text(encoding="utf-8"))
-    for key, value in run.items():
-        if other.get(key) == value:
-            continue
-        inside = value if isinstance(value, dict) else {key: value}
-        before = other.get(key) if isinstance(value, dict) else {key: other.get(key)}
-        name = next(name for name in inside if inside[name] != (before or {}).get(name))
-        raise ArtifactError(
-            f"{work}: an unfinished run with {name} {(before or {}).get(name)!r}, now it is {inside[name]!r}; resume "
-            "it as it was, or remove the folder to begin anew"
-        )
-    return last_checkpoint(work, clean=True)
 
 
 def _tensorboard(args: Any, output: Path, first: bool) -> list[TrainerCallback]:
@@ -284,7 +252,7 @@ def _write(
     model: Any,
     state: dict[str, Tensor],
     pair: Pair,
-    run: Mapping[str, Any],
+    run: dict[str, Any],
     options: TrainOptions,
     facts: dict[str, Any],
 ) -> None:
@@ -300,4 +268,4 @@ def _write(
             versions=run["versions"],
             facts=facts,
         )
-    shutil.rmtree(work)
+    discard(work)

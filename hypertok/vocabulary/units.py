@@ -63,5 +63,5 @@ def too_few_units(rows: int, found: int) -> InputError:
     """The error that says that there are `found` units only, where `rows` new rows were asked for."""
     return InputError(
         f"{rows} new rows are more than the lexicon's corpus has units for ({found}); "
-        f"ask for at most {found} rows, or build the lexicon from more text"
+        f"ask for at most {found} (--rows {found}), or build the lexicon from more text"
     )

@@ -1,0 +1,128 @@
+"""The work folder of a run, `OUTPUT.work`: what the run is made of, so that nothing else is resumed in its place.
+
+A folder that is not known as such is never taken for one: at the end of a run it would be removed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import hypertok
+from hypertok.artifact import MANIFEST, Manifest, read_manifest, write_file
+from hypertok.errors import ArtifactError
+from hypertok.model.pair import Pair
+from hypertok.model.trained import COMMAND, KIND
+from hypertok.training.data import Blocks
+from hypertok.training.options import TrainOptions
+from hypertok.training.trainer import last_checkpoint
+
+_RUN = "run.json"
+#: Options that may change between a run and its resumption: they touch no weight.
+_FREE = ("save_every", "keep", "log_every", "evaluate_every", "report_to")
+
+
+def refuse_output(output: Path, work: Path, *, resume: bool) -> None:
+    """See that nothing else stands where a run is to write.
+
+    Raises:
+        ArtifactError: something does, or an unfinished run and it is not to be resumed.
+    """
+    if output.exists():
+        if not (output / MANIFEST).is_file():
+            raise ArtifactError(f"{output}: exists and is not a hypertok artefact; name another output or move it away")
+        read_manifest(output, kind=KIND, command=COMMAND)
+    if not work.exists():
+        return
+    if not (work / _RUN).is_file() and (not work.is_dir() or any(not p.name.startswith(".") for p in work.iterdir())):
+        raise ArtifactError(
+            f"{work}: exists and is no unfinished run (it has no {_RUN}); it would be removed in the end, "
+            "so name another output or move it away"
+        )
+    if not resume:
+        raise ArtifactError(
+            f"{work}: an unfinished run; go on with it by resume (--resume), or remove the folder to begin anew"
+        )
+
+
+def identity(pair: Pair, blocks: Blocks, held: Blocks | None, options: TrainOptions, ranks: int) -> dict[str, Any]:
+    """What the weights of a run hang on."""
+    parents = {"model": pair.sha256, "corpus": blocks.sha256}
+    if held is not None:
+        parents["held_out"] = held.sha256
+    return {
+        "options": options.model_dump(mode="json", exclude=set(_FREE)),
+        "parents": parents,
+        "processes": ranks,
+        "versions": {"hypertok": hypertok.__version__}
+        | {name: version(name) for name in ("torch", "transformers", "peft", "accelerate")},
+    }
+
+
+def finished(output: Path, run: Mapping[str, Any]) -> Manifest | None:
+    """The manifest of `output` if it is what this run comes to."""
+    if not (output / MANIFEST).is_file():
+        return None
+    manifest = read_manifest(output, kind=KIND, command=COMMAND)
+    options = {key: value for key, value in manifest.recipe.get("options", {}).items() if key not in _FREE}
+    made = {
+        "options": options,
+        "parents": manifest.parents,
+        "processes": manifest.facts.get("processes"),
+        "versions": manifest.versions,
+    }
+    return manifest if made == run else None
+
+
+def begin(work: Path, run: Mapping[str, Any]) -> Path | None:
+    """Make the work folder, or see that the one there is of the same run; gives the checkpoint to go on from.
+
+    Raises:
+        ArtifactError: it is of another run.
+    """
+    path = work / _RUN
+    if not path.is_file():
+        work.mkdir(parents=True, exist_ok=True)
+        write_file(path, (json.dumps(run, ensure_ascii=False, indent=1) + "\n").encode())
+        return None
+    other = json.loads(path.read_text(encoding="utf-8"))
+    for key, value in run.items():
+        if other.get(key) == value:
+            continue
+        inside = value if isinstance(value, dict) else {key: value}
+        before = other.get(key) if isinstance(value, dict) else {key: other.get(key)}
+        name = next(name for name in inside if inside[name] != (before or {}).get(name))
+        raise ArtifactError(
+            f"{work}: an unfinished run with {name} {(before or {}).get(name)!r}, now it is {inside[name]!r}; resume "
+            "it as it was, or remove the folder to begin anew"
+        )
+    return last_checkpoint(work, clean=True)
+
+
+def mean_loss(log: Path, checkpoint: Path | None, steps: int, loss: float) -> float:
+    """Mean loss of all steps of a run: of this start, and of those before it as far as the log has them.
+
+    Args:
+        checkpoint: that this start went on from.
+        steps: at the end.
+        loss: mean of the steps of this start.
+    """
+    begun = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+    total, known = loss * (steps - begun), 0
+    for line in map(json.loads, log.read_text(encoding="utf-8").splitlines() if begun else ()):
+        if "loss" in line and line["step"] <= begun:  # a line tells the mean since the one before
+            total += line["loss"] * (line["step"] - known)
+            known = line["step"]
+    return float(total / max(1, known + steps - begun))
+
+
+def discard(work: Path) -> None:
+    """Remove a work folder; a kill on the way leaves nothing that could be resumed."""
+    gone = work.with_name(f".{work.name}.gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    work.rename(gone)
+    shutil.rmtree(gone)

@@ -1,0 +1,131 @@
+"""What cannot be read is listed with its reason on standard error, and the exit code is 3; the work is done first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import SENTENCES, stock_folder
+from measured_models import tiny_folder
+from tiny_models import put_model, tiny_model
+from typer.testing import CliRunner, Result
+
+from hypertok.cli.console import EXIT_SKIPPED, left_out
+from hypertok.cli.main import app
+from hypertok.errors import InputError
+from hypertok.lexicon.lexicon import Lexicon
+from hypertok.measure.curve import documents, measure_curve, parse_rows
+from hypertok.training.data import read_texts
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """Two texts, and four files that are none: by name, by content, empty, and a link to nowhere."""
+    folder = tmp_path / "notes"
+    (folder / "in").mkdir(parents=True)
+    (folder / "a.txt").write_text(SENTENCES, encoding="utf-8")
+    (folder / "in" / "b.txt").write_text(SENTENCES[600:], encoding="utf-8")
+    (folder / "picture.png").write_bytes(b"\x89PNG")
+    (folder / "in" / "table.parquet").write_bytes(b"PAR1 not a table at all PAR1")
+    (folder / "empty.md").write_bytes(b"")
+    (folder / "link.txt").symlink_to("nowhere.txt")
+    return folder
+
+
+LEFT_OUT = {
+    "picture.png": "binary: .png is an image",
+    "in/table.parquet": "not a Parquet file that can be read",
+    "empty.md": "empty",
+    "link.txt": "dangling link to nowhere.txt",
+}
+
+
+def hypertok(*arguments: object) -> Result:
+    return CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": "40"})
+
+
+def check_told(result: Result, folder: Path) -> None:
+    assert result.exit_code == EXIT_SKIPPED, (result.output, result.exception)
+    told = [line for line in result.stderr.splitlines() if line.startswith("left out: ")]
+    assert len(told) == len(LEFT_OUT)
+    for name, reason in LEFT_OUT.items():
+        assert [line for line in told if line.startswith(f"left out: {folder / name}: {reason}")], (name, told)
+
+
+@pytest.mark.parametrize("read", [read_texts, documents])
+def test_the_callback_is_told_and_texts_are_the_same(mixed: Path, read: Callable[..., Iterator[object]]) -> None:
+    told: dict[str, str] = {}
+    assert list(read(mixed, skipped=told.__setitem__)) == list(read(mixed))
+    assert told.keys() == {str(mixed / name) for name in LEFT_OUT}
+    for name, reason in LEFT_OUT.items():
+        assert told[str(mixed / name)].startswith(reason)
+
+
+def test_a_single_file_is_told_by_its_own_path(mixed: Path) -> None:
+    told: dict[str, str] = {}
+    assert list(documents(mixed / "picture.png", skipped=told.__setitem__)) == []
+    assert list(told) == [str(mixed / "picture.png")]
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_under_a_launcher_the_first_lists_and_none_fails(
+    rank: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with left_out() as skipped:
+        skipped("a.png", "binary")
+    assert capsys.readouterr().err == ("left out: a.png: binary\n" if rank == "0" else "")
+
+
+def test_measure_lists_them_after_its_figures(mixed: Path, sound_extension: Path, tmp_path: Path) -> None:
+    model = tiny_folder(tmp_path / "model", sound_extension)
+    result = hypertok("measure", model, "--text", mixed, "--only", "quality", "--context", 64, "--json")
+    check_told(result, mixed)
+    assert json.loads(result.stdout)["documents"] == 2
+    result = hypertok("measure", model, "--text", mixed, "--only", "quality", "--context", 64)
+    check_told(result, mixed)
+    assert "bits per character" in result.stdout
+
+
+def test_measure_lists_them_where_nothing_is_left(sound_extension: Path, tmp_path: Path) -> None:
+    model = tiny_folder(tmp_path / "model", sound_extension)
+    (tmp_path / "only.png").write_bytes(b"\x89PNG")
+    result = hypertok("measure", model, "--text", tmp_path / "only.png")
+    assert isinstance(result.exception, InputError)
+    assert "only.png: binary" in result.stderr
+
+
+def test_curve_lists_them_and_loses_no_figures_to_a_picture(
+    mixed: Path, vault_lexicon: Lexicon, tmp_path: Path
+) -> None:
+    given = ("curve", vault_lexicon.folder, "--tokenizer", stock_folder("llama2"), "--rows", "100")
+    result = hypertok(*given, "--corpus", mixed, "--json")
+    check_told(result, mixed)
+    assert [point["rows"] for point in json.loads(result.stdout)] == [0, 100]
+    pytest.importorskip("matplotlib")
+    result = hypertok(*given, "--corpus", mixed / "a.txt", "--png", tmp_path / "no" / "such" / "curve.png")
+    assert isinstance(result.exception, InputError)
+    assert "cannot be written" in str(result.exception)
+    assert "stock" in result.stdout
+
+
+def test_a_curve_over_no_rows_is_refused(vault_lexicon: Lexicon, mixed: Path) -> None:
+    for text in ("0", "0,0k"):
+        with pytest.raises(InputError, match="no number of rows above 0"):
+            parse_rows(text)
+    assert parse_rows("0,4k") == [4000]
+    for rows in ([], [-1, 100], [0]):
+        with pytest.raises(InputError, match="one or more numbers above 0"):
+            measure_curve(vault_lexicon.folder, stock_folder("llama2"), mixed, rows)
+    result = hypertok("curve", vault_lexicon.folder, "--tokenizer", "x", "--corpus", mixed, "--rows", "0")
+    assert isinstance(result.exception, InputError)
+
+
+def test_train_lists_them_after_its_work(mixed: Path, small_stock: Path, tmp_path: Path) -> None:
+    model = put_model(small_stock, tmp_path / "stock", tiny_model("llama", tied=True, rows=640))
+    given = ("--data", mixed, "-o", tmp_path / "run", "--context", 24, "--batch", 2, "--json")
+    check_told(hypertok("train", model, *given), mixed)
+    assert (tmp_path / "run" / "manifest.json").is_file()

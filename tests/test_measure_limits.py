@@ -1,0 +1,159 @@
+"""Where measuring ends: devices that are not there, damaged tokenizers, models with few positions, other systems."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from conftest import SENTENCES
+from measured_models import tiny_config, tiny_folder, tiny_subject
+
+from hypertok.errors import InputError
+from hypertok.measure import prefill
+from hypertok.measure.copy_task import measure_copy
+from hypertok.measure.emission import measure_emission
+from hypertok.measure.memory import measure_prefill
+from hypertok.measure.model import measure_model
+from hypertok.measure.options import MeasureOptions
+from hypertok.measure.speed import _seconds, measure_speed
+from hypertok.measure.subject import Coding, Subject, device_of, load_coding, load_subject, positions_of, wait_for
+
+#: Parts by name, each as a call that needs few tokens.
+PARTS: dict[str, Callable[[Subject], Any]] = {
+    "speed": lambda one: measure_speed(one, SENTENCES, batches=(2,), characters=150, new_tokens=4, repeats=1),
+    "writing": lambda one: measure_speed(one, SENTENCES, batches=(2,), characters=5, new_tokens=40, repeats=1),
+    "copy": lambda one: measure_copy(one, [SENTENCES], samples=2, characters=150, marker=" и "),
+    "emission": lambda one: measure_emission(
+        one, [SENTENCES], samples=3, prompt_characters=90, real_characters=40, new_tokens=4
+    ),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_needs_exactly_the_positions_that_it_names(part: str, sound_extension: Path, tmp_path: Path) -> None:
+    """GPT-2 has a table of positions: one token more than it has rows is an IndexError."""
+
+    def subject(positions: int) -> Subject:
+        return tiny_subject(
+            tmp_path / str(positions), sound_extension, "gpt2", n_positions=positions, bos_token_id=None
+        )
+
+    with pytest.raises(InputError, match=r"needs \d+ tokens, more than the model's 8 positions; ") as refused:
+        PARTS[part](subject(8))
+    needed = int(str(refused.value).split("needs ")[1].split()[0])
+    with pytest.raises(InputError, match=f"more than the model's {needed - 1} positions"):
+        PARTS[part](subject(needed - 1))
+    assert PARTS[part](subject(needed))
+
+
+def test_few_positions_lose_nothing_of_what_is_measured(sound_extension: Path, tmp_path: Path) -> None:
+    folder = tiny_folder(tmp_path / "model", sound_extension, "gpt2", n_positions=64, bos_token_id=None)
+    options = MeasureOptions(device="cpu", context=64, samples=2, batches=(1,))
+    found = measure_model(folder, [SENTENCES, SENTENCES[300:]], options)
+    assert set(found.skipped) == {"memory", "speed", "emission", "copy"}
+    assert all("more than the model's 64 positions; " in reason for reason in found.skipped.values())
+    assert found.quality is not None
+    assert found.predicted is not None
+    assert found.predicted.positions == 64
+    with pytest.raises(InputError, match="64 positions; set speed_characters"):
+        measure_model(folder, [SENTENCES], options.model_copy(update={"parts": ("speed",)}))
+
+
+def test_a_configuration_without_a_limit_has_none() -> None:
+    assert positions_of(tiny_config()) == 2048
+    for value in (None, -1):
+        config = SimpleNamespace(
+            get_text_config=lambda decoder, value=value: SimpleNamespace(max_position_embeddings=value)
+        )
+        assert positions_of(config) is None
+    assert Subject(SimpleNamespace(config=tiny_config()), Coding(list, str)).positions is None, (
+        "positions are rotations"
+    )
+    assert Subject(SimpleNamespace(config=tiny_config("gpt2")), Coding(list, str)).positions == 512
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cuda:99", "meta", "cpu:x"])
+def test_a_device_that_is_not_there_is_named(name: str, small_stock: Path, tmp_path: Path) -> None:
+    folder = tiny_folder(tmp_path / "model", small_stock)
+    with pytest.raises(InputError, match=rf"device '{name}' cannot be used here \(.+\); give cpu, cuda"):
+        load_subject(folder, device=name)
+    with pytest.raises(InputError, match=f"device '{name}'"):
+        measure_model(folder, [SENTENCES], MeasureOptions(device=name))
+
+
+def test_devices_of_cuda_go_by_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [device_of(name) for name in ("auto", "cuda", "cuda:1", "cpu")] == ["cuda", "cuda", "cuda:1", "cpu"]
+    with pytest.raises(InputError, match="finds 2 CUDA GPUs"):
+        device_of("cuda:2")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert device_of("auto") == "cpu"
+    with pytest.raises(InputError, match="finds 0 CUDA GPUs"):
+        device_of("cuda")
+
+
+@pytest.mark.parametrize("content", ["{", "", '{"model": {"type": "BPE"}}'])
+def test_a_damaged_tokenizer_is_named(content: str, small_stock: Path, tmp_path: Path) -> None:
+    folder = tiny_folder(tmp_path / "model", small_stock)
+    (folder / "tokenizer.json").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"tokenizer\.json: no tokenizer that can be loaded \(.+\); copy it again"):
+        load_coding(folder)
+
+
+@pytest.mark.parametrize(("device", "waits"), [("mps", ["mps"]), ("cuda:1", ["cuda:1"]), ("cpu", [])])
+def test_a_clock_waits_for_the_device(device: str, waits: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: seen.append("mps"))
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: seen.append(str(device)))
+    wait_for(torch.device(device))
+    assert seen == waits
+    seen.clear()
+    _seconds(lambda: seen.append("work"), 2, torch.device(device))
+    assert seen == ["work", *[*waits, "work", *waits] * 2], "before the clock starts and before it stops"
+
+
+def test_what_lies_where_somebody_works_is_not_run(
+    small_stock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_folder(tmp_path / "model", small_stock)
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "tokenizers.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w')\n", encoding="utf-8")
+    monkeypatch.chdir(here)
+    assert measure_prefill(folder, [1, 2, 3], 3).tokens == 3
+    assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+def test_memory_is_told_without_proc(
+    system: str, small_stock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS and Windows, by a psutil and a `resource` that answer as theirs do."""
+    usage = {"rss": 5 << 20, **({"peak_wset": 9 << 20} if system == "win32" else {})}
+    process = SimpleNamespace(memory_info=lambda: SimpleNamespace(**usage))
+    monkeypatch.setitem(sys.modules, "psutil", SimpleNamespace(Process=lambda: process))
+    most = 9 << 20 if system == "darwin" else 9 << 10
+    asked = SimpleNamespace(RUSAGE_SELF=0, getrusage=lambda who: SimpleNamespace(ru_maxrss=most))
+    monkeypatch.setitem(sys.modules, "resource", None if system == "win32" else asked)  # type: ignore[arg-type]
+    monkeypatch.setattr(prefill, "_STATUS", tmp_path / "none")
+    monkeypatch.setattr(prefill.sys, "platform", system)  # type: ignore[attr-defined]
+    told = prefill._method(), prefill._resident("VmRSS"), prefill._resident("VmHWM")
+    name = "peak working set" if system == "win32" else "peak RSS (ru_maxrss)"
+    assert told == (f"{name} of a fresh process, loading included", 5 << 20, 9 << 20)
+    monkeypatch.setitem(sys.modules, "psutil", None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"measured by psutil .* pip install"):
+        prefill._resident("VmRSS")
+
+
+def test_the_real_psutil_agrees_with_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("psutil")
+    here, most = prefill._resident("VmRSS"), prefill._resident("VmHWM")
+    monkeypatch.setattr(prefill, "_STATUS", tmp_path / "none")
+    assert prefill._resident("VmRSS") == pytest.approx(here, rel=0.1)
+    assert prefill._resident("VmHWM") >= 0.9 * most > 0
