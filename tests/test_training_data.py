@@ -16,7 +16,7 @@ from tiny_models import put_model, tiny_model
 
 from hypertok.errors import InputError
 from hypertok.model.pair import Pair
-from hypertok.training.data import identity_of, make_blocks, read_texts, refuse_leaks
+from hypertok.training.data import Text, identity_of, make_blocks, read_texts, refusable, refuse_leaks
 from hypertok.training.loss import IGNORED
 
 
@@ -127,3 +127,17 @@ def test_the_last_block_is_filled_with_places_that_are_not_predicted(llama: Pair
     assert torch.equal(last["labels"][predicted:], torch.full((50 - predicted,), IGNORED))
     assert int(last["input_ids"].max()) < 32_000
     assert blocks.tokens.dtype == np.int32
+
+
+def test_what_everybody_writes_is_no_leak() -> None:
+    said = "Спасибо, всё получилось."
+    told = "Мост чинили до обеда: сосед стучал молотком, а старик сидел на брёвнах и пил чай из жестяной кружки."
+    texts = [Text(f"chat.jsonl#{number}", text, identity_of(text)) for number, text in enumerate((said, told))]
+    known = refusable(texts)
+    assert list(known.values()) == ["chat.jsonl#1"]
+    assert list(refuse_leaks(texts[:1], known)) == texts[:1]
+    with pytest.raises(InputError, match="the same text"):
+        list(refuse_leaks(texts, known))
+    from hypertok.experiment.inputs import find_leaks
+
+    assert set(find_leaks(texts, texts)[0]) == {"chat.jsonl#1"}

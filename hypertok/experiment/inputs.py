@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 from hypertok.errors import InputError
 from hypertok.experiment.definition import Definition, Inputs, Measure
 from hypertok.measure.passages import spread
+from hypertok.training.options import BY_CHANCE
 
 if TYPE_CHECKING:
     from hypertok.training.data import Text
 
-#: A paragraph this long, in characters without its margins, is not written twice by chance.
-_PARAGRAPH = 80
 #: A held-out document is in the training text when this share of its long paragraphs is.
 _SHARE = 0.5
 
@@ -148,8 +147,10 @@ def find_leaks(
     Returns:
         What is wrong, by the name of the held-out document; characters and sha256 of the training texts.
     """
+    from hypertok.training.data import refusable
+
     held = list(held)
-    whole = {text.identity: text.name for text in held}
+    whole = refusable(held)
     paragraphs = [(text.name, set(_paragraphs(part))) for text in held for part in {text.text, text.text[:beginning]}]
     watched = set().union(*(own for _, own in paragraphs))
     seen: dict[bytes, str] = {}
@@ -182,5 +183,5 @@ def _paragraphs(text: str) -> Iterator[bytes]:
     """Hashes of long lines."""
     for line in text.splitlines():
         line = " ".join(line.casefold().split())
-        if len(line) >= _PARAGRAPH:
+        if len(line) >= BY_CHANCE:
             yield hashlib.blake2b(line.encode("utf-8", "surrogatepass"), digest_size=12).digest()

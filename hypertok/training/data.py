@@ -25,6 +25,7 @@ from hypertok.corpus.sources import full_path, plan_shards
 from hypertok.errors import InputError
 from hypertok.model.pair import Pair
 from hypertok.training.loss import IGNORED
+from hypertok.training.options import BY_CHANCE
 
 #: Characters encoded at once.
 _BATCH = 1 << 20
@@ -97,11 +98,16 @@ def read_texts(
         raise InputError(f"{root}: {read:,} characters in it and {characters:,} are asked for; lower characters")
 
 
+def refusable(held_out: Iterable[Text]) -> dict[str, str]:
+    """Name by identity of the held-out texts that no training text may be: those not written twice by chance."""
+    return {text.identity: text.name for text in held_out if len(text.text.strip()) >= BY_CHANCE}
+
+
 def refuse_leaks(texts: Iterable[Text], held_out: Mapping[str, str]) -> Iterator[Text]:
     """The texts, as long as none of them is held out.
 
     Args:
-        held_out: name by identity of the held-out texts.
+        held_out: as `refusable` gives it.
 
     Raises:
         InputError: one is.

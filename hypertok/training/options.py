@@ -14,6 +14,8 @@ RowsKind = Literal["flat", "factored", "composed"]
 #: Name of the composer among the ways to begin new rows, and all of them that read texts (`training/probe.py`).
 COMPOSER = "composer"
 READERS = ("auto", COMPOSER)
+#: Characters (without margins) of which less is written twice by chance: a shorter document or paragraph is no leak.
+BY_CHANCE = 80
 
 
 class LoraOptions(BaseModel):

@@ -29,7 +29,7 @@ from hypertok.model.trained import COMMAND, KIND, SCHEMA_VERSION, has_adapter, s
 from hypertok.training.adapter import add_adapter
 from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.checks import check_room, estimate
-from hypertok.training.data import Blocks, make_blocks, read_texts, refuse_leaks
+from hypertok.training.data import Blocks, make_blocks, read_texts, refusable, refuse_leaks
 from hypertok.training.loss import LossModel, check_head
 from hypertok.training.options import TrainOptions
 from hypertok.training.precision import settled
@@ -180,7 +180,7 @@ def _read(
 ) -> tuple[Blocks, Blocks | None]:
     held = None
     if held_out is not None:
-        every = {text.identity: text.name for text in read_texts(held_out, skipped=skipped)}
+        every = refusable(read_texts(held_out, skipped=skipped))
         total = _first(read_texts(held_out), characters)
         held = make_blocks(total, pair, options.context)
     else:
