@@ -12,14 +12,17 @@ from conftest import stock_folder
 from tokenizers import Tokenizer
 from typer.testing import CliRunner
 
+from hypertok.artifact import read_manifest
 from hypertok.cli.main import app
 from hypertok.errors import ArtifactError, InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.measure.curve import measure_curve, parse_rows
 from hypertok.tokenizer.extend import Options, extend
 from hypertok.tokenizer.hyper import HyperTokenizer
+from hypertok.tokenizer.kind import KIND
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.verify import verify
+from hypertok.vocabulary.units import TooFewUnits
 
 ROWS = 500
 
@@ -128,3 +131,22 @@ def test_curve_rises(vault_lexicon: Lexicon, tmp_path: Path) -> None:
     assert figures == sorted(figures)
     assert figures[0] < figures[-1]
     assert points[-1].emitted > 0
+
+
+def test_without_a_number_small_archives_give_what_they_have(vault_lexicon: Lexicon, tmp_path: Path) -> None:
+    """The number is said in the error to whoever asks for more."""
+    stock, lexicon = str(stock_folder("llama2")), str(vault_lexicon.folder)
+    refused = CliRunner().invoke(app, ["extend", stock, lexicon, "-o", str(tmp_path / "x"), "--rows", "32768"])
+    assert isinstance(refused.exception, TooFewUnits)
+    found = refused.exception.found
+    assert f"ask for at most {found} (--rows {found})" in str(refused.exception)
+    made = CliRunner().invoke(app, ["extend", stock, lexicon, "-o", str(tmp_path / "notes")])
+    assert made.exit_code == 0, made.output
+    assert f"units for {found:,} rows, not 32,768; all of them are taken" in " ".join(made.stderr.split())
+    assert read_manifest(tmp_path / "notes", kind=KIND, command="").facts["units"] == found
+    text = tmp_path / "held-out.txt"
+    text.write_text("Клетки получают энергию в митохондриях.", encoding="utf-8")
+    shown = CliRunner().invoke(app, ["curve", lexicon, "--tokenizer", stock, "--corpus", str(text), "--json"])
+    assert shown.exit_code == 0, shown.output
+    rows = [point["rows"] for point in json.loads(shown.stdout)]
+    assert rows == [0, *(number for number in (1000, 2000, 4000, 8000, 16_000) if number < found), found]

@@ -12,9 +12,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from hypertok.cli.console import Tell, by_comma, left_out, out, steps, write_bytes
+from hypertok.cli.console import Tell, by_comma, err, left_out, out, steps, write_bytes
 from hypertok.errors import InputError
 from hypertok.model.extra import require_train
+from hypertok.vocabulary.units import TooFewUnits
 
 if TYPE_CHECKING:
     from hypertok.artifact import Manifest
@@ -31,6 +32,8 @@ _STEPS = {
     "composer": "training the composer",
     "weights": "writing weights",
 }
+#: Numbers of rows that a curve has by default.
+_CURVE = "1k,2k,4k,8k,16k,32k,64k,128k,250k"
 #: Files that make a folder a model's; which of them can be extended, the library says.
 _WEIGHTS = (".safetensors", ".gguf", ".bin")
 _STOCK = typer.Argument(
@@ -72,7 +75,14 @@ def extend(
     stock: Annotated[Path, _STOCK],
     lexicon: Annotated[Path, _LEXICON],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the extended tokenizer to.")],
-    rows: Annotated[int, typer.Option(min=1, help="New tokens, each a row of the model's matrices.")] = 32_768,
+    rows: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="New tokens, each a row of the model's matrices (default: 32,768, or as many as your texts have units "
+            "for).",
+        ),
+    ] = None,
     span: Annotated[SpanName, _SPAN] = SpanName.phrase,
     text: Annotated[
         TextKind, typer.Option(help="Text as it is written, or the codec's symbol text (read by HyperTokenizer).")
@@ -114,15 +124,23 @@ def extend(
     from hypertok.tokenizer.extend import Options
 
     options = Options(
-        rows=rows,
+        **({"rows": rows} if rows else {}),
         span=span.value,
         text=text.value,
         units=units.value,
         general=general,
         replace_unused=by_comma(replace_unused or ""),
     )
-    with steps(_STEPS) as tell:
-        manifest = _extended(stock, lexicon, output, options, init, data, tell)
+    try:
+        with steps(_STEPS) as tell:
+            manifest = _extended(stock, lexicon, output, options, init, data, tell)
+    except TooFewUnits as error:
+        if rows or not error.found:
+            raise
+        err.print(f"your texts have units for {error.found:,} rows, not {options.rows:,}; all of them are taken")
+        options = options.model_copy(update={"rows": error.found})
+        with steps(_STEPS) as tell:
+            manifest = _extended(stock, lexicon, output, options, init, data, tell)
     if as_json:
         sys.stdout.write(manifest.to_json())
         return
@@ -181,8 +199,12 @@ def curve(
     tokenizer: Annotated[Path, typer.Option(help="Stock tokenizer, as for `hypertok extend`.")],
     corpus: Annotated[Path, typer.Option(help="Folder or file of texts to measure on; held-out ones say the truth.")],
     rows: Annotated[
-        str, typer.Option(help="Numbers of new rows to measure, e.g. 4k,32k,128k.")
-    ] = "1k,2k,4k,8k,16k,32k,64k,128k,250k",
+        str | None,
+        typer.Option(
+            help=f"Numbers of new rows to measure, e.g. 4k,32k,128k (default: {_CURVE}, as far as your texts have "
+            "units for).",
+        ),
+    ] = None,
     span: Annotated[SpanName, _SPAN] = SpanName.phrase,
     units: Annotated[UnitKind, _UNITS] = UnitKind.concept,
     general: Annotated[float, _GENERAL] = 0.05,
@@ -199,11 +221,21 @@ def curve(
     from hypertok.measure.curve import measure_curve, parse_rows, plot_curve
 
     with left_out() as skipped:
-        with steps(_STEPS | {"measure": "measuring"}) as tell:
-            points = measure_curve(
-                lexicon, tokenizer, corpus, parse_rows(rows), span=span.value, units=units.value, general=general,
-                progress=tell, skipped=skipped,
-            )  # fmt: skip
+
+        def measured(numbers: list[int]) -> list[Point]:
+            with steps(_STEPS | {"measure": "measuring"}) as tell:
+                return measure_curve(
+                    lexicon, tokenizer, corpus, numbers, span=span.value, units=units.value, general=general,
+                    progress=tell, skipped=skipped,
+                )  # fmt: skip
+
+        wanted = parse_rows(rows or _CURVE)
+        try:
+            points = measured(wanted)
+        except TooFewUnits as error:
+            if rows or not error.found:
+                raise
+            points = measured([*(number for number in wanted if number < error.found), error.found])
         if as_json:
             sys.stdout.write(json.dumps([asdict(point) for point in points], ensure_ascii=False, indent=1) + "\n")
         else:

@@ -38,7 +38,7 @@ def root(
     A first round on any folder of notes and any stock tokenizer:
 
       hypertok build-lexicon notes/ -o notes.lexicon
-      hypertok extend qwen3/ notes.lexicon -o qwen3-notes --rows 4096
+      hypertok extend qwen3/ notes.lexicon -o qwen3-notes
       hypertok verify qwen3-notes --against qwen3/
       hypertok tokens qwen3-notes --against qwen3/ "Цикл Кребса происходит в митохондриях."
 

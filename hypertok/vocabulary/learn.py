@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from hypertok.vocabulary.merges import all_merges, count_emitted, learn_merges
 from hypertok.vocabulary.segmentation import Segmentation
 from hypertok.vocabulary.texts import Texts
-from hypertok.vocabulary.units import StockTokenizer, Units, too_few_units
+from hypertok.vocabulary.units import StockTokenizer, TooFewUnits, Units
 
 #: A merge can make a token that the stock tokenizer has; it takes no row. Room for such merges.
 _SPARE = 1.02
@@ -51,7 +51,7 @@ def learn_units(
             known.add(pair)
             merges.append(pair)
     if len(made) < rows:
-        raise too_few_units(rows, len(made))
+        raise TooFewUnits(rows, len(made))
     tell("count", 0, 1)
     counts = count_emitted(segmentation.words, segmentation.strings, learned[:used], texts.frequency)
     tell("count", 1, 1)

@@ -20,7 +20,7 @@ from hypertok.vocabulary.merges import count_emitted, learn_merges
 from hypertok.vocabulary.segmentation import Segmentation
 from hypertok.vocabulary.symbol_codec import GLUE, SymbolCodec
 from hypertok.vocabulary.texts import rounded, word_table
-from hypertok.vocabulary.units import Span, StockTokenizer, Units, too_few_units
+from hypertok.vocabulary.units import Span, StockTokenizer, TooFewUnits, Units
 
 #: Marks and symbols met less often are no rows of their own.
 _LEAST = 10
@@ -180,7 +180,7 @@ def _learned(
             known.add(pair)
             merges.append(pair)
     if len(tokens) < rows:
-        raise too_few_units(rows, len(tokens))
+        raise TooFewUnits(rows, len(tokens))
     emitted: Counter[str] = Counter()  # two private strings may be the same token
     for private, count in count_emitted(letters.words, letters.strings, used, frequency).items():
         emitted[letters.string(private)] += count

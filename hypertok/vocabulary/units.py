@@ -59,9 +59,12 @@ class Units:
         )
 
 
-def too_few_units(rows: int, found: int) -> InputError:
-    """The error that says that there are `found` units only, where `rows` new rows were asked for."""
-    return InputError(
-        f"{rows} new rows are more than the lexicon's corpus has units for ({found}); "
-        f"ask for at most {found} (--rows {found}), or build the lexicon from more text"
-    )
+class TooFewUnits(InputError):
+    """More new rows are asked for than the corpus has units for; `found` says how many there are."""
+
+    def __init__(self, rows: int, found: int) -> None:
+        super().__init__(
+            f"{rows} new rows are more than the lexicon's corpus has units for ({found}); "
+            f"ask for at most {found} (--rows {found}), or build the lexicon from more text"
+        )
+        self.found = found
