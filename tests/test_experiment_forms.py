@@ -64,7 +64,7 @@ def run_of(results: Results, name: str) -> RunResult:
 
 
 def folder_of(experiment: Experiment) -> Path:
-    (folder,) = (experiment.work / "models").iterdir()
+    (folder,) = (experiment.work / "models").glob("[!.]*")
     return folder
 
 
