@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from hypertok.experiment.definition import Arm, Definition
 from hypertok.experiment.inputs import Read
 from hypertok.experiment.results import Results
 from hypertok.experiment.run import Experiment, Planned
-from hypertok.experiment.training import Spent, equal_compute
+from hypertok.experiment.training import Spent, equal_compute, spent
 from hypertok.lexicon.lexicon import Lexicon
 
 #: Continued BPE alone, which is learned in no time.
@@ -115,11 +116,16 @@ def test_two_processes_make_a_folder_one_after_the_other(tmp_path: Path) -> None
     assert told == [f"waiting for another process, which makes {tmp_path / 'work' / 'model'}"]
 
 
-def test_equal_compute_counts_every_pass() -> None:
+def test_equal_compute_counts_every_pass(inputs: Inputs) -> None:
     stock, ours = Spent(1000, 400, 10), Spent(1000, 250, 10)
     assert equal_compute("ours", ours, stock, 10_000) == 1600
-    assert equal_compute("ours", ours, stock, 10_000, epochs=2) == 800
-    assert equal_compute("ours", ours, stock, 10_000, stock_epochs=3) == 4800
+    assert equal_compute("ours", replace(ours, tokens=2 * ours.tokens), stock, 10_000) == 800
+    assert equal_compute("ours", ours, replace(stock, tokens=3 * stock.tokens), 10_000) == 4800
+    model, corpus = inputs["model"], inputs["corpus"]
+    assert model is not None
+    assert corpus is not None
+    once = spent(model, corpus, 300, 0)
+    assert spent(model, corpus, 300, 0, epochs=2) == replace(once, tokens=2 * once.tokens)
 
 
 def test_the_seed_that_made_rows_is_part_of_a_results_key(inputs: Inputs, tmp_path: Path) -> None:

@@ -162,8 +162,9 @@ def _extended(
 ) -> Manifest:
     """The tokenizer alone, or with the model that lies beside it."""
     from hypertok.tokenizer.extend import extend
+    from hypertok.training.options import COMPOSER, READERS
 
-    if data is not None and init not in ("auto", "composer"):
+    if data is not None and init not in READERS:
         raise InputError(
             f"--data {data}: only --init auto and composer read texts; add one of them, or leave --data out"
         )
@@ -172,7 +173,6 @@ def _extended(
         return extend(stock, lexicon, output, options, progress=tell)
     require_train()
     from hypertok.model.extend import DEFAULT_INIT, extend_model
-    from hypertok.training.options import COMPOSER, READERS
     from hypertok.training.probe import chooser, texts_of, texts_of_runs
 
     if init not in READERS:

@@ -151,7 +151,8 @@ def find_leaks(
 
     held = list(held)
     whole = refusable(held)
-    paragraphs = [(text.name, set(_paragraphs(part))) for text in held for part in {text.text, text.text[:beginning]}]
+    parts = [(text.name, part) for text in held for part in dict.fromkeys((text.text, text.text[:beginning]))]
+    paragraphs = [(name, set(_paragraphs(part))) for name, part in parts]
     watched = set().union(*(own for _, own in paragraphs))
     seen: dict[bytes, str] = {}
     same: dict[str, str] = {}

@@ -204,11 +204,10 @@ class _Runner:
             return
         seed, characters = self.definition.seeds[0], self.definition.characters
         self.tell("counting compute")
-        theirs = spent(self.model, self.corpus, characters, seed)
+        theirs = spent(self.model, self.corpus, characters, seed, self.definition.stock.train.epochs)
         for name, folder in folders.items():
-            ours = spent(folder, self.corpus, characters, seed)
-            passes = self.definition.arm(name).train.epochs, self.definition.stock.train.epochs
-            self.budgets[name, "compute"] = equal_compute(name, ours, theirs, self.read.corpus_characters, *passes)
+            ours = spent(folder, self.corpus, characters, seed, self.definition.arm(name).train.epochs)
+            self.budgets[name, "compute"] = equal_compute(name, ours, theirs, self.read.corpus_characters)
 
     def _one(self, planned: Planned, folder: Path, key: str) -> RunResult:
         definition, arm, measure = self.definition, planned.arm, self.definition.measure

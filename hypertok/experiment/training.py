@@ -35,7 +35,8 @@ class Spent:
     """What reading so many characters costs an arm.
 
     Attributes:
-        characters, tokens: of the text.
+        characters: of the text.
+        tokens: of all passes over it.
         parameters: that every token is multiplied with.
         before: tokens that were read to make the rows.
     """
@@ -51,10 +52,10 @@ class Spent:
         return (self.tokens + self.before) * self.parameters
 
 
-def spent(folder: Path, corpus: Path, characters: int, seed: int) -> Spent:
-    """What a model folder spends on the characters that an arm with this seed reads first."""
+def spent(folder: Path, corpus: Path, characters: int, seed: int, epochs: int = 1) -> Spent:
+    """What a model folder spends on so many passes over the characters that an arm with this seed reads first."""
     pair, tokens = _read(folder, corpus, characters, seed)
-    return Spent(characters, len(tokens), product_parameters(pair), _read_before(pair))
+    return Spent(characters, len(tokens) * epochs, product_parameters(pair), _read_before(pair))
 
 
 def seen_in_training(folder: Path, corpus: Path, characters: int, seed: int) -> Ids:
@@ -92,18 +93,14 @@ def product_parameters(pair: Pair) -> int:
     return sum(torch.Size(shape).numel() for shape in shapes.values())
 
 
-def equal_compute(arm: str, ours: Spent, stock: Spent, available: int, epochs: int = 1, stock_epochs: int = 1) -> int:
+def equal_compute(arm: str, ours: Spent, stock: Spent, available: int) -> int:
     """Characters that an arm may read for what the stock arm spends.
-
-    Args:
-        epochs: how often the arm reads them.
-        stock_epochs: how often the stock arm reads its own.
 
     Raises:
         InputError: there are not so many.
     """
-    left = stock.compute * stock_epochs - ours.before * ours.parameters
-    characters = ours.characters * left // (ours.tokens * ours.parameters * epochs)
+    left = stock.compute - ours.before * ours.parameters
+    characters = ours.characters * left // (ours.tokens * ours.parameters)
     if characters < 1:
         raise InputError(f"arms.{arm}: making its rows took more compute than training stock; raise characters")
     if characters > available:
