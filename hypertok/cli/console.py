@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 from rich.console import Console
@@ -16,6 +16,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from hypertok.artifact import write_file
 from hypertok.errors import InputError
+
+if TYPE_CHECKING:
+    from hypertok.corpus.sources import Skipped
 
 #: Reports a step: its key, how much is done, of how much.
 Tell = Callable[[str, int, int], None]
@@ -52,7 +55,7 @@ def steps(names: Mapping[str, str]) -> Iterator[Tell]:
 
 
 @contextmanager
-def left_out() -> Iterator[Callable[[str, str], None]]:
+def left_out() -> Iterator[Skipped]:
     """Gives the function that is told of files that cannot be read (path, reason); at the end of a command, lists them
     on standard error and leaves with EXIT_SKIPPED.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +17,9 @@ from hypertok.corpus import datasets_source, encodings, formats
 from hypertok.corpus.encodings import explain
 from hypertok.corpus.records import Part, Plan, Shard, SourceReport
 from hypertok.errors import InputError
+
+#: Told path and reason of each source that is left out.
+Skipped = Callable[[str, str], None]
 
 #: Bytes of one shard: about a quarter of a second of reading, so both cores end together and a killed run
 #: loses little; still big enough that starting a shard costs nothing.
@@ -83,9 +86,11 @@ def locate(root: Path, path: str) -> Path:
     return root if path == root_name(root) and not location.exists() else location
 
 
-def full_path(root: Path, path: str) -> str:
-    """What a plan calls `path`, as a person finds it."""
-    return path if datasets_source.hub_name(path) else printable(str(locate(root, path)))
+def tell_skipped(root: Path, report: SourceReport, skipped: Skipped | None) -> None:
+    """Tell of a source that was left out, by its path as a person finds it."""
+    if skipped and report.status == "skipped":
+        path = report.path
+        skipped(path if datasets_source.hub_name(path) else printable(str(locate(root, path))), report.reason)
 
 
 def root_name(root: Path) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hypertok.corpus.documents import read_shard
 from hypertok.corpus.records import Document
-from hypertok.corpus.sources import full_path, plan_shards
+from hypertok.corpus.sources import Skipped, plan_shards, tell_skipped
 from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.measure.tokens import count_tokens
@@ -22,8 +22,6 @@ from hypertok.vocabulary.units import Method, Span
 
 _NUMBER = re.compile(r"([0-9]+)(k?)")
 Progress = Callable[[str, int, int], None]
-#: Told path and reason of each file that is left out.
-Skipped = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
@@ -103,8 +101,8 @@ def documents(corpus: Path, *, skipped: Skipped | None = None) -> Iterator[str]:
     for item in chain(plan.reports, read):
         if isinstance(item, Document):
             yield item.text
-        elif skipped and item.status == "skipped":
-            skipped(full_path(plan.root, item.path), item.reason)
+        else:
+            tell_skipped(plan.root, item, skipped)
 
 
 def plot_curve(points: Sequence[Point]) -> bytes:

@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 
 from hypertok.corpus.documents import read_shard
 from hypertok.corpus.records import Shard, SourceReport
-from hypertok.corpus.sources import full_path, plan_shards
+from hypertok.corpus.sources import Skipped, plan_shards, tell_skipped
 from hypertok.errors import InputError
 from hypertok.model.pair import Pair
 from hypertok.training.loss import IGNORED
@@ -56,7 +56,7 @@ def read_texts(
     *,
     characters: int | None = None,
     seed: int | None = None,
-    skipped: Callable[[str, str], None] | None = None,
+    skipped: Skipped | None = None,
 ) -> Iterator[Text]:
     """The documents of a folder, a file or whatever else the corpus room reads; every record is one.
 
@@ -75,8 +75,7 @@ def read_texts(
 
     def note(report: SourceReport) -> None:
         reports.append(report)
-        if skipped and report.status == "skipped":
-            skipped(full_path(plan.root, report.path), report.reason)
+        tell_skipped(plan.root, report, skipped)
 
     for report in plan.reports:
         note(report)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from transformers import TrainerCallback, set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from hypertok.artifact import Manifest, read_manifest, seal, writing
+from hypertok.corpus.sources import Skipped
 from hypertok.errors import InputError
 from hypertok.model.pair import Pair
 from hypertok.model.shared_rows import split_shared_rows
@@ -76,7 +77,7 @@ def train(
     resume: bool = False,
     progress: bool = False,
     callbacks: Sequence[TrainerCallback] = (),
-    skipped: Callable[[str, str], None] | None = None,
+    skipped: Skipped | None = None,
 ) -> TrainResult:
     """Train new rows and an adapter.
 
@@ -176,7 +177,7 @@ def _read(
     characters: int,
     options: TrainOptions,
     ranks: int,
-    skipped: Callable[[str, str], None] | None,
+    skipped: Skipped | None,
 ) -> tuple[Blocks, Blocks | None]:
     held = None
     if held_out is not None:
