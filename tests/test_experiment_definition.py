@@ -21,7 +21,7 @@ from hypertok.tokenizer.extend import Options
 from hypertok.training.options import LoraOptions, TrainOptions
 
 EXPERIMENTS = REPOSITORY / "experiments"
-SHIPPED = ("ab", "ab-20m", "factored", "init", "init-frozen", "memory", "rows")
+SHIPPED = ("ab", "ab-20m", "factored", "init", "init-frozen", "init-frozen-untied", "memory", "rows")
 TABLES: dict[str, type[BaseModel]] = {
     "inputs": Inputs, "tokenizer": Options, "train": TrainOptions, "train.lora": LoraOptions, "measure": Measure,
     "aims": Aims, "memory": Memory,
@@ -81,7 +81,7 @@ def test_shipped_definitions_can_be_read_and_name_no_place(name: str, monkeypatc
         monkeypatch.delenv(variable, raising=False)
     found = read_definition(path)
     assert found.name == name
-    assert found.inputs.model == Path("/somewhere/hypertok_model")
+    assert found.inputs.model == Path(f"/somewhere/hypertok_{'untied' if 'untied' in name else 'model'}")
     assert found.inputs.pairs is None
     assert not re.search(r"\"/|\.\./", path.read_text(encoding="utf-8"))
     if found.kind == "rows":
