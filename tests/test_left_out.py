@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from conftest import SENTENCES, stock_folder
 from measured_models import tiny_folder
+from small_experiments import definition, put_inputs
 from tiny_models import put_model, tiny_model
 from typer.testing import CliRunner, Result
 
 from hypertok.cli.console import EXIT_SKIPPED, left_out
 from hypertok.cli.main import app
 from hypertok.errors import InputError
+from hypertok.experiment.results import Results
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.measure.curve import documents, measure_curve, parse_rows
 from hypertok.training.data import read_texts
@@ -129,3 +131,26 @@ def test_train_lists_them_after_its_work(mixed: Path, small_stock: Path, tmp_pat
     given = ("--data", mixed, "-o", tmp_path / "run", "--context", 24, "--batch", 2, "--json")
     check_told(hypertok("train", model, *given), mixed)
     assert (tmp_path / "run" / "manifest.json").is_file()
+
+
+def test_extend_lists_them_after_its_probes(
+    mixed: Path, small_stock: Path, small_lexicon: Lexicon, tmp_path: Path
+) -> None:
+    model = put_model(small_stock, tmp_path / "stock", tiny_model("llama", tied=True, rows=640))
+    for text in (mixed / "a.txt", mixed / "in" / "b.txt"):
+        text.write_text(SENTENCES * 40, encoding="utf-8")
+    given = ("--rows", 40, "--general", 0, "--init", "composer", "--data", mixed, "-o", tmp_path / "out", "--json")
+    result = hypertok("extend", model, small_lexicon.folder, *given)
+    check_told(result, mixed)
+    assert json.loads(result.stdout)["recipe"]["init"] == "composer"
+
+
+def test_an_experiment_lists_them_after_its_runs(
+    mixed: Path, small_stock: Path, small_lexicon: Lexicon, small_corpus: Path, tmp_path: Path
+) -> None:
+    inputs = put_inputs(tmp_path, small_stock, small_lexicon.folder, small_corpus)
+    path = definition(tmp_path / "experiments", "one", "[arms.stock]\nstock = true\n[train]\nrows_only = true\n")
+    given = [part for name, at in inputs.items() if name != "corpus" for part in (f"--{name.replace('_', '-')}", at)]
+    result = hypertok("experiment", "run", path, *given, "--corpus", mixed)
+    check_told(result, mixed)
+    assert len(Results.load(path.parent / "results" / "one").runs) == 1

@@ -13,7 +13,7 @@ import torch
 from conftest import SENTENCES
 from measured_models import tiny_config, tiny_folder, tiny_subject
 
-from hypertok.errors import InputError
+from hypertok.errors import ArtifactError, InputError
 from hypertok.measure import prefill
 from hypertok.measure.copy_task import measure_copy
 from hypertok.measure.emission import measure_emission
@@ -62,6 +62,32 @@ def test_few_positions_lose_nothing_of_what_is_measured(sound_extension: Path, t
     assert found.predicted.positions == 64
     with pytest.raises(InputError, match="64 positions; set speed_characters"):
         measure_model(folder, [SENTENCES], options.model_copy(update={"parts": ("speed",)}))
+
+
+def test_a_context_beyond_the_positions_is_refused_before_anything_is_measured(
+    sound_extension: Path, tmp_path: Path
+) -> None:
+    folder = tiny_folder(tmp_path / "model", sound_extension, "gpt2", n_positions=64, bos_token_id=None)
+    options = MeasureOptions(device="cpu", context=65, parts=("memory", "quality"), prefill_characters=20)
+    told: list[str] = []
+    with pytest.raises(InputError, match="context 65 is more than the model's 64 positions"):
+        measure_model(folder, [SENTENCES], options, progress=lambda part, done, total: told.append(part))
+    assert not told
+
+
+def test_a_start_without_a_row_is_named(small_stock: Path, tmp_path: Path) -> None:
+    folder = tiny_folder(tmp_path / "model", small_stock, bos_token_id=640)
+    with pytest.raises(InputError, match=r"the id 640 before every text has no row, the model has 640; correct"):
+        load_subject(folder, device="cpu")
+
+
+def test_a_damaged_delta_is_named(sound_extension: Path, tmp_path: Path) -> None:
+    folder = tiny_folder(tmp_path / "model", sound_extension)
+    data = (folder / "delta.parquet").read_bytes()
+    for damaged in (b"", data[:50], data[:-100], b"PAR1 not a table at all PAR1"):
+        (folder / "delta.parquet").write_bytes(damaged)
+        with pytest.raises(ArtifactError, match=r"delta\.parquet: cannot be read \(.+\); make it again with: hypertok"):
+            load_coding(folder)
 
 
 def test_a_configuration_without_a_limit_has_none() -> None:

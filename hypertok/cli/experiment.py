@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from hypertok.cli.console import by_comma, err, out
+from hypertok.cli.console import by_comma, err, left_out, out
 
 app = typer.Typer(no_args_is_help=True, help="Arms side by side: run a definition, report on its results.")
 
@@ -37,7 +37,8 @@ def run(
     """Run an experiment; the same command goes on where it was stopped.
 
     Every result is written as soon as it is there. Extended models and trained weights lie beside the results, in the
-    folder .work, where other experiments find them, and can be removed afterwards.
+    folder .work, where other experiments find them, and can be removed afterwards. Texts that cannot be read are
+    listed, and the exit code is 3.
 
       hypertok experiment run experiments/ab.toml --model gemma/ --lexicon notes.lexicon \\
         --corpus train/ --held-out held-out/ --report
@@ -58,17 +59,19 @@ def run(
     }  # fmt: skip
     experiment = Experiment.from_toml(definition, inputs=inputs, output=output)
     without_bars()
-    results = experiment.run(
-        only=by_comma(only),
-        tell=lambda text: err.print(escape(text), soft_wrap=True),
-        progress=err.is_terminal,
-    )
-    done = f"{len(results.runs):,} runs" if results.runs else "memory computed"
-    out.print(f"[bold]{escape(str(experiment.output))}[/]: {done}", soft_wrap=True)
-    if report:
-        _write_report(experiment.output)
-    else:
-        out.print(f"report: hypertok experiment report {escape(str(experiment.output))}", soft_wrap=True)
+    with left_out() as skipped:
+        results = experiment.run(
+            only=by_comma(only),
+            tell=lambda text: err.print(escape(text), soft_wrap=True),
+            progress=err.is_terminal,
+            skipped=skipped,
+        )
+        done = f"{len(results.runs):,} runs" if results.runs else "memory computed"
+        out.print(f"[bold]{escape(str(experiment.output))}[/]: {done}", soft_wrap=True)
+        if report:
+            _write_report(experiment.output)
+        else:
+            out.print(f"report: hypertok experiment report {escape(str(experiment.output))}", soft_wrap=True)
 
 
 @app.command("report")

@@ -19,6 +19,7 @@ from hypertok.vocabulary.units import TooFewUnits
 
 if TYPE_CHECKING:
     from hypertok.artifact import Manifest
+    from hypertok.corpus.sources import Skipped
     from hypertok.measure.curve import Point
     from hypertok.tokenizer.extend import Options
 
@@ -120,6 +121,8 @@ def extend(
     A folder with weights is extended as a model, which loads in transformers:
 
       hypertok extend Qwen3-0.6B/ notes.lexicon -o model-notes --rows 32768 --init auto
+
+    Files of --data that cannot be read are listed, and the exit code is 3.
     """
     from hypertok.tokenizer.extend import Options
 
@@ -131,19 +134,27 @@ def extend(
         general=general,
         replace_unused=by_comma(replace_unused or ""),
     )
-    try:
-        with steps(_STEPS) as tell:
-            manifest = _extended(stock, lexicon, output, options, init, data, tell)
-    except TooFewUnits as error:
-        if rows or not error.found:
-            raise
-        err.print(f"your texts have units for {error.found:,} rows, not {options.rows:,}; all of them are taken")
-        options = options.model_copy(update={"rows": error.found})
-        with steps(_STEPS) as tell:
-            manifest = _extended(stock, lexicon, output, options, init, data, tell)
-    if as_json:
-        sys.stdout.write(manifest.to_json())
-        return
+    with left_out() as skipped:
+
+        def extended(options: Options) -> Manifest:
+            with steps(_STEPS) as tell:
+                return _extended(stock, lexicon, output, options, init, data, tell, skipped)
+
+        try:
+            manifest = extended(options)
+        except TooFewUnits as error:
+            if rows or not error.found:
+                raise
+            err.print(f"your texts have units for {error.found:,} rows, not {options.rows:,}; all of them are taken")
+            manifest = extended(options.model_copy(update={"rows": error.found}))
+        if as_json:
+            sys.stdout.write(manifest.to_json())
+        else:
+            _print_extended(stock, output, manifest)
+
+
+def _print_extended(stock: Path, output: Path, manifest: Manifest) -> None:
+    """For a person."""
     facts = manifest.facts
     grown = f"from id {facts['first_id']:,} on" if "first_id" in facts else "in the rows of tokens given up"
     out.print(
@@ -158,7 +169,14 @@ def extend(
 
 
 def _extended(
-    stock: Path, lexicon: Path, output: Path, options: Options, init: str | None, data: Path | None, tell: Tell
+    stock: Path,
+    lexicon: Path,
+    output: Path,
+    options: Options,
+    init: str | None,
+    data: Path | None,
+    tell: Tell,
+    skipped: Skipped,
 ) -> Manifest:
     """The tokenizer alone, or with the model that lies beside it."""
     from hypertok.tokenizer.extend import extend
@@ -177,7 +195,7 @@ def _extended(
 
     if init not in READERS:
         return extend_model(stock, lexicon, output, options, init=init or DEFAULT_INIT, progress=tell)
-    texts = texts_of(data) if data else texts_of_runs(lexicon)
+    texts = texts_of(data, skipped=skipped) if data else texts_of_runs(lexicon)
     maker = chooser(texts, progress=tell, composer_alone=init == COMPOSER)
     return extend_model(stock, lexicon, output, options, init=maker, progress=tell)
 

@@ -14,6 +14,7 @@ from hypertok.measure.passages import spread
 from hypertok.training.options import BY_CHANCE
 
 if TYPE_CHECKING:
+    from hypertok.corpus.sources import Skipped
     from hypertok.training.data import Text
 
 #: A held-out document is in the training text when this share of its long paragraphs is.
@@ -57,8 +58,11 @@ def needed(definition: Definition, *names: str) -> list[Path]:
     return found
 
 
-def read_inputs(definition: Definition) -> Read:
+def read_inputs(definition: Definition, skipped: Skipped | None = None) -> Read:
     """Read and check everything that training and measuring need.
+
+    Args:
+        skipped: told path and reason of each file of texts that is left out, of some more than once.
 
     Raises:
         InputError: something is missing, too short, or held-out text is in the training text.
@@ -66,8 +70,9 @@ def read_inputs(definition: Definition) -> Read:
     from hypertok.training.data import read_texts
 
     model, corpus, held_out = needed(definition, "model", "corpus", "held_out")
-    held = list(read_texts(held_out))
-    leaks, characters, corpus_sha = find_leaks(held, read_texts(corpus), definition.measure.document_characters)
+    held = list(read_texts(held_out, skipped=skipped))
+    texts_read = read_texts(corpus, skipped=skipped)
+    leaks, characters, corpus_sha = find_leaks(held, texts_read, definition.measure.document_characters)
     if leaks:
         raise InputError(next(iter(leaks.values())))
     if characters < definition.characters:
@@ -81,7 +86,7 @@ def read_inputs(definition: Definition) -> Read:
             "raise measure.characters, or lower measure.document_characters" if len(held) > 1 else "give more texts"
         )
         raise InputError(f"{held_out}: intervals by document need two documents or more; {remedy}")
-    drift = drift_texts(definition.inputs, definition.measure)
+    drift = drift_texts(definition.inputs, definition.measure, skipped)
     hashes = {"corpus": corpus_sha, "held_out": sha256_of_texts(texts), **model_hashes(model)}
     hashes |= {name: sha256_of_texts(found) for name, found in drift.items()}
     if any(not arm.stock for arm in definition.arms):
@@ -89,14 +94,18 @@ def read_inputs(definition: Definition) -> Read:
     return Read(characters, texts, drift, hashes)
 
 
-def drift_texts(inputs: Inputs, measure: Measure) -> dict[str, tuple[str, ...]]:
+def drift_texts(inputs: Inputs, measure: Measure, skipped: Skipped | None = None) -> dict[str, tuple[str, ...]]:
     """The texts that are not Russian, as far as they are given."""
     from hypertok.training.data import read_texts
 
     paths = {"english": inputs.english, "code": inputs.code}
     if "drift" not in measure.parts:
         return {}
-    return {name: pieces([t.text for t in read_texts(path)], measure) for name, path in paths.items() if path}
+    return {
+        name: pieces([text.text for text in read_texts(path, skipped=skipped)], measure)
+        for name, path in paths.items()
+        if path
+    }
 
 
 def pieces(texts: Iterable[str], measure: Measure) -> tuple[str, ...]:

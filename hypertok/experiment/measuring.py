@@ -45,15 +45,18 @@ class Texts:
 
 
 def live_subject(model: Path, trained: Path | None, measure: Measure) -> Subject:
-    """A model folder with what was trained on it, if anything was, as one plain model in memory."""
+    """A model folder with what was trained on it, if anything was, as one plain model in memory.
+
+    Args:
+        measure: settled, see `experiment/settle.py`: no data type is "auto" any more.
+    """
     import torch
 
     from hypertok.model.pair import Pair as ModelPair
     from hypertok.model.split import merge_rows, new_rows
     from hypertok.model.trained import attach, has_adapter
 
-    kind = measure.dtype if measure.dtype == "auto" else getattr(torch, measure.dtype)
-    live = ModelPair.open(model).load(kind)
+    live = ModelPair.open(model).load(getattr(torch, measure.dtype))
     if trained is not None:
         live = attach(live, trained)
         if has_adapter(live):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.arms import Tell, arm_folder, key_of, tokenizer_folder
@@ -26,6 +26,9 @@ from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import ROW_MULTIPLE
 from hypertok.tokenizer.plain import PlainTokenizer
 from hypertok.tokenizer.stock import Stock
+
+if TYPE_CHECKING:
+    from hypertok.corpus.sources import Skipped
 
 #: What the model of `inputs.model` is called in the table.
 AT_HAND = "model at hand"
@@ -43,8 +46,13 @@ class _Reading:
     grows: int = 0
 
 
-def run_memory(definition: Definition, output: Path, work: Path, tell: Tell) -> MemoryResult:
+def run_memory(
+    definition: Definition, output: Path, work: Path, tell: Tell, skipped: Skipped | None = None
+) -> MemoryResult:
     """Compute and measure, unless the result of the same inputs is there.
+
+    Args:
+        skipped: told path and reason of each held-out file that is left out.
 
     Raises:
         InputError: an input is missing.
@@ -53,7 +61,8 @@ def run_memory(definition: Definition, output: Path, work: Path, tell: Tell) -> 
     from hypertok.training.data import read_texts
 
     (held_out,) = needed(definition, "held_out")
-    held = sorted(read_texts(held_out), key=lambda text: text.identity)  # a folder has one kind of text after the other
+    # By hash: a folder has one kind of text after the other.
+    held = sorted(read_texts(held_out, skipped=skipped), key=lambda text: text.identity)
     texts = [text.text[: definition.measure.document_characters] for text in held]
     hashes = {"held_out": sha256_of_texts(texts)}
     arms = [arm for arm in definition.arms if not arm.stock]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypertok.artifact import MANIFEST, sha256_of
 from hypertok.errors import ArtifactError, InputError
@@ -32,6 +32,9 @@ from hypertok.experiment.training import (
 from hypertok.measure.quality import Quality
 from hypertok.model.extra import require_train
 from hypertok.training.options import READERS
+
+if TYPE_CHECKING:
+    from hypertok.corpus.sources import Skipped
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,14 @@ class Experiment:
                 if once or (arm.trained and (line == "characters" or not arm.stock)):
                     yield Planned(arm, line, seed)  # at equal compute the stock arm reads the same
 
-    def run(self, *, only: Sequence[str] = (), tell: Tell | None = None, progress: bool = False) -> Results:
+    def run(
+        self,
+        *,
+        only: Sequence[str] = (),
+        tell: Tell | None = None,
+        progress: bool = False,
+        skipped: Skipped | None = None,
+    ) -> Results:
         """Do what is not done yet.
 
         Args:
@@ -99,6 +109,7 @@ class Experiment:
                 that take different ones work side by side.
             tell: told what is being done, in words.
             progress: let training show a bar.
+            skipped: told path and reason of each file of texts that is left out, of some more than once.
 
         Raises:
             InputError: inputs are missing or cannot be used, held-out text is in the training text, or a name in `only`
@@ -107,18 +118,18 @@ class Experiment:
         """
         require_train()
         settled_one = replace(self, definition=settled(self.definition))
-        return settled_one._run(only, tell or (lambda text: None), progress)
+        return settled_one._run(only, tell or (lambda text: None), progress, skipped)
 
-    def _run(self, only: Sequence[str], tell: Tell, progress: bool) -> Results:
+    def _run(self, only: Sequence[str], tell: Tell, progress: bool, skipped: Skipped | None) -> Results:
         chosen = self._chosen(only)
         if self.definition.kind == "memory":
             from hypertok.experiment.memory import run_memory
 
             self._write_plan()
-            run_memory(self.definition, self.output, self.work, tell)
+            run_memory(self.definition, self.output, self.work, tell, skipped)
             return Results.load(self.output)
         tell("reading texts")
-        read = read_inputs(self.definition)
+        read = read_inputs(self.definition, skipped)
         keys = {planned.name: self._key(planned, read) for planned in self.planned()}
         done = {name for name, key in keys.items() if self._is_done(name, key)}
         self._write_plan()

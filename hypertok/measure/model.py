@@ -26,7 +26,7 @@ from hypertok.measure.memory import (
 )
 from hypertok.measure.minimal_pairs import PairAccuracy, measure_pairs, read_pairs
 from hypertok.measure.options import PARTS, MeasureOptions, PartName
-from hypertok.measure.quality import Quality, measure_quality
+from hypertok.measure.quality import Quality, check_windows, measure_quality
 from hypertok.measure.speed import Speed, measure_speed
 from hypertok.measure.subject import (
     Coding,
@@ -112,6 +112,8 @@ def measure_model(
 
     folder, options, texts = Path(folder), options or MeasureOptions(), _checked(texts)
     coding = load_coding(folder)
+    if _wanted("quality", options):  # before minutes of measuring are lost to it
+        check_windows(read_config(folder), options.context, options.overlap, len(coding.start))
     skipped: dict[str, str] = {}
     found = _memory(folder, coding, texts, options, skipped, progress) if _wanted("memory", options) else {}
     if any(_wanted(part, options) for part in PARTS if part != "memory"):

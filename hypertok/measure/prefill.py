@@ -39,20 +39,21 @@ def _measure(task: dict[str, Any]) -> dict[str, Any]:
     import transformers.models.auto.modeling_auto  # noqa: F401  (part of the libraries, not of the model)
 
     without_bars()
-    cuda = task["device"].startswith("cuda")
-    before = torch.cuda.memory_allocated() if cuda else _resident("VmRSS")
+    device = torch.device(task["device"])
+    cuda = device.type == "cuda"
+    before = torch.cuda.memory_allocated(device) if cuda else _resident("VmRSS")
     coding = Coding(lambda text: [], lambda ids: "")  # the text comes as ids
     model = load_subject(task["folder"], device=task["device"], dtype=task["dtype"], coding=coding).model
     ids = torch.tensor([task["ids"]], device=model.device)
-    loaded = torch.cuda.memory_allocated() if cuda else _resident("VmRSS")
+    loaded = torch.cuda.memory_allocated(device) if cuda else _resident("VmRSS")
     if cuda:
-        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.reset_peak_memory_stats(device)
     else:
         _forget_peak()
     with torch.inference_mode():
         output = model(input_ids=ids, use_cache=True, **last_logits(model))
     wait_for(model.device)
-    peak = torch.cuda.max_memory_allocated() if cuda else _resident("VmHWM")
+    peak = torch.cuda.max_memory_allocated(device) if cuda else _resident("VmHWM")
     return {
         "method": "peak of the CUDA allocator" if cuda else _method(),
         "before": before,

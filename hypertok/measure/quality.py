@@ -19,7 +19,7 @@ import numpy as np
 
 from hypertok.errors import InputError
 from hypertok.measure.scoring import BATCH_TOKENS, Bits, Ids, Window, token_bits
-from hypertok.measure.subject import encode_checked
+from hypertok.measure.subject import encode_checked, positions_of
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def measure_quality(
     Raises:
         InputError: an unusable context or overlap, nothing to measure, an id without a row.
     """
-    overlap = max(1, context // 4) if overlap is None else overlap
+    overlap = check_windows(model.config, context, overlap, len(start))
     scored = score_texts(
         model, encode, texts, start=start, context=context, overlap=overlap, chunk=chunk, batch_tokens=batch_tokens,
         progress=progress,
@@ -136,7 +136,7 @@ def score_texts(
     Raises:
         InputError: an unusable context or overlap, an id without a row.
     """
-    _check(model, context, overlap, len(start))
+    check_windows(model.config, context, overlap, len(start))
     rows = int(model.get_input_embeddings().weight.shape[0])
     encoded = [encode_checked(encode, text, rows) for text in texts]
     parts = [list(windows(ids, start, context=context, overlap=overlap)) for ids in encoded]
@@ -171,8 +171,14 @@ def windows(ids: Ids, start: Sequence[int], *, context: int, overlap: int) -> It
         done = end
 
 
-def _check(model: Any, context: int, overlap: int, start: int) -> None:
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+def check_windows(config: Any, context: int, overlap: int | None, start: int) -> int:
+    """The overlap that windows of a model are to have: what is asked for, or a quarter of the context.
+
+    Raises:
+        InputError: an unusable context or overlap.
+    """
+    positions = positions_of(config)
+    overlap = max(1, context // 4) if overlap is None else overlap
     if positions is not None and context > positions:
         raise InputError(f"context {context} is more than the model's {positions} positions; take a smaller one")
     if not 1 <= overlap < context - start:
@@ -180,3 +186,4 @@ def _check(model: Any, context: int, overlap: int, start: int) -> None:
             f"overlap {overlap} does not go with context {context} and {start} start tokens; take one from 1 to "
             f"{context - start - 1}, or a larger context"
         )
+    return overlap

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import polars as pl
 from tokenizers import Tokenizer
 
 from hypertok.artifact import read_manifest
 from hypertok.errors import ArtifactError, InputError
 from hypertok.model.extra import require_train
 from hypertok.tokenizer.hyper import HyperTokenizer
-from hypertok.tokenizer.kind import COMMAND, DELTA, KIND
+from hypertok.tokenizer.kind import COMMAND, KIND, delta_ids
 from hypertok.tokenizer.stock_file import read_side_file
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -85,7 +84,7 @@ def load_coding(folder: Path) -> Coding:
     if not (folder / "tokenizer.json").is_file():
         return _auto_coding(folder, config)
     raw = _raw_tokenizer(folder / "tokenizer.json")
-    start, new_ids = _start(raw, folder, config), _new_ids(folder)
+    start, new_ids = _start(raw, folder, config), delta_ids(folder)
     if _is_for_symbols(folder):
         hyper = HyperTokenizer.from_pretrained(folder)
         return Coding(hyper.encode, lambda ids: hyper.decode(ids, skip_special_tokens=True), start, new_ids)
@@ -128,6 +127,11 @@ def load_subject(
         raise InputError(
             f"{folder}: the tokenizer's new unit {max(coding.new_ids)} has no row, the model has {subject.rows}; the "
             "two do not belong together, make the folder again with: hypertok extend MODEL_DIR notes.lexicon -o OUTPUT"
+        )
+    if beyond := [one for one in coding.start if not 0 <= one < subject.rows]:
+        raise InputError(
+            f"{folder}: the id {beyond[0]} before every text has no row, the model has {subject.rows}; correct "
+            '"bos_token_id" in config.json, or take the tokenizer that belongs to the model'
         )
     return subject
 
@@ -247,11 +251,6 @@ def _is_for_symbols(folder: Path) -> bool:
         return False
 
 
-def _new_ids(folder: Path) -> frozenset[int]:
-    path = folder / DELTA
-    return frozenset(pl.read_parquet(path, columns=["id"])["id"].to_list()) if path.is_file() else frozenset()
-
-
 def _start(raw: Tokenizer, folder: Path, config: dict[str, Any]) -> tuple[int, ...]:
     """See `Coding.start`."""
     encoding = raw.encode("x")
@@ -295,5 +294,5 @@ def _auto_coding(folder: Path, config: dict[str, Any]) -> Coding:
         lambda text: list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]),
         lambda ids: str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)),
         tuple(put) or _named_start(config),
-        _new_ids(folder),
+        delta_ids(folder),
     )

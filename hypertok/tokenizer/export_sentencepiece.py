@@ -19,7 +19,7 @@ from typing import Any
 
 from hypertok.artifact import write_file
 from hypertok.errors import InputError
-from hypertok.tokenizer.kind import DELTA
+from hypertok.tokenizer.kind import delta_ids
 from hypertok.tokenizer.stock import Family, Stock
 
 #: Role of a special token in sentencepiece -> its field in tokenizer_config.json and the name where that is silent.
@@ -162,7 +162,7 @@ def _add_pieces(model: Any, tokenizer: Stock, stock_model: Path | None) -> None:
     byte_fallback = bool(tokenizer.data["model"].get("byte_fallback"))
     names = {identifier: token for token, identifier in tokenizer.vocabulary.items()}
     stock_size = len(model.pieces)
-    replaced = _unit_ids(tokenizer.folder) if stock_size else frozenset()
+    replaced = delta_ids(tokenizer.folder) if stock_size else frozenset()
     scores = _scores(model, tokenizer)
     for identifier in range(max(stock_size, max(names) + 1)):
         # A hole must have a piece, and no two pieces may be one string.
@@ -201,11 +201,3 @@ def _scores(model: Any, tokenizer: Stock) -> dict[str, float]:
             "floats; export without stock_model"
         )
     return {token: lowest - 1 - place for place, token in enumerate(new)}
-
-
-def _unit_ids(folder: Path) -> frozenset[int]:
-    """Ids that an extension gave to its units; none where there is no delta."""
-    import polars
-
-    path = folder / DELTA
-    return frozenset(polars.read_parquet(path, columns=["id"])["id"]) if path.is_file() else frozenset()

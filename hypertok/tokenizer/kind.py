@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from hypertok.errors import ArtifactError
+
 KIND = "tokenizer"
 SCHEMA_VERSION = 1
 #: The command that makes one, named in remedies.
@@ -13,3 +17,19 @@ GIVEN_UP = "given_up.parquet"
 SYMBOLS = "symbols.parquet"
 #: Rows of a model are padded to a multiple of this, which matrix products on a GPU like.
 ROW_MULTIPLE = 64
+
+
+def delta_ids(folder: Path) -> frozenset[int]:
+    """Ids that an extension gave to its units; none where there is no delta.
+
+    Raises:
+        ArtifactError: the delta is damaged.
+    """
+    import polars as pl
+
+    path = folder / DELTA
+    try:
+        return frozenset(pl.read_parquet(path, columns=["id"])["id"].to_list()) if path.is_file() else frozenset()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = (str(error).splitlines() or ["unknown"])[0]
+        raise ArtifactError(f"{path}: cannot be read ({reason}); make it again with: {COMMAND}") from None

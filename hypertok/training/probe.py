@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from hypertok.corpus.sources import Skipped
 from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.model.extend import DEFAULT_INIT, Made, Making, RowMaker
@@ -140,9 +141,13 @@ def chooser(
     return choose
 
 
-def texts_of(data: Path, seed: int = 0, characters: int | None = None) -> Iterator[str]:
-    """The documents of a folder or file, in an order that hangs on the seed; of so many characters."""
-    return (text.text for text in read_texts(data, seed=seed, characters=characters))
+def texts_of(data: Path, seed: int = 0, characters: int | None = None, skipped: Skipped | None = None) -> Iterator[str]:
+    """The documents of a folder or file, in an order that hangs on the seed; of so many characters.
+
+    Args:
+        skipped: told path and reason of each file that is left out, of some more than once.
+    """
+    return (text.text for text in read_texts(data, seed=seed, characters=characters, skipped=skipped))
 
 
 def texts_of_runs(lexicon: Path, seed: int = 0) -> Iterator[str]:
