@@ -15,7 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from hypertok.errors import InputError
 from hypertok.model.split import HeadRows, new_rows, split_rows
-from hypertok.training.loss import IGNORED, LossModel, check_head, cross_entropy_sum, cut_head, sampled_head
+from hypertok.training.check_head import check_head
+from hypertok.training.loss import IGNORED, LossModel, cross_entropy_sum, cut_head, sampled_head
 
 TOKENS, STOCK, NEW, WIDTH = 37, 90, 13, 16
 

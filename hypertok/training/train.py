@@ -29,9 +29,10 @@ from hypertok.model.split import new_rows
 from hypertok.model.trained import COMMAND, KIND, SCHEMA_VERSION, has_adapter, save_trained
 from hypertok.training.adapter import add_adapter
 from hypertok.training.allocator import keep_freed_memory
+from hypertok.training.check_head import check_head
 from hypertok.training.checks import check_room, estimate
 from hypertok.training.data import Blocks, make_blocks, read_texts, refusable, refuse_leaks
-from hypertok.training.loss import LossModel, check_head
+from hypertok.training.loss import LossModel
 from hypertok.training.options import TrainOptions
 from hypertok.training.precision import settled
 from hypertok.training.trainer import LOG, LogFile, RowsTrainer, arguments, last_checkpoint
