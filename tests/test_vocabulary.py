@@ -1,4 +1,4 @@
-"""Learning units: merges, weights, general words, paradigms; and the control against PyPI `bpe-continue`."""
+"""Learning units: merges, weights, general words; and the control against PyPI `bpe-continue`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.tokenizer.stock import Family, Stock
 from hypertok.tokenizer.surgery import extended, unreachable
-from hypertok.vocabulary.general import general_words, paradigm_words
+from hypertok.vocabulary.general import general_words
 from hypertok.vocabulary.learn import learn_units
 from hypertok.vocabulary.merges import all_merges, learn_merges
 from hypertok.vocabulary.texts import Texts, concept_texts, seen_texts, weighted_texts, word_table
@@ -108,12 +108,19 @@ def test_general_words_know_what_the_corpus_lacks(vault_lexicon: Lexicon) -> Non
     assert share[" который"] > share[" аметист"] > 0
 
 
-def test_paradigms_expect_forms_never_seen(vault_lexicon: Lexicon) -> None:
-    expected = dict(paradigm_words(vault_lexicon.forms, vault_lexicon.concepts).iter_rows())
-    unseen = vault_lexicon.forms.filter(~pl.col("attested") & pl.col("main"))["form"].head(20)
-    assert all(expected[form] >= 0 for form in unseen)
-    total = vault_lexicon.concepts.filter(pl.col("kind") != "phrase")["count"].sum()
-    assert sum(expected.values()) == pytest.approx(total, rel=0.02)
+def test_the_order_of_the_words_changes_no_bit_of_general_ones(vault_lexicon: Lexicon) -> None:
+    words = word_table(vault_lexicon.runs).sort("run")
+    general = general_words(words)
+    for seed in range(8):
+        assert general_words(words.sample(fraction=1.0, shuffle=True, seed=seed)).equals(general)
+
+
+def test_without_general_words_there_are_those_of_the_corpus_alone(vault_lexicon: Lexicon) -> None:
+    none = pl.DataFrame(schema={"run": pl.String, "weight": pl.Float64})
+    expected = weighted_texts(vault_lexicon.runs, "word", none)
+    found = concept_texts(vault_lexicon, "word", general=0.0)
+    assert found.texts == expected.texts
+    assert found.counts.tolist() == expected.counts.tolist()
 
 
 def test_concept_texts_hold_the_corpus_and_more(vault_lexicon: Lexicon) -> None:

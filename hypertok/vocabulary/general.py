@@ -1,9 +1,10 @@
-"""Words that the corpus shows rarely or not at all, with the weight they deserve: general Russian and paradigms."""
+"""Words that the corpus shows rarely or not at all, with the weight they deserve: general Russian."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 import polars as pl
 
@@ -20,11 +21,7 @@ def general_words(words: pl.DataFrame) -> pl.DataFrame:
     Args:
         words: the corpus's words: run, count (see `texts.word_table`).
     """
-    import wordfreq  # reads its list (1 s) on first use
-
-    known = wordfreq.get_frequency_dict("ru", wordlist="large")
-    pairs: Iterable[tuple[str, float]] = ((word, share) for word, share in known.items() if _RUSSIAN.fullmatch(word))
-    general = pl.DataFrame(list(pairs), schema={"form": pl.String, "share": pl.Float64}, orient="row")
+    general = _general_forms()
     seen = words.with_columns(form=pl.col("run").str.strip_chars().str.to_lowercase())
     total = pl.col("count").sum().over("form")
     seen = seen.with_columns(part=pl.col("count") / total, total=total)
@@ -33,7 +30,18 @@ def general_words(words: pl.DataFrame) -> pl.DataFrame:
     unknown = general.join(seen.filter(pl.col("total") > 2).select("form").unique(), on="form", how="anti")
     shapes = pl.concat([unknown.with_columns(run=run, part=pl.lit(part)) for run, part in _shapes(rare)])
     table = pl.concat([frame.select("run", share=pl.col("share") * pl.col("part")) for frame in (known_words, shapes)])
-    return table.with_columns(pl.col("share") / pl.col("share").sum()).sort("share", "run", descending=[True, False])
+    table = table.sort("share", "run", descending=[True, False])  # first: a sum of floats hangs on their order
+    return table.with_columns(pl.col("share") / pl.col("share").sum())
+
+
+@cache
+def _general_forms() -> pl.DataFrame:
+    """Forms in lower case and their shares: form, share. Takes two seconds, once."""
+    import wordfreq
+
+    known = wordfreq.get_frequency_dict("ru", wordlist="large")
+    pairs: Iterable[tuple[str, float]] = ((word, share) for word, share in known.items() if _RUSSIAN.fullmatch(word))
+    return pl.DataFrame(list(pairs), schema={"form": pl.String, "share": pl.Float64}, orient="row")
 
 
 def _shapes(rare: pl.DataFrame) -> list[tuple[pl.Expr, float]]:
@@ -54,19 +62,3 @@ def _shapes(rare: pl.DataFrame) -> list[tuple[pl.Expr, float]]:
         matching = uses.filter((pl.col("space") == space) & (pl.col("title") == capital))
         made.append((run, int(matching["count"].sum()) / total))
     return made
-
-
-def paradigm_words(forms: pl.DataFrame, concepts: pl.DataFrame) -> pl.DataFrame:
-    """Every form of every concept by how often it is to be expected: form, expected (uses in a text like the corpus).
-
-    A concept's uses are shared out over its inflections as all concepts of its part of speech together do; so a rare
-    noun lends weight to all its cases, seen or not.
-    """
-    table = forms.join(concepts.with_row_index("concept").select("concept", "pos", "kind", total="count"), on="concept")
-    table = table.filter(pl.col("kind") != "phrase")
-    usual = table.group_by("pos", "inflection").agg(pl.col("count").sum().alias("uses"))
-    share = pl.col("uses") / pl.col("uses").sum().over("pos")
-    table = table.join(usual.select("pos", "inflection", usual=share), on=["pos", "inflection"], how="left")
-    table = table.with_columns(usual=pl.col("usual") / pl.len().over("concept", "inflection"))
-    table = table.with_columns(expected=pl.col("total") * pl.col("usual") / pl.col("usual").sum().over("concept"))
-    return table.group_by("form").agg(pl.col("expected").sum()).sort("expected", "form", descending=[True, False])

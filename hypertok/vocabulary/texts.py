@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from hypertok.lexicon.lexicon import Lexicon
-from hypertok.vocabulary.general import general_words, paradigm_words
+from hypertok.vocabulary.general import general_words
 from hypertok.vocabulary.units import Span
 
 #: Weights are rounded to whole numbers of this fraction, because merges are learned from counts.
@@ -34,22 +34,18 @@ def seen_texts(runs: pl.DataFrame, span: Span, apart: Collection[str] = ()) -> T
     return Texts(table["run"].to_list(), counts, counts)
 
 
-def concept_texts(
-    lexicon: Lexicon, span: Span, *, general: float, paradigms: float = 0.0, apart: Collection[str] = ()
-) -> Texts:
-    """The corpus by weight, with general Russian and the paradigms of the lexicon's concepts added.
+def concept_texts(lexicon: Lexicon, span: Span, *, general: float, apart: Collection[str] = ()) -> Texts:
+    """The corpus by weight, with general Russian added.
 
     Args:
-        general, paradigms: how much is added, as a share of the corpus's words.
+        general: how much is added, as a share of the corpus's words.
         apart: words at which runs are cut, because the stock tokenizer looks them up whole.
     """
     words = word_table(lexicon.runs)
     total = words["weight"].sum()
-    added = general_words(words).select("run", weight=pl.col("share") * total * general)
-    if paradigms:
-        expected = paradigm_words(lexicon.forms, lexicon.concepts)
-        share = pl.col("expected") / pl.col("expected").sum() * total * paradigms
-        added = pl.concat([added, expected.select(run=pl.lit(" ") + pl.col("form"), weight=share)])
+    added = pl.DataFrame(schema={"run": pl.String, "weight": pl.Float64})
+    if general:
+        added = general_words(words).select("run", weight=pl.col("share") * total * general)
     return weighted_texts(lexicon.runs, span, added, apart)
 
 
