@@ -20,8 +20,9 @@ from hypertok.experiment.definition import Arm, Definition
 from hypertok.experiment.inputs import Read
 from hypertok.experiment.results import Results
 from hypertok.experiment.run import Experiment, Planned
-from hypertok.experiment.training import Spent, equal_compute, spent
+from hypertok.experiment.training import Spent, deciding, equal_compute, spent
 from hypertok.lexicon.lexicon import Lexicon
+from hypertok.training.options import TrainOptions
 
 #: Continued BPE alone, which is learned in no time.
 AB = """
@@ -137,3 +138,10 @@ def test_the_seed_that_made_rows_is_part_of_a_results_key(inputs: Inputs, tmp_pa
         made = Experiment(Definition(name="x", kind="init", seeds=seeds, arms=(arm,)), tmp_path / "x")
         keys.add(made._key(Planned(arm, "characters", 1), read))
     assert len(keys) == 3
+
+
+def test_what_was_trained_before_blocks_began_with_bos_keeps_its_key() -> None:
+    before, now = deciding(TrainOptions(bos=False)), deciding(TrainOptions())
+    assert now == {**before, "bos": True}
+    assert before["context"] == 512
+    assert not {"device", "keep"} & set(before), "what decides no figure is in no key"

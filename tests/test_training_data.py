@@ -27,16 +27,23 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     return Pair.open(put_model(stock_folder("llama2"), folder, tiny_model("llama", tied=True, rows=32_000)))
 
 
-def test_every_token_but_the_first_is_predicted_once(llama: Pair, small_corpus: Path) -> None:
+@pytest.mark.parametrize("bos", [True, False])
+def test_every_token_but_the_first_is_predicted_once(llama: Pair, small_corpus: Path, bos: bool) -> None:
     texts = list(read_texts(small_corpus, seed=3))
-    blocks = make_blocks(texts, llama, 32, seed=3)
+    blocks = make_blocks(texts, llama, 32, seed=3, bos=bos)
     seen = {}
     for index in range(len(blocks)):
-        start = int(blocks.order[index]) * 32
+        first = int(blocks.order[index]) * (31 if bos else 32)
         item = blocks[index]
-        assert item["input_ids"].shape == item["labels"].shape == (32,)
-        for place, (token, label) in enumerate(zip(item["input_ids"].tolist(), item["labels"].tolist(), strict=True)):
+        ids, labels = item["input_ids"].tolist(), item["labels"].tolist()
+        assert len(ids) == len(labels) == 32
+        before = 1 if bos and blocks.tokens[first] != 1 else 0
+        assert ids[0] == (1 if bos else blocks.tokens[first]), "every block begins with BOS"
+        assert ids[1] != 1, "and one that a document begins with has it once"
+        start = first - before
+        for place, (token, label) in enumerate(zip(ids, labels, strict=True)):
             if label != IGNORED:
+                assert place >= before
                 assert start + place + 1 not in seen
                 seen[start + place + 1] = label
                 assert token == blocks.tokens[start + place]
@@ -104,6 +111,8 @@ def test_too_little_text_is_refused(llama: Pair, tmp_path: Path) -> None:
     (tmp_path / "short.txt").write_text("Дом стоит.", encoding="utf-8")
     with pytest.raises(InputError, match="less than one batch of 8"):
         make_blocks(read_texts(tmp_path / "short.txt"), llama, 32, at_least=8)
+    with pytest.raises(InputError, match="context 1: no room beside the 1 ids that stand before a text; take more"):
+        make_blocks(read_texts(tmp_path / "short.txt"), llama, 1)
 
 
 def test_blocks_that_fill_a_batch_predict_nothing(llama: Pair, small_corpus: Path) -> None:
@@ -121,10 +130,11 @@ def test_blocks_that_fill_a_batch_predict_nothing(llama: Pair, small_corpus: Pat
 def test_the_last_block_is_filled_with_places_that_are_not_predicted(llama: Pair, small_corpus: Path) -> None:
     blocks = make_blocks(read_texts(small_corpus), llama, 50)
     last = blocks[len(blocks) - 1]
-    predicted = len(blocks.tokens) - 1 - 50 * (blocks.blocks - 1)
-    assert 0 < predicted < 50, "choose another context: this one divides the text"
+    predicted = len(blocks.tokens) - 1 - 49 * (blocks.blocks - 1)
+    assert 0 < predicted < 49, "choose another context: this one divides the text"
     assert int((last["labels"] != IGNORED).sum()) == predicted
-    assert torch.equal(last["labels"][predicted:], torch.full((50 - predicted,), IGNORED))
+    assert last["labels"][0] == IGNORED, "BOS is given, and what follows it was predicted by the block before"
+    assert torch.equal(last["labels"][1 + predicted :], torch.full((49 - predicted,), IGNORED))
     assert int(last["input_ids"].max()) < 32_000
     assert blocks.tokens.dtype == np.int32
 

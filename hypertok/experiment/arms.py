@@ -72,7 +72,7 @@ def arm_folder(
     own: list[Any] = [arm.tokenizer.model_dump(mode="json"), arm.init]
     if arm.init in READERS:
         made_from["corpus"] = sha256["corpus"]
-        own += [characters, seed]
+        own += [characters, seed, *(["bos"] if arm.train.bos else [])]
     folder = work / "models" / key_of(hypertok.__version__, made_from, *own)[:16]
     with alone(folder, tell):
         if not folder.is_dir():  # written beside and renamed, so it is whole when it is there
@@ -108,6 +108,7 @@ def tokenizer_folder(
 def _reader(arm: Arm, corpus: Path | None, characters: int | None, seed: int) -> Any:
     if corpus is None:
         raise InputError(f"arms.{arm.name}: init {arm.init} reads training texts; name them with --corpus")
-    from hypertok.training.probe import chooser, texts_of
+    from hypertok.training.probe import ProbeOptions, chooser, texts_of
 
-    return chooser(texts_of(corpus, seed, characters), composer_alone=arm.init == COMPOSER)
+    options = ProbeOptions(bos=arm.train.bos)
+    return chooser(texts_of(corpus, seed, characters), options, composer_alone=arm.init == COMPOSER)

@@ -21,7 +21,7 @@ from hypertok.experiment.reading import read_definition
 from hypertok.experiment.results import PLAN, AtStep, Plan, Results, RunResult, read_run, run_path, write_result
 from hypertok.experiment.settle import settled
 from hypertok.experiment.training import (
-    FREE,
+    deciding,
     equal_compute,
     seen_in_training,
     snapshot,
@@ -163,7 +163,7 @@ class Experiment:
         }
         if arm.trained:
             own |= {
-                "train": arm.train.model_dump(mode="json", exclude=set(FREE)),
+                "train": deciding(arm.train),
                 "steps": definition.steps,
                 "budget": [
                     definition.characters,

@@ -23,11 +23,19 @@ if TYPE_CHECKING:
     from hypertok.artifact import Manifest
     from hypertok.measure.scoring import Ids
     from hypertok.model.pair import Pair
+    from hypertok.training.options import TrainOptions
 
 #: Held-out characters that the training loop itself looks at, for its log; figures are measured afterwards.
 _WATCHED = 50_000
 #: Options of training that decide no figure.
-FREE = frozenset({"device", "log_every", "save_every", "keep", "report_to"})
+_FREE = {"device", "log_every", "save_every", "keep", "report_to"}
+
+
+def deciding(options: TrainOptions) -> dict[str, Any]:
+    """The options of training that decide figures, for keys."""
+    # Results are older than the choice of `bos`; what was trained without it has the key that it had.
+    found: dict[str, Any] = options.model_dump(mode="json", exclude=_FREE | (set() if options.bos else {"bos"}))
+    return found
 
 
 @dataclass(frozen=True)
@@ -180,7 +188,7 @@ def trained_folder(work: Path, arm: Arm, model: Path, sha256: Mapping[str, str],
         sha256: of "model", "tokenizer", "corpus" and "held_out".
     """
     made_from = {name: sha256[name] for name in ("model", "tokenizer", "corpus", "held_out")}
-    options = arm.train.model_dump(mode="json", exclude=set(FREE))
+    options = deciding(arm.train)
     extended = None if arm.stock else model.name
     return work / "trained" / key_of(hypertok.__version__, made_from, extended, options, characters, seed)[:16]
 

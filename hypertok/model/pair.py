@@ -80,6 +80,11 @@ class Pair:
         return self.tokenizer.encode_batch
 
     @property
+    def start(self) -> tuple[int, ...]:
+        """What the tokenizer itself puts before a text, the BOS token mostly; () for Qwen."""
+        return tuple(self.encode_batch([""], add_special_tokens=True)[0])
+
+    @property
     def units(self) -> Constituents:
         """What the new units are made of, in the order of `new_ids`.
 

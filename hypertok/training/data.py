@@ -3,6 +3,7 @@
 Documents come in an order that hangs on the seed alone, and reading stops at a number of *characters*, so that models
 with different tokenizers read the same text. Between two documents stands the end-of-text token, and whatever the
 tokenizer itself puts before a text. Blocks overlap by one token: every token but the first is predicted exactly once.
+Each begins with what stands before a text, because a model that was always given BOS is another one without it.
 """
 
 from __future__ import annotations
@@ -127,6 +128,7 @@ class Blocks(Dataset[dict[str, Tensor]]):
     Attributes:
         tokens: (L,) all documents one after the other.
         context: tokens of a block.
+        start: the ids that every block begins with; they take room of the context and are not predicted.
         order: the blocks' numbers, one permutation for each epoch; -1 at the end for blocks that predict nothing.
         epochs: how often every block comes.
         characters: of raw text that the tokens stand for.
@@ -141,11 +143,12 @@ class Blocks(Dataset[dict[str, Tensor]]):
     characters: int
     documents: dict[str, str] = field(repr=False)
     sha256: str
+    start: tuple[int, ...] = ()
 
     @property
     def blocks(self) -> int:
         """Blocks of one epoch."""
-        return _blocks(len(self.tokens), self.context)
+        return _blocks(len(self.tokens), self.context - len(self.start))
 
     def __len__(self) -> int:
         """Blocks of all epochs, and those that fill the last batch."""
@@ -157,12 +160,14 @@ class Blocks(Dataset[dict[str, Tensor]]):
         if number < 0:
             nothing = torch.full((self.context,), IGNORED)
             return {"input_ids": torch.full((self.context,), int(self.tokens[0])), "labels": nothing}
-        start = number * self.context
-        piece = torch.from_numpy(self.tokens[start : start + self.context + 1].astype(np.int64))
-        missing = self.context + 1 - len(piece)
-        inputs = torch.nn.functional.pad(piece, (0, missing), value=int(piece[-1]))[:-1]
-        labels = torch.nn.functional.pad(piece, (0, missing), value=IGNORED)[1:]
-        return {"input_ids": inputs, "labels": labels}
+        size = self.context - len(self.start)
+        piece = torch.from_numpy(self.tokens[number * size : (number + 1) * size + 1].astype(np.int64))
+        begins = tuple(piece[: len(self.start)].tolist()) == self.start  # a document does: not twice
+        before = torch.tensor(() if begins else self.start, dtype=torch.int64)
+        missing = self.context + 1 - len(before) - len(piece)
+        inputs = torch.nn.functional.pad(torch.cat([before, piece]), (0, missing), value=int(piece[-1]))[:-1]
+        labels = torch.cat([torch.full_like(before, IGNORED), piece[1:]])
+        return {"input_ids": inputs, "labels": torch.nn.functional.pad(labels, (0, missing), value=IGNORED)}
 
 
 def make_blocks(
@@ -174,6 +179,7 @@ def make_blocks(
     seed: int | None = None,
     at_least: int = 1,
     fill: int = 1,
+    bos: bool = True,
 ) -> Blocks:
     """Encode texts and cut the tokens into blocks.
 
@@ -185,6 +191,7 @@ def make_blocks(
         at_least: blocks that must be there: a batch.
         fill: make the number of blocks a multiple of this, by blocks that predict nothing; several devices would repeat
             blocks instead, and their result hang on their number.
+        bos: begin every block with what the tokenizer puts before a text.
 
     Raises:
         InputError: the text is shorter than a batch, or nothing marks the end of a document.
@@ -200,7 +207,10 @@ def make_blocks(
             digest.update(text.text.encode("utf-8", "surrogatepass") + b"\xff")
             characters += len(text.text)
     tokens = np.concatenate(encoded) if encoded else np.zeros(0, np.int32)
-    number = _blocks(len(tokens), context)
+    start = pair.start if bos else ()
+    if context <= len(start):
+        raise InputError(f"context {context}: no room beside the {len(start)} ids that stand before a text; take more")
+    number = _blocks(len(tokens), context - len(start))
     if number < at_least:
         raise InputError(
             f"{characters:,} characters are {len(tokens):,} tokens: {number} blocks of {context}, less than one batch "
@@ -211,11 +221,12 @@ def make_blocks(
         for epoch in range(epochs)
     ]
     orders.append(np.full(-number * epochs % fill, -1))
-    return Blocks(tokens, context, np.concatenate(orders), epochs, characters, documents, digest.hexdigest())
+    order = np.concatenate(orders)
+    return Blocks(tokens, context, order, epochs, characters, documents, digest.hexdigest(), start)
 
 
-def _blocks(tokens: int, context: int) -> int:
-    return -(-(tokens - 1) // context) if tokens > 1 else 0
+def _blocks(tokens: int, size: int) -> int:
+    return -(-(tokens - 1) // size) if tokens > 1 else 0
 
 
 def _batches(texts: Iterable[Text]) -> Iterator[list[Text]]:
@@ -240,7 +251,7 @@ def _encode(batch: list[Text], pair: Pair) -> Iterator[npt.NDArray[np.int32]]:
 
 
 def _check_ends(pair: Pair) -> None:
-    if pair.separator is None and not pair.encode_batch([""], add_special_tokens=True)[0]:
+    if pair.separator is None and not pair.start:
         raise InputError(
             f"{pair.folder}: neither tokenizer_config.json nor config.json names an end-of-text token, so documents "
             'would run into each other; put "eos_token_id" into config.json'

@@ -69,6 +69,8 @@ class TrainOptions(BaseModel):
         warmup: share of the steps in which learning rates rise; they fall by `schedule` afterwards.
         schedule: how learning rates fall.
         context: tokens of a block; a position of one predicts the next token.
+        bos: begin every block with what the tokenizer puts before a text, as texts begin where the model is used and
+            measured. Without it Gemma-3-270M needs 16 % more bits per character, and rows learn to make up for that.
         batch: blocks that one device takes at once.
         accumulate: such batches before the weights change.
         epochs: how often the text is read.
@@ -102,6 +104,7 @@ class TrainOptions(BaseModel):
     warmup: float = Field(0.03, ge=0, lt=1)
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     context: int = Field(512, ge=2)
+    bos: bool = True
     batch: int = Field(8, ge=1)
     accumulate: int = Field(1, ge=1)
     epochs: int = Field(1, ge=1)

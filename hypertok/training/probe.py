@@ -51,6 +51,7 @@ class ProbeOptions(BaseModel):
         batch, context: blocks in a step, and their tokens.
         lr: highest learning rate of the rows.
         composer_steps: of the composer, when it makes the rows.
+        bos: begin every block with what the tokenizer puts before a text.
         held_out: blocks that judge.
         seed: of the order of blocks.
     """
@@ -60,6 +61,7 @@ class ProbeOptions(BaseModel):
     steps: int = Field(50, ge=1)
     batch: int = Field(8, ge=1)
     context: int = Field(128, ge=8)
+    bos: bool = True
     lr: float = Field(1e-3, gt=0)
     composer_steps: int = Field(250, ge=1)
     held_out: int = Field(48, ge=1)
@@ -204,13 +206,14 @@ def _blocks(folder: Path, texts: Iterable[str], options: ProbeOptions) -> _Block
     symbols = SymbolText.open(folder, tokenizer) if (folder / SYMBOLS).is_file() else None
     read, written = (symbols.encode, symbols.decode) if symbols else (str, str)
     wanted = options.held_out + max(options.steps, options.composer_steps) * options.batch
-    size = options.context + 1
+    start = tokenizer.encode("").ids if options.bos else []
+    size = options.context + 1 - len(start)
     found: list[list[int]] = []
     for text in texts:
         ids = tokenizer.encode(read(text), add_special_tokens=False).ids
         # Few blocks of each document, so that many are heard.
-        starts = range(0, len(ids) - size + 1, max(size, len(ids) // _FROM_ONE))
-        found += [ids[start : start + size] for start in starts]
+        begins = range(0, len(ids) - size + 1, max(size, len(ids) // _FROM_ONE))
+        found += [[*start, *ids[begin : begin + size]] for begin in begins]
         if len(found) >= wanted:
             break
     if len(found) < options.held_out + options.batch:
@@ -219,7 +222,8 @@ def _blocks(folder: Path, texts: Iterable[str], options: ProbeOptions) -> _Block
             f"{options.held_out + options.batch}; give more text, or name a strategy with --init"
         )
     held, train = _apart(found, options)
-    characters = sum(len(written(tokenizer.decode(ids[1:], skip_special_tokens=False))) for ids in held)
+    first = max(1, len(start))  # nothing is before it that it could be predicted from
+    characters = sum(len(written(tokenizer.decode(ids[first:], skip_special_tokens=False))) for ids in held)
     return _Blocks(torch.tensor(train), torch.tensor(held), characters)
 
 

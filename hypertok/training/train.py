@@ -184,7 +184,7 @@ def _read(
     if held_out is not None:
         every = refusable(read_texts(held_out, skipped=skipped))
         total = _first(read_texts(held_out), characters)
-        held = make_blocks(total, pair, options.context)
+        held = make_blocks(total, pair, options.context, bos=options.bos)
     else:
         every = {}
     texts = refuse_leaks(read_texts(data, characters=options.characters, seed=options.seed, skipped=skipped), every)
@@ -197,6 +197,7 @@ def _read(
         seed=options.seed,
         at_least=batch,
         fill=options.batch * ranks,
+        bos=options.bos,
     )
     return blocks, held
 
