@@ -21,7 +21,9 @@ from hypertok.tokenizer.extend import Options
 from hypertok.training.options import LoraOptions, TrainOptions
 
 EXPERIMENTS = REPOSITORY / "experiments"
-SHIPPED = ("ab", "ab-20m", "factored", "init", "init-frozen", "init-frozen-untied", "memory", "rows")
+SHIPPED = (
+    "ab", "ab-20m", "ab-20m-bos", "ab-bos", "factored", "init", "init-frozen", "init-frozen-untied", "memory", "rows",
+)  # fmt: skip
 TABLES: dict[str, type[BaseModel]] = {
     "inputs": Inputs, "tokenizer": Options, "train": TrainOptions, "train.lora": LoraOptions, "measure": Measure,
     "aims": Aims, "memory": Memory,
@@ -93,6 +95,8 @@ def test_shipped_definitions_can_be_read_and_name_no_place(name: str, monkeypatc
         assert len({arm.tokenizer for arm in found.arms}) == 1, "or their groups would not compare"
     if name == "ab":
         assert {arm.role for arm in found.arms} == {"stock", "control", "ours"}
+    begins = {arm.train.bos for arm in found.arms if arm.trained}
+    assert name == "memory" or begins == {"bos" in name or "frozen" in name}, "one way in all arms"
 
 
 def test_arms_override_what_they_share_and_the_shared_the_defaults(tmp_path: Path) -> None:
