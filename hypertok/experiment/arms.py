@@ -72,7 +72,7 @@ def arm_folder(
     own: list[Any] = [arm.tokenizer.model_dump(mode="json"), arm.init]
     if arm.init in READERS:
         made_from["corpus"] = sha256["corpus"]
-        own += [characters, seed, *(["bos"] if arm.train.bos else [])]
+        own += [characters, seed, *(["bos"] if arm.train.bos else [])]  # absent without: see `training.deciding`
     folder = work / "models" / key_of(hypertok.__version__, made_from, *own)[:16]
     with alone(folder, tell):
         if not folder.is_dir():  # written beside and renamed, so it is whole when it is there

@@ -17,6 +17,7 @@ from hypertok.errors import ArtifactError, InputError
 from hypertok.model.extra import require_train
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import COMMAND, KIND, delta_ids
+from hypertok.tokenizer.plain import ids_before
 from hypertok.tokenizer.stock_file import read_side_file
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -253,17 +254,14 @@ def _is_for_symbols(folder: Path) -> bool:
 
 def _start(raw: Tokenizer, folder: Path, config: dict[str, Any]) -> tuple[int, ...]:
     """See `Coding.start`."""
-    encoding = raw.encode("x")
-    put = [
-        one for one, _ in takewhile(lambda pair: pair[1], zip(encoding.ids, encoding.special_tokens_mask, strict=True))
-    ]
+    put = ids_before(raw)
     side = read_side_file(folder / "tokenizer_config.json")
     bos = side.get("bos_token")
     content = bos.get("content") if isinstance(bos, dict) else bos
     if not put and side.get("add_bos_token") and isinstance(content, str):
         found = raw.token_to_id(content)
-        put = [] if found is None else [found]
-    return tuple(put) or _named_start(config)
+        put = () if found is None else (found,)
+    return put or _named_start(config)
 
 
 def _named_start(config: dict[str, Any]) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from hypertok.model.constituents import Constituents
 from hypertok.model.load import load_model
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import DELTA, KIND, SCHEMA_VERSION
-from hypertok.tokenizer.plain import PlainTokenizer
+from hypertok.tokenizer.plain import PlainTokenizer, ids_before
 from hypertok.tokenizer.stock import Stock
 
 COMMAND = "hypertok extend MODEL_DIR notes.lexicon -o OUTPUT"
@@ -82,7 +82,8 @@ class Pair:
     @property
     def start(self) -> tuple[int, ...]:
         """What the tokenizer itself puts before a text, the BOS token mostly; () for Qwen."""
-        return tuple(self.encode_batch([""], add_special_tokens=True)[0])
+        plain = self.tokenizer.plain if isinstance(self.tokenizer, HyperTokenizer) else self.tokenizer
+        return ids_before(plain.tokenizer)
 
     @property
     def units(self) -> Constituents:

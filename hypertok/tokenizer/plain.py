@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -14,6 +15,13 @@ from tokenizers import Tokenizer
 from hypertok.errors import InputError
 from hypertok.tokenizer.stock import Family, Stock
 from hypertok.tokenizer.tokens import Token
+
+
+def ids_before(tokenizer: Tokenizer) -> tuple[int, ...]:
+    """The ids that a tokenizer itself puts before a text, BOS mostly; not what it puts after it."""
+    encoding = tokenizer.encode("x")
+    marked = zip(encoding.ids, encoding.special_tokens_mask, strict=True)
+    return tuple(one for one, special in takewhile(lambda pair: pair[1], marked))
 
 
 class PlainTokenizer:

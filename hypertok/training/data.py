@@ -146,9 +146,14 @@ class Blocks(Dataset[dict[str, Tensor]]):
     start: tuple[int, ...] = ()
 
     @property
+    def size(self) -> int:
+        """Tokens that a block predicts, the last one fewer."""
+        return self.context - len(self.start)
+
+    @property
     def blocks(self) -> int:
         """Blocks of one epoch."""
-        return _blocks(len(self.tokens), self.context - len(self.start))
+        return _blocks(len(self.tokens), self.size)
 
     def __len__(self) -> int:
         """Blocks of all epochs, and those that fill the last batch."""
@@ -160,8 +165,8 @@ class Blocks(Dataset[dict[str, Tensor]]):
         if number < 0:
             nothing = torch.full((self.context,), IGNORED)
             return {"input_ids": torch.full((self.context,), int(self.tokens[0])), "labels": nothing}
-        size = self.context - len(self.start)
-        piece = torch.from_numpy(self.tokens[number * size : (number + 1) * size + 1].astype(np.int64))
+        first = number * self.size
+        piece = torch.from_numpy(self.tokens[first : first + self.size + 1].astype(np.int64))
         begins = tuple(piece[: len(self.start)].tolist()) == self.start  # a document does: not twice
         before = torch.tensor(() if begins else self.start, dtype=torch.int64)
         missing = self.context + 1 - len(before) - len(piece)
@@ -251,7 +256,7 @@ def _encode(batch: list[Text], pair: Pair) -> Iterator[npt.NDArray[np.int32]]:
 
 
 def _check_ends(pair: Pair) -> None:
-    if pair.separator is None and not pair.start:
+    if pair.separator is None and not pair.encode_batch([""], add_special_tokens=True)[0]:
         raise InputError(
             f"{pair.folder}: neither tokenizer_config.json nor config.json names an end-of-text token, so documents "
             'would run into each other; put "eos_token_id" into config.json'

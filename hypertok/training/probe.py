@@ -30,6 +30,7 @@ from hypertok.model.load import computed, grown, load_model
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import merge_rows, new_rows, split_rows
 from hypertok.tokenizer.kind import SYMBOLS
+from hypertok.tokenizer.plain import ids_before
 from hypertok.tokenizer.symbol_text import SymbolText
 from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.data import read_texts
@@ -206,7 +207,7 @@ def _blocks(folder: Path, texts: Iterable[str], options: ProbeOptions) -> _Block
     symbols = SymbolText.open(folder, tokenizer) if (folder / SYMBOLS).is_file() else None
     read, written = (symbols.encode, symbols.decode) if symbols else (str, str)
     wanted = options.held_out + max(options.steps, options.composer_steps) * options.batch
-    start = tokenizer.encode("").ids if options.bos else []
+    start = ids_before(tokenizer) if options.bos else ()
     size = options.context + 1 - len(start)
     found: list[list[int]] = []
     for text in texts:
