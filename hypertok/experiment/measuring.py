@@ -20,7 +20,7 @@ from hypertok.measure.copy_task import measure_copy
 from hypertok.measure.emission import measure_emission
 from hypertok.measure.form_groups import Forms, measure_forms
 from hypertok.measure.generate import generate
-from hypertok.measure.memory import predict_memory
+from hypertok.measure.memory import predict_memory, read_config
 from hypertok.measure.minimal_pairs import Pair, measure_pairs, read_pairs
 from hypertok.measure.passages import spread
 from hypertok.measure.quality import Quality, Scored, score_texts
@@ -153,8 +153,10 @@ def _pairs(path: Path | None, measure: Measure) -> list[Pair]:
 
 
 def _memory(subject: Subject, quality: Quality, measure: Measure) -> dict[str, Any]:
+    # Of the checkpoint's own type, as in use: the model in memory may be of another one to be measured.
+    config = subject.model.config if subject.folder is None else read_config(subject.folder)
     predicted = predict_memory(
-        subject.model.config,
+        config,
         characters_per_token=quality.characters_per_token,
         new_rows=len(subject.coding.new_ids),
     )
