@@ -235,9 +235,18 @@ def test_memory_is_reported_and_not_computed_twice(
     experiment = Experiment.from_toml(folder / "memory.toml", inputs=inputs)
     assert experiment.run(tell=told.append) == memory
     assert not told
-    other = definition(folder, "other", MEMORY.replace("tokens = 400", "tokens = 300"))
-    with pytest.raises(ArtifactError, match=r"memory\.json: made with other parameters"):
+    plan = (memory.folder / "experiment.json").read_bytes()
+    for change in ("tokens = 400", "tokens = 300"), ('dtype = "float32"', 'dtype = "bfloat16"'):
+        changed = definition(folder / change[1][:5], "memory", MEMORY.replace(*change))
+        defaults = changed.with_name("defaults.toml")
+        head, measure = defaults.read_text(encoding="utf-8").split("[measure]")
+        defaults.write_text(f"{head}[measure]{measure.replace(*change)}", encoding="utf-8")
+        with pytest.raises(ArtifactError, match=r"memory\.json: made with other parameters"):
+            Experiment.from_toml(changed, inputs=inputs, output=memory.folder).run()
+    other = definition(folder, "other", MEMORY)
+    with pytest.raises(ArtifactError, match=r"holds results of the experiment memory \(kind memory\)"):
         Experiment.from_toml(other, inputs=inputs, output=memory.folder).run()
+    assert (memory.folder / "experiment.json").read_bytes() == plan
     nothing = definition(folder, "nothing", MEMORY.split("[[memory.models]]")[0])
     with pytest.raises(InputError, match=r"neither inputs\.model nor memory\.models is given"):
         Experiment.from_toml(nothing, inputs={**inputs, "model": None}).run()

@@ -15,7 +15,9 @@ pytest.importorskip("matplotlib")
 from matplotlib import image
 from small_experiments import report_folder
 
+from hypertok.experiment.compare import sides
 from hypertok.experiment.report import write_report
+from hypertok.experiment.results import Results, run_path
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 #: Started by root as well, and to talk to nobody.
@@ -47,6 +49,22 @@ def screenshot(program: str, page: Path, folder: Path) -> Path:
     )  # fmt: skip
     assert target.is_file(), done.stderr[-2000:]
     return target
+
+
+def test_a_seed_that_not_every_arm_has_counts_only_where_arms_are_paired(tmp_path: Path) -> None:
+    """A seed draws another text: the mean of two beside one of them would show a difference that is none."""
+    folder = report_folder(tmp_path / "results")
+    whole = {side.label: side for side in sides(Results.load(folder))}
+    run_path(folder, "control-characters-s1").unlink()
+    results = Results.load(folder)
+    found = {side.label: side for side in sides(results)}
+    first = next(run.quality.bits_per_character for run in results.runs if run.arm == "ours")
+    assert found["ours"].bpc.value == pytest.approx(first)
+    assert whole["ours"].bpc.value > first
+    assert found["ours"].against(found["stock"]) == whole["ours"].against(whole["stock"]), "both seeds of both"
+    text = write_report(results).markdown.read_text(encoding="utf-8")
+    assert "2 seeds, not all of every arm: figures of an arm by itself are of seed 0, which all have" in text
+    assert f"| 0: {first:.4f}, 1: " in text
 
 
 @pytest.mark.slow

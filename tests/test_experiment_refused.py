@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from small_experiments import HELD_OUT, definition, put_inputs
 from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.arms import alone
 from hypertok.experiment.definition import Arm, Definition
-from hypertok.experiment.inputs import Read
+from hypertok.experiment.inputs import Read, find_leaks
 from hypertok.experiment.results import Results
 from hypertok.experiment.run import Experiment, Planned
 from hypertok.experiment.training import Spent, deciding, equal_compute, spent
 from hypertok.lexicon.lexicon import Lexicon
+from hypertok.training.data import Text
 from hypertok.training.options import TrainOptions
 
 #: Continued BPE alone, which is learned in no time.
@@ -61,6 +63,40 @@ def test_held_out_text_in_the_training_text_is_refused(
     with pytest.raises(InputError, match=r"held-out document 1\.txt#0: the training text leak\.txt#0 .*take it out"):
         experiment.run()
     assert not experiment.output.exists()
+
+
+def test_paragraphs_are_compared_whole_and_normalised() -> None:
+    """The page that is measured ends inside a paragraph, and the copy has its letters in two code points each."""
+    paragraph = "Ёжик шёл домой и нёс ёлку, а за ним бежал рыжий пёс. " * 9
+    rest = "\n".join(f"{number}. " + "Совсем другой текст. " * 20 for number in range(9))
+    held = [Text("book", f"Глава\n{paragraph}\n{rest}", "a")]
+    for copy in (paragraph, unicodedata.normalize("NFD", paragraph)):
+        leaks, _, _ = find_leaks(held, [Text("site", f"Меню\n{copy}\nКонтакты", "b")], beginning=100)
+        assert leaks.keys() == {"book"}
+        assert not find_leaks(held, [Text("site", copy.replace("бежал", "плыл"), "b")], beginning=100)[0]
+        assert not find_leaks(held, [Text("site", f"Меню\n{copy}", "b")], beginning=len("Глава\n"))[0]
+
+
+@pytest.mark.parametrize(
+    ("measure", "message"),
+    [
+        ("context = 16\noverlap = 16", "overlap 16 does not go with context 16"),
+        ("context = 4096", "context 4096 is more than the model's"),
+        ('parts = ["pairs"]', r"bad\.jsonl:1: no JSON"),
+    ],
+)
+def test_what_cannot_be_measured_is_found_before_training(
+    inputs: Inputs, tmp_path: Path, measure: str, message: str
+) -> None:
+    (tmp_path / "bad.jsonl").write_text("да\n", encoding="utf-8")
+    path = definition(tmp_path / "experiments", "ab", AB)
+    defaults = path.with_name("defaults.toml")
+    small = defaults.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in small if line not in ("context = 64", "overlap = 16")]
+    defaults.write_text("\n".join([*kept, measure]), encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        Experiment.from_toml(path, inputs={**inputs, "pairs": tmp_path / "bad.jsonl"}).run()
+    assert not (tmp_path / "experiments" / "results").exists()
 
 
 def test_what_is_missing_or_too_little_is_named(inputs: Inputs, tmp_path: Path) -> None:
@@ -135,9 +171,21 @@ def test_the_seed_that_made_rows_is_part_of_a_results_key(inputs: Inputs, tmp_pa
     keys = set()
     for seeds, init in (((0, 1), "composer"), ((1, 2), "composer"), ((0, 1), "mean"), ((1, 2), "mean")):
         arm = Arm(name="ours", init=init)
-        made = Experiment(Definition(name="x", kind="init", seeds=seeds, arms=(arm,)), tmp_path / "x")
+        made = Experiment(Definition(name="x", kind="init", inits=(init,), seeds=seeds, arms=(arm,)), tmp_path / "x")
         keys.add(made._key(Planned(arm, "characters", 1), read))
     assert len(keys) == 3
+
+
+def test_passes_of_stock_are_part_of_a_key_at_equal_compute(tmp_path: Path) -> None:
+    """They decide how much the others may read, though these are trained with options of their own."""
+    read, keys = Read(0, (), {}, {}), {}
+    for epochs in (1, 2):
+        stock, ours = Arm(name="stock", stock=True, train=TrainOptions(epochs=epochs)), Arm(name="ours")
+        made = Definition(name="x", lines=("characters", "compute"), arms=(stock, ours))
+        experiment = Experiment(made, tmp_path / "x")
+        keys[epochs] = {one.name: experiment._key(one, read) for one in experiment.planned()}
+    changed = {name for name, key in keys[1].items() if key != keys[2][name]}
+    assert changed == {f"{arm}-s{seed}" for arm in ("stock-characters", "ours-compute") for seed in (0, 1, 2)}
 
 
 def test_what_was_trained_before_blocks_began_with_bos_keeps_its_key() -> None:

@@ -160,6 +160,19 @@ def test_unusable_windows_are_refused(subject: Subject, given_: dict[str, int], 
         measure_quality(subject.model, subject.coding.encode, TEXTS, start=(600,), **given_)
 
 
+def test_logits_that_are_no_numbers_are_refused(subject: Subject) -> None:
+    """As float16 gives where a hidden state is too large; the mean of the others would hide it."""
+    matrix = subject.model.get_input_embeddings().weight
+    row = subject.coding.encode(TEXTS[1])[0]
+    before = matrix.data[row].clone()
+    matrix.data[row] = float("nan")
+    try:
+        with pytest.raises(InputError, match=r"text \d of \d: the model gives no probabilities"):
+            measure_quality(subject.model, subject.coding.encode, TEXTS, start=(600,))
+    finally:
+        matrix.data[row] = before
+
+
 def test_nothing_to_measure_is_refused(subject: Subject) -> None:
     with pytest.raises(InputError, match="all documents are empty"):
         measure_quality(subject.model, subject.coding.encode, ["", ""], start=(600,))

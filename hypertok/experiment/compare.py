@@ -1,4 +1,8 @@
-"""Arms side by side: seeds pooled by document, differences paired with the stock arm and with the control."""
+"""Arms side by side: seeds pooled by document, differences paired with the stock arm and with the control.
+
+A seed draws another text, which moves all arms by more than they lie apart. So what stands beside another arm's figure
+is of seeds that both have: of those that all have in columns and plots, of all that two have in common in a difference.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +21,17 @@ from hypertok.measure.scoring import Bits
 
 @dataclass(frozen=True)
 class Side:
-    """All seeds of an arm on one budget."""
+    """All seeds of an arm on one budget.
+
+    Attributes:
+        runs: what is done.
+        shown: of these, the seeds that every trained side has; all where there is none in common.
+    """
 
     arm: Arm
     line: Line
     runs: tuple[RunResult, ...]
+    shown: tuple[RunResult, ...]
 
     @property
     def role(self) -> Role:
@@ -35,18 +45,18 @@ class Side:
 
     @property
     def sums(self) -> tuple[Bits, Bits]:
-        """(bits, characters) by document, added up over the seeds."""
-        return pooled([run.quality for run in self.runs])
+        """(bits, characters) by document, added up over the seeds shown."""
+        return pooled([run.quality for run in self.shown])
 
     @property
     def bpc(self) -> Interval:
-        """Bits per character over all seeds."""
+        """Bits per character over the seeds shown."""
         return ratio(*self.sums)
 
     @property
     def by_seed(self) -> list[float]:
-        """Bits per character of each seed."""
-        return [run.quality.bits_per_character for run in self.runs]
+        """Bits per character of each seed shown."""
+        return [run.quality.bits_per_character for run in self.shown]
 
     @property
     def characters_per_token(self) -> float:
@@ -86,12 +96,23 @@ class Side:
 def sides(results: Results) -> list[Side]:
     """What there is to compare, in the order of the definition."""
     found = []
+    shared = shared_seeds(results.runs)
     for arm in results.definition.arms:
         for line in results.definition.lines:
             runs = tuple(run for run in results.runs if run.arm == arm.name and run.line == line)
             if runs:
-                found.append(Side(arm, line, runs))
+                shown = tuple(run for run in runs if run.trained is None or run.seed in shared)
+                found.append(Side(arm, line, runs, shown or runs))
     return found
+
+
+def shared_seeds(runs: Sequence[RunResult]) -> set[int]:
+    """Seeds that every arm and budget that was trained has."""
+    by_side: dict[tuple[str, Line], set[int]] = {}
+    for run in runs:
+        if run.trained is not None:
+            by_side.setdefault((run.arm, run.line), set()).add(run.seed)
+    return set.intersection(*by_side.values()) if by_side else set()
 
 
 def stock_of(definition: Definition, every: Sequence[Side]) -> Side | None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from hypertok.measure.options import Card
 from hypertok.measure.subject import Dtype
 from hypertok.tokenizer.extend import Options
 from hypertok.training.options import TrainOptions
@@ -96,7 +97,7 @@ class Measure(BaseModel):
     samples: int = Field(32, ge=1)
     new_tokens: int = Field(64, ge=1)
     pairs: int = Field(0, ge=0)
-    cards: tuple[float, ...] = (24.0, 96.0)
+    cards: tuple[Card, ...] = (24.0, 96.0)
     prompts: tuple[str, ...] = (
         "Весной вода в реке поднялась, и",
         "Врач посмотрел на снимок и сказал, что",
@@ -143,7 +144,7 @@ class Memory(BaseModel):
 
     model_config = _STRICT
 
-    tokens: int = Field(60_000, ge=1)
+    tokens: int = Field(60_000, ge=100)
     prefill_tokens: int = Field(8_192, ge=0)
     models: tuple[Published, ...] = ()
 
@@ -178,8 +179,16 @@ class Definition(BaseModel):
         for key, kind in (("rows", "rows"), ("inits", "init")):
             if getattr(self, key) and self.kind != kind:
                 raise ValueError(f"{key} says nothing in an experiment of kind {self.kind}; leave it out or set kind")
+        for key, kind in (("rows", "rows"), ("inits", "init")):
+            given = getattr(self, key)
+            if self.kind == kind and not given:
+                raise ValueError(f"{key} is empty; an experiment of kind {kind} makes its arms with each of them")
+            if len(set(given)) != len(given):
+                raise ValueError(f"{key} names one of them twice")
         if any(step < 1 for step in self.steps) or len(set(self.seeds)) != len(self.seeds):
             raise ValueError("steps begin at 1, and every seed is named once")
+        if any(arm.name == "stock" and not arm.stock for arm in self.arms):
+            raise ValueError("an arm with new rows is called stock; write stock = true, or give it another name")
         stocks = [arm for arm in self.arms if arm.stock]
         if self.kind == "ab" and len([arm for arm in stocks if not arm.untrained]) != 1:
             raise ValueError(
@@ -213,12 +222,12 @@ def expanded(data: Mapping[str, Any]) -> dict[str, Any]:
     kind, arms = data.get("kind", "ab"), list(data.get("arms", ()))
     stocks = [arm for arm in arms if arm.get("stock")]
     others = [arm for arm in arms if not arm.get("stock")]
-    if kind == "rows" and isinstance(
-        data.get("rows"), list
-    ):  # arms of one number of rows side by side: a run broken off compares them
-        arms = [*stocks, *(_with_rows(arm, number) for number in data["rows"] for arm in others)]
-    if kind == "init" and isinstance(data.get("inits"), list):
-        arms = [*stocks, *(_with_init(arm, init) for arm in others for init in data["inits"])]
+    rows, inits = data.get("rows"), data.get("inits")
+    if kind == "rows" and isinstance(rows, list) and rows:
+        # Arms of one number of rows side by side: a run broken off compares them.
+        arms = [*stocks, *(_with_rows(arm, number) for number in rows for arm in others)]
+    if kind == "init" and isinstance(inits, list) and inits:
+        arms = [*stocks, *(_with_init(arm, init) for arm in others for init in inits)]
     return {**data, "arms": arms}
 
 

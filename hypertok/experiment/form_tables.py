@@ -13,6 +13,7 @@ from hypertok.experiment.wording import interval, percent
 from hypertok.measure.bootstrap import paired_ratio, ratio
 from hypertok.measure.form_groups import NAMES, FormGroup, FormName
 from hypertok.measure.scoring import Bits
+from hypertok.tokenizer.extend import Options
 
 _HEAD = (
     "units", "arm", "different", "share of text", "bits per character", "against first", "bits per character after",
@@ -22,7 +23,7 @@ _HEAD = (
 
 def form_blocks(every: Sequence[Side]) -> Iterator[Block]:
     """A table of groups and arms, as far as they were measured."""
-    measured = [side for side in every if _groups(side.runs, "stock")]
+    measured = [side for side in every if _groups(side.shown, "stock")]
     if not measured:
         return
     rare = max(run.forms.rare for side in measured for run in side.runs if run.forms is not None)
@@ -38,8 +39,8 @@ def form_blocks(every: Sequence[Side]) -> Iterator[Block]:
 
 
 def _row(name: FormName, side: Side, twin: Side | None) -> list[str]:
-    groups = _groups(side.runs, name)
-    every = sum(one.total.characters for other in NAMES for one in _groups(side.runs, other))
+    groups = _groups(side.shown, name)
+    every = sum(one.total.characters for other in NAMES for one in _groups(side.shown, other))
     share = sum(one.total.characters for one in groups) / every if every else 0.0
     different = sum(one.units for one in groups) / len(groups)
     cells = [name, side.label, f"{different:,.0f}", f"{share:.2%}"]
@@ -54,9 +55,14 @@ def _row(name: FormName, side: Side, twin: Side | None) -> list[str]:
 
 def _twin(side: Side, every: Sequence[Side]) -> Side | None:
     """The first arm with the same tokens in its groups: the same tokenizer, trained on the same text."""
-    wanted = (side.arm.tokenizer, side.line)
-    first = next(one for one in every if (one.arm.tokenizer, one.line) == wanted)
+    first = next(one for one in every if _grouped_by(one) == _grouped_by(side))
     return None if first is side else first
+
+
+def _grouped_by(side: Side) -> tuple[Options, int]:
+    """At equal compute the text of arms with one tokenizer can differ, too: making rows may have read some."""
+    trained = side.shown[0].trained
+    return side.arm.tokenizer, trained.characters // side.arm.train.epochs if trained else 0
 
 
 def _groups(runs: Sequence[RunResult], name: FormName) -> list[FormGroup]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,11 +66,12 @@ def read_inputs(definition: Definition, skipped: Skipped | None = None) -> Read:
         skipped: told path and reason of each file of texts that is left out, of some more than once.
 
     Raises:
-        InputError: something is missing, too short, or held-out text is in the training text.
+        InputError: something is missing, too short, cannot be measured so, or held-out text is in the training text.
     """
     from hypertok.training.data import read_texts
 
     model, corpus, held_out = needed(definition, "model", "corpus", "held_out")
+    _check_measure(definition, model)
     held = list(read_texts(held_out, skipped=skipped))
     texts_read = read_texts(corpus, skipped=skipped)
     leaks, characters, corpus_sha = find_leaks(held, texts_read, definition.measure.document_characters)
@@ -92,6 +94,19 @@ def read_inputs(definition: Definition, skipped: Skipped | None = None) -> Read:
     if any(not arm.stock for arm in definition.arms):
         hashes["lexicon"] = lexicon_hash(*needed(definition, "lexicon"))
     return Read(characters, texts, drift, hashes)
+
+
+def _check_measure(definition: Definition, model: Path) -> None:
+    """What would otherwise be found after hours of training."""
+    from hypertok.measure.memory import read_config
+    from hypertok.measure.minimal_pairs import read_pairs
+    from hypertok.measure.quality import check_windows
+    from hypertok.measure.subject import load_coding
+
+    measure = definition.measure
+    check_windows(read_config(model), measure.context, measure.overlap, len(load_coding(model).start))
+    if "pairs" in measure.parts and definition.inputs.pairs is not None:
+        read_pairs(definition.inputs.pairs)
 
 
 def drift_texts(inputs: Inputs, measure: Measure, skipped: Skipped | None = None) -> dict[str, tuple[str, ...]]:
@@ -160,7 +175,9 @@ def find_leaks(
 
     held = list(held)
     whole = refusable(held)
-    parts = [(text.name, part) for text in held for part in dict.fromkeys((text.text, text.text[:beginning]))]
+    parts = [
+        (text.name, part) for text in held for part in dict.fromkeys((text.text, _to_line_end(text.text, beginning)))
+    ]
     paragraphs = [(name, set(_paragraphs(part))) for name, part in parts]
     watched = set().union(*(own for _, own in paragraphs))
     seen: dict[bytes, str] = {}
@@ -189,9 +206,21 @@ def _leak(held: str, training: str, what: str) -> str:
     )
 
 
+def _to_line_end(text: str, characters: int | None) -> str:
+    """The beginning of a text with the whole of its last line, for lines are compared as wholes."""
+    if characters is None:
+        return text
+    end = 0
+    for line in text.splitlines(keepends=True):
+        if end >= characters:
+            break
+        end += len(line)
+    return text[:end]
+
+
 def _paragraphs(text: str) -> Iterator[bytes]:
-    """Hashes of long lines."""
+    """Hashes of long lines, normalised as whole texts are: see `identity_of`."""
     for line in text.splitlines():
-        line = " ".join(line.casefold().split())
+        line = " ".join(unicodedata.normalize("NFC", line).casefold().split())
         if len(line) >= BY_CHANCE:
             yield hashlib.blake2b(line.encode("utf-8", "surrogatepass"), digest_size=12).digest()

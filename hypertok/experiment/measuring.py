@@ -25,7 +25,7 @@ from hypertok.measure.minimal_pairs import Pair, measure_pairs, read_pairs
 from hypertok.measure.passages import spread
 from hypertok.measure.quality import Quality, Scored, score_texts
 from hypertok.measure.scoring import Ids
-from hypertok.measure.subject import Subject, device_of, encode_checked, load_coding
+from hypertok.measure.subject import Subject, device_of, encode_checked, load_coding, require_positions
 from hypertok.tokenizer.hyper import HyperTokenizer
 
 
@@ -168,6 +168,9 @@ def _samples(subject: Subject, measure: Measure, seed: int) -> tuple[Sample, ...
     prompts = [[*coding.start, *encode_checked(coding.encode, one, subject.rows).tolist()] for one in measure.prompts]
     if not all(prompts):
         raise InputError("a prompt without tokens; write some words in measure.prompts")
+    what = f"a prompt of {max(map(len, prompts)):,} tokens and {measure.new_tokens:,} after it"
+    longest = max(map(len, prompts)) + measure.new_tokens - 1  # the last token is not read again
+    require_positions(subject.positions, longest, what, "lower measure.new_tokens")
     written = generate(subject, prompts, tokens=measure.new_tokens, seed=seed)
     return tuple(
         Sample(prompt=text, text=_storable(coding.continuation(prompt, ids)))

@@ -74,10 +74,12 @@ def run_memory(
     if model is None and not definition.memory.models:
         raise InputError(f"experiment {definition.name}: neither inputs.model nor memory.models is given; give one")
     hashes |= {f"tokenizer of {one.name}": _tokenizer_hash(one.tokenizer) for one in definition.memory.models}
+    # Results are older than the choice of these; "auto" has the key that it had.
+    where = [one for one in (definition.measure.dtype, definition.measure.device) if one != "auto"]
     key = key_of(
         hashes, definition.memory.tokens, definition.memory.prefill_tokens, definition.measure.cards,
         [one.config for one in definition.memory.models],
-        [[arm.name, arm.init, arm.tokenizer.model_dump(mode="json")] for arm in arms],
+        [[arm.name, arm.init, arm.tokenizer.model_dump(mode="json")] for arm in arms], *([where] if where else []),
     )  # fmt: skip
     before = read_memory(output)
     if before is not None:
@@ -205,7 +207,7 @@ def _first(encode: Encode, text: str, tokens: int) -> str:
     low, high = 0, min(len(text), tokens * 16)
     if not tokens:
         return ""
-    while high - low > 16:
+    while high - low > max(1, min(16, tokens // 8)):
         middle = (low + high + 1) // 2
         low, high = (middle, high) if len(encode(text[:middle])) <= tokens else (low, middle)
     return text[:high] if high == len(text) else text[:low]

@@ -40,7 +40,7 @@ def curves(every: Sequence[Side]) -> str:
     def draw(figure: Any) -> None:
         axes = figure.subplots()
         for side, colour in zip(every, _colours(every), strict=True):
-            run = side.runs[0]
+            run = side.shown[0]
             points = [(at.characters, at.quality.bits_per_character) for at in run.steps]
             if run.trained is not None:
                 points.append((run.trained.characters, run.quality.bits_per_character))

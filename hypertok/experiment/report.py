@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hypertok.artifact import write_file
 from hypertok.errors import ArtifactError
@@ -67,11 +67,8 @@ def _blocks(results: Results) -> Iterator[Block]:
         yield from run_blocks(results)
     if results.memory is not None:
         yield from _memory(results.memory)
-    left_out: Any = {"made": True, "sha256": {"extended"}}  # differ from run to run
-    origins = {run.provenance.model_dump_json(exclude=left_out): run.provenance for run in results.runs}
-    if results.memory is not None:
-        origins["memory"] = results.memory.provenance
-    yield from _origin(list(origins.values()))
+    origins = [run.provenance for run in results.runs]
+    yield from _origin([*origins, results.memory.provenance] if results.memory is not None else origins)
 
 
 def _memory(memory: MemoryResult) -> Iterator[Block]:
@@ -109,31 +106,44 @@ def _memory(memory: MemoryResult) -> Iterator[Block]:
     measured = [(row, row.measured) for row in memory.rows if row.measured is not None]
     if measured:
         yield Heading("Measured: one prefill in a fresh process")
-        head = ("tokenizer", "characters", "tokens", "KV cache, MiB", "peak, MiB", "peak over loading, MiB")
+        head = ("tokenizer", "characters", "tokens", "KV cache, MiB", "peak, MiB", "of it beyond the libraries, MiB")
         yield Table(
             head,
             [
                 [
                     row.arm, f"{one.characters:,}", f"{one.tokens:,}", f"{one.cache / _MIB:,.2f}",
-                    f"{one.peak / _MIB:,.0f}", f"{(one.peak - one.loaded) / _MIB:,.0f}",
+                    f"{one.peak / _MIB:,.0f}", f"{(one.peak - one.before) / _MIB:,.0f}",
                 ]
                 for row, one in measured
             ],
         )  # fmt: skip
-        yield Paragraph(f"Peak: {measured[0][1].method}; on a CPU it holds the libraries and the weights too.")
+        yield Paragraph(
+            f"Peak: {measured[0][1].method}. Beyond the libraries are the weights, new rows among them, the cache, and "
+            "what the prefill takes in passing."
+        )
     if memory.skipped:
         yield Table(("not measured", "reason"), [[part, reason] for part, reason in memory.skipped.items()])
 
 
 def _origin(every: list[Provenance]) -> Iterator[Block]:
+    """What figures were made with; where results differ, each of it with the number of results."""
     yield Heading("Origin")
-    if len(every) > 1:
-        yield Paragraph(f"Made in {len(every)} settings; the first is shown, the others stand in the JSON files.")
-    one = every[0]
-    state = {True: ", with changes that are not committed", False: "", None: ""}[one.dirty]
-    rows = [["made", f"{one.made} UTC"], ["device", one.device]]
-    rows += [["code", f"{one.commit}{state}"]] if one.commit else []
-    rows += [["versions", ", ".join(f"{name} {number}" for name, number in one.versions.items())]]
-    hashes = {name: value for name, value in one.sha256.items() if name != "extended"}
-    rows += [[f"sha256 of {name.replace('_', '-')}", value] for name, value in sorted(hashes.items())]
+    state = {True: " with changes that are not committed", False: "", None: ""}
+    made = sorted(one.made for one in every)
+    rows = [["made", " to ".join(f"{one} UTC" for one in dict.fromkeys((made[0], made[-1])))]]
+    rows += [["device", _counted(one.device for one in every)]]
+    if code := [f"{one.commit}{state[one.dirty]}" for one in every if one.commit]:
+        rows += [["code", _counted(code)]]
+    versions = [", ".join(f"{name} {number}" for name, number in one.versions.items()) for one in every]
+    rows += [["versions", _counted(versions)]]
+    names = sorted({name for one in every for name in one.sha256 if name != "extended"})  # that differs by arm
+    for name in names:
+        hashes = _counted(one.sha256[name] for one in every if name in one.sha256)
+        rows += [[f"sha256 of {name.replace('_', '-')}", hashes]]
     yield Table(("what", "which"), rows)
+
+
+def _counted(values: Iterable[str]) -> str:
+    """Different values, the most frequent first, with their numbers where there are several."""
+    found = Counter(values).most_common()
+    return found[0][0] if len(found) == 1 else "; ".join(f"{value} ({number} results)" for value, number in found)

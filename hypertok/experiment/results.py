@@ -38,7 +38,7 @@ class Trained(BaseModel):
         parameters: trained ones.
         model_parameters: those that take part in a product for each token.
         compute: tokens x model_parameters.
-        seconds: as the log tells it; of the last start alone where a run was resumed.
+        seconds: as the log tells it, of all starts where a run was resumed.
         loss: mean per token, in nats; does not compare across tokenizers.
         device: the GPU's name, or "cpu"; it may be another than that of the figures. Older results do not tell.
     """
@@ -203,7 +203,7 @@ class Results:
             ArtifactError: nothing there, or damaged.
         """
         folder = Path(folder)
-        plan = _read(folder / PLAN, Plan)
+        plan = read_plan(folder)
         if plan is None:
             raise ArtifactError(
                 f"{folder}: no results here ({PLAN} is missing); make some with: hypertok experiment run DEFINITION"
@@ -212,6 +212,15 @@ class Results:
         done = tuple(run for run in found.values() if run is not None)
         missing = tuple(name for name, run in found.items() if run is None)
         return cls(folder, plan.definition, done, missing, _read(folder / MEMORY, MemoryResult))
+
+
+def read_plan(folder: Path) -> Plan | None:
+    """What was to be run there; None where nothing was.
+
+    Raises:
+        ArtifactError: damaged.
+    """
+    return _read(folder / PLAN, Plan)
 
 
 def run_path(folder: Path, name: str) -> Path:

@@ -18,7 +18,17 @@ from hypertok.experiment.inputs import Read, needed, read_inputs
 from hypertok.experiment.measuring import Texts, live_subject, measure_arm, quality_of
 from hypertok.experiment.provenance import provenance
 from hypertok.experiment.reading import read_definition
-from hypertok.experiment.results import PLAN, AtStep, Plan, Results, RunResult, read_run, run_path, write_result
+from hypertok.experiment.results import (
+    PLAN,
+    AtStep,
+    Plan,
+    Results,
+    RunResult,
+    read_plan,
+    read_run,
+    run_path,
+    write_result,
+)
 from hypertok.experiment.settle import settled
 from hypertok.experiment.training import (
     deciding,
@@ -122,11 +132,12 @@ class Experiment:
 
     def _run(self, only: Sequence[str], tell: Tell, progress: bool, skipped: Skipped | None) -> Results:
         chosen = self._chosen(only)
+        self._refuse_others()
         if self.definition.kind == "memory":
             from hypertok.experiment.memory import run_memory
 
-            self._write_plan()
             run_memory(self.definition, self.output, self.work, tell, skipped)
+            self._write_plan()
             return Results.load(self.output)
         tell("reading texts")
         read = read_inputs(self.definition, skipped)
@@ -146,12 +157,22 @@ class Experiment:
                 raise InputError(f"--only {pattern}: no run is named so; those of {self.definition.name} are {names}")
         return [one for one in planned if not only or any(fnmatchcase(one.name, pattern) for pattern in only)]
 
+    def _refuse_others(self) -> None:
+        """Results of two definitions do not lie in one folder: the plan of the one would hide those of the other."""
+        plan = read_plan(self.output)
+        own = self.definition
+        if plan is not None and (plan.definition.name, plan.definition.kind) != (own.name, own.kind):
+            raise ArtifactError(
+                f"{self.output}: holds results of the experiment {plan.definition.name} (kind {plan.definition.kind}); "
+                "name another folder with --output, or remove this one"
+            )
+
     def _write_plan(self) -> None:
         write_result(self.output / PLAN, Plan.of(self.definition, iter([one.name for one in self.planned()])))
 
     def _key(self, planned: Planned, read: Read) -> str:
         """Of everything that decides the figures of a run."""
-        definition, arm = self.definition, planned.arm
+        definition, arm, stock = self.definition, planned.arm, self.definition.stock
         measure = definition.measure.model_dump(mode="json", exclude={"device"})
         pairs = definition.inputs.pairs
         texts = {"pairs": sha256_of(pairs)} if pairs is not None and pairs.is_file() else {}
@@ -169,6 +190,7 @@ class Experiment:
                     definition.characters,
                     planned.line,
                     definition.seeds[0] if planned.line == "compute" or reads else 0,
+                    *([stock.train.epochs] if planned.line == "compute" and stock and stock.train.epochs > 1 else []),
                 ],
             }
         elif reads:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hypertok.experiment import plots
-from hypertok.experiment.compare import Side, control_of, sides, stock_of
+from hypertok.experiment.compare import Side, control_of, shared_seeds, sides, stock_of
 from hypertok.experiment.definition import Aims
 from hypertok.experiment.form_tables import form_blocks
 from hypertok.experiment.page import Block, Heading, Paragraph, Plot, Table
 from hypertok.experiment.results import Results, RunResult
 from hypertok.experiment.wording import (
     at_least,
+    by_seed,
     interval,
     mean,
     percent,
     points_verdict,
     ratio_verdict,
     share,
-    spread_of,
 )
 
 _MIB = 1 << 20
@@ -29,7 +29,7 @@ def run_blocks(results: Results) -> Iterator[Block]:
     every = sides(results)
     stock = stock_of(results.definition, every)
     yield from _quality(results, every, stock)
-    if any(side.runs[0].steps for side in every):
+    if any(side.shown[0].steps for side in every):
         yield from _steps(every)
     if len({side.characters_per_token for side in every}) > 1:
         yield Heading("Compression and quality")
@@ -52,17 +52,32 @@ def scale(results: Results) -> str:
     definition, run = results.definition, results.runs[0]
     trained = [run.trained for run in results.runs if run.trained is not None]
     model = f"a model of {trained[0].model_parameters / 1e6:,.3g}M parameters" if trained else "an untrained model"
-    seeds = len({run.seed for run in results.runs})
-    seeds_told = f"{seeds} seeds" if seeds > 1 else "one seed, so what another one would give is not known"
+    seeds_told = _seeds_told(results.runs)
     devices = ", ".join(sorted({run.provenance.device for run in results.runs}))
     if theirs := ", ".join(sorted({one.device for one in trained if one.device not in (None, "cpu")})):
         devices = f"trained on {theirs}, measured on {devices}"
+    if any(arm.trained and not arm.train.bos for arm in definition.arms):
+        devices += "; blocks of training without BOS, which measured windows have"
     quality = run.quality
     return (
         f"Scale: {model}, {definition.characters:,} characters of training text per arm, {seeds_told}; measured on "
         f"{quality.characters:,} characters of {len(quality.documents):,} held-out documents; {devices}. Intervals "
         "are 95 % by document: they say how far other texts of the same kind would move a figure, not what a larger "
         "model or longer training would give."
+    )
+
+
+def _seeds_told(runs: Sequence[RunResult]) -> str:
+    trained = {run.seed for run in runs if run.trained is not None} or {run.seed for run in runs}
+    if len(trained) == 1:
+        return "one seed, so what another one would give is not known"
+    shared = shared_seeds(runs)
+    if shared in (trained, set()):
+        return f"{len(trained)} seeds"
+    told = " and ".join(map(str, sorted(shared)))
+    return (
+        f"{len(trained)} seeds, not all of every arm: figures of an arm by itself are of seed {told}, which all have, "
+        "those against another arm of all seeds that both have"
     )
 
 
@@ -73,15 +88,15 @@ def _quality(results: Results, every: Sequence[Side], stock: Side | None) -> Ite
         against = side.against(stock) if stock is not None and side is not stock else None
         aim = aims.bpc_ratio if side.line == "characters" else aims.compute_bpc_ratio
         strict = side.line == "compute"
-        trained = side.runs[0].trained
+        trained = side.shown[0].trained
         rows.append(
             [
                 side.label,
-                f"{side.runs[0].new_rows:,}",
+                f"{side.shown[0].new_rows:,}",
                 f"{trained.characters:,}" if trained else "untrained",
                 f"{side.characters_per_token:.3f}",
                 interval(side.bpc),
-                spread_of(side.by_seed),
+                by_seed(side.runs),
                 percent(against),
                 ratio_verdict(against, aim, strict) if side.role == "ours" else "",
             ]
@@ -92,7 +107,7 @@ def _quality(results: Results, every: Sequence[Side], stock: Side | None) -> Ite
         "characters read",
         "characters per token",
         "bits per character",
-        "seeds",
+        "by seed",
         "against stock",
         "aim",
     )
@@ -110,13 +125,13 @@ def _quality(results: Results, every: Sequence[Side], stock: Side | None) -> Ite
 
 def _steps(every: Sequence[Side]) -> Iterator[Block]:
     yield Heading("On the way")
-    with_steps = [side for side in every if side.runs[0].steps]
-    steps = sorted({at.step for side in with_steps for at in side.runs[0].steps})
+    with_steps = [side for side in every if side.shown[0].steps]
+    steps = sorted({at.step for side in with_steps for at in side.shown[0].steps})
     rows = []
     for side in with_steps:
         cells = [side.label]
         for step in steps:
-            found = [at.quality.bits_per_character for run in side.runs for at in run.steps if at.step == step]
+            found = [at.quality.bits_per_character for run in side.shown for at in run.steps if at.step == step]
             cells.append(mean(found))
         rows.append([*cells, mean(side.by_seed)])
     yield Table(("bits per character", *(f"step {step}" for step in steps), "end"), rows)
@@ -140,9 +155,9 @@ def _controls(aims: Aims, every: Sequence[Side]) -> Iterator[Block]:
 def _abilities(aims: Aims, every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
     rows = []
     for side in every:
-        pairs = [run.pairs.accuracy for run in side.runs if run.pairs is not None]
-        copied = [run.copied.exact_characters for run in side.runs if run.copied is not None]
-        emitted = [run.emission for run in side.runs if run.emission is not None]
+        pairs = [run.pairs.accuracy for run in side.shown if run.pairs is not None]
+        copied = [run.copied.exact_characters for run in side.shown if run.copied is not None]
+        emitted = [run.emission for run in side.shown if run.emission is not None]
         points = side.points_against(stock) if stock is not None and side is not stock else None
         wrote = share([one.generated_character_share for one in emitted])
         real = share([one.real_character_share for one in emitted])
@@ -178,7 +193,7 @@ def _abilities(aims: Aims, every: Sequence[Side], stock: Side | None) -> Iterato
 
 
 def _phenomena(every: Sequence[Side]) -> Iterator[Block]:
-    measured = [(side.label, side.runs[0].pairs) for side in every]
+    measured = [(side.label, side.shown[0].pairs) for side in every]
     names = sorted({kind.name for _, pairs in measured if pairs for kind in pairs.phenomena})
     if len(names) < 2:
         return
@@ -192,7 +207,7 @@ def _phenomena(every: Sequence[Side]) -> Iterator[Block]:
 
 
 def _drift(every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
-    names = sorted({name for side in every for run in side.runs for name in run.drift})
+    names = sorted({name for side in every for run in side.shown for name in run.drift})
     if not names:
         return
     yield Heading("Drift: bits per character of what is not Russian")
@@ -200,7 +215,7 @@ def _drift(every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
     for side in every:
         cells = [side.label]
         for name in names:
-            found = [run.drift[name].bits_per_character for run in side.runs if name in run.drift]
+            found = [run.drift[name].bits_per_character for run in side.shown if name in run.drift]
             change = side.drift_against(stock, name) if stock is not None and side is not stock else None
             cells.append(mean(found) + (f" ({change - 1:+.2%})" if change is not None else ""))
         rows.append(cells)
@@ -208,7 +223,7 @@ def _drift(every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
 
 
 def _memory(every: Sequence[Side]) -> Iterator[Block]:
-    measured = [(side, side.runs[0].predicted, side.runs[0].longest) for side in every]
+    measured = [(side, side.shown[0].predicted, side.shown[0].longest) for side in every]
     found = [(side, one, longest) for side, one, longest in measured if one is not None]
     if not found:
         return
@@ -235,7 +250,7 @@ def _memory(every: Sequence[Side]) -> Iterator[Block]:
 
 
 def _cost(every: Sequence[Side]) -> Iterator[Block]:
-    trained = [(side, side.runs[0].trained) for side in every]
+    trained = [(side, side.shown[0].trained) for side in every]
     if not any(one for _, one in trained):
         return
     yield Heading("What training read and took, first seed")
@@ -252,16 +267,16 @@ def _cost(every: Sequence[Side]) -> Iterator[Block]:
 
 
 def _samples(every: Sequence[Side]) -> Iterator[Block]:
-    prompts = [sample.prompt for sample in every[0].runs[0].samples]
+    prompts = [sample.prompt for sample in every[0].shown[0].samples]
     if not prompts:
         return
     yield Heading("Written by the models, first seed")
     for number, prompt in enumerate(prompts):
         yield Heading(f"«{prompt} …»", 3)
         rows = [
-            [side.label, side.runs[0].samples[number].text.strip()]
+            [side.label, side.shown[0].samples[number].text.strip()]
             for side in every
-            if len(side.runs[0].samples) > number
+            if len(side.shown[0].samples) > number
         ]
         yield Table(("arm", "goes on"), rows)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hypertok.experiment.results import RunResult
 from hypertok.measure.bootstrap import Interval
 
 
@@ -18,9 +19,9 @@ def percent(one: Interval | None) -> str:
     return f"{one.value - 1:+.2%} [{one.low - 1:+.2%}, {one.high - 1:+.2%}]" if one is not None else ""
 
 
-def spread_of(values: Sequence[float]) -> str:
-    """From the least to the greatest of several seeds."""
-    return f"{min(values):.4f} to {max(values):.4f}" if len(values) > 1 else "one"
+def by_seed(runs: Sequence[RunResult]) -> str:
+    """Bits per character of each seed."""
+    return ", ".join(f"{run.seed}: {run.quality.bits_per_character:.4f}" for run in runs)
 
 
 def mean(values: Sequence[float], shown: Callable[[float], Any] = "{:.4f}".format) -> str:
@@ -41,7 +42,7 @@ def ratio_verdict(ratio: Interval | None, aim: float, strict: bool) -> str:
     sure = ratio.high <= aim if good else ratio.low > aim
     word = "met" if good else f"missed by {ratio.value - aim:.2%}"
     doubt = "" if sure else ", not surely"
-    return f"{word}{doubt} (aim: {'below ' if strict else 'at most '}{aim - 1:+.0%})"
+    return f"{word}{doubt} (aim: {'below ' if strict else 'at most '}{(aim - 1) * 100:+.3g}%)"
 
 
 def points_verdict(points: Interval, aim: float) -> str:

@@ -33,9 +33,6 @@ class Interval:
     resamples: int
     documents: int
 
-    def __str__(self) -> str:
-        return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}]"
-
 
 def ratio(
     numerator: ArrayLike, denominator: ArrayLike, *, resamples: int = 10_000, level: float = 0.95, seed: int = 0

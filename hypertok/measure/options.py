@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,10 @@ from hypertok.measure.subject import Dtype
 PartName = Literal["memory", "quality", "speed", "emission", "copy", "pairs"]
 #: In the order in which they are measured.
 PARTS: tuple[PartName, ...] = get_args(PartName)
+
+
+#: GiB of a card.
+Card = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class MeasureOptions(BaseModel):
@@ -41,10 +45,10 @@ class MeasureOptions(BaseModel):
     device: str = "auto"
     dtype: Dtype = "auto"
     prefill_characters: int = Field(8_000, ge=1)
-    cards: tuple[float, ...] = (24.0,)
+    cards: tuple[Card, ...] = (24.0,)
     samples: int = Field(32, ge=1)
     batches: tuple[int, ...] = (1, 8)
     speed_characters: int = Field(2_000, ge=1)
     new_tokens: int = Field(64, ge=1)
     pairs: Path | None = None
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=1 << 32)
