@@ -39,7 +39,7 @@ lint: $(READY)  ## style and types
 build: $(READY)  ## the wheel, proved in an empty environment
 	BIN=$(BIN) sh tests/wheel.sh
 
-bench: $(READY) $(TOKENIZERS)/.ready  ## the benchmark tables in benchmarks/ (an hour; needs HYPERTOK_SHARED)
+bench: $(READY) $(TOKENIZERS)/.ready  ## tables of lexicon, codec, lemma, phrases, archive; memory of counting (an hour; needs HYPERTOK_SHARED)
 	BIN=$(BIN) sh benchmarks/run.sh
 
 clean:

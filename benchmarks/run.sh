@@ -1,5 +1,7 @@
 #!/bin/sh
-# Prints every benchmark table; run it on a machine that does nothing else. HYPERTOK_SHARED names the corpora.
+# Prints the tables of lexicon, codec, lemma, phrases and archive, and the memory of counting (memory.py). The other
+# benchmarks name their commands in their first lines. Run it on a machine that does nothing else. HYPERTOK_SHARED
+# names the corpora.
 set -eu
 BIN=${BIN:-.venv/bin}
 SHARED=${HYPERTOK_SHARED:-../shared}

@@ -33,7 +33,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """One token per concept for Russian: build a lexicon from your own texts, and extend your model's tokenizer by it.
+    """One token per concept for Russian: build a lexicon from your own texts, and extend your model by it.
 
     A first round on any folder of notes and any stock tokenizer:
 
@@ -48,8 +48,17 @@ def root(
       hypertok encode notes.lexicon note.md > note.sym
       hypertok decode notes.lexicon note.sym
 
+    With a model (a folder with weights; needs the extra train):
+
+      hypertok extend MODEL_DIR notes.lexicon -o model-notes
+      hypertok train model-notes --data notes/ -o model-notes-lora
+      hypertok merge model-notes-lora -o model-notes-merged
+      hypertok measure model-notes-merged --text held-out/
+      hypertok experiment run experiments/ab-bos.toml --report
+
     Everything runs on this machine; nothing is sent anywhere.
-    Exit codes: 0 done, 1 error, 2 wrong usage, 3 done but some files were skipped (see `lexicon info`).
+    Exit codes: 0 done; 1 error; 2 wrong usage; 3 done, but files were left out (listed, or in `lexicon info`);
+    130 interrupted.
     """
 
 
