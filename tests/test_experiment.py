@@ -23,7 +23,7 @@ from hypertok.experiment.compare import control_of, sides, stock_of
 from hypertok.experiment.report import write_report
 from hypertok.experiment.results import Results
 from hypertok.experiment.run import Experiment
-from hypertok.experiment.sections import scale
+from hypertok.experiment.scale import scale
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.measure.model import measure_model
 from hypertok.measure.options import MeasureOptions
@@ -35,7 +35,7 @@ lines = ["characters", "compute"]
 steps = [2]
 
 [measure]
-parts = ["drift", "pairs", "emission", "memory", "samples"]
+parts = ["drift", "pairs", "emission", "memory", "speed", "samples"]
 
 [arms.untouched]
 stock = true
@@ -67,9 +67,9 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def undated(data: bytes) -> Any:
-    """A result without the minute in which it was made."""
+    """A result without the minute in which it was made, and how fast the machine was then."""
     found = json.loads(data)
-    del found["provenance"]["made"]
+    del found["provenance"]["made"], found["speed"]
     return found
 
 
@@ -195,6 +195,7 @@ def test_everything_is_measured_and_says_where_it_comes_from(done: Done) -> None
         assert run.pairs.pairs == 3
         assert run.predicted is not None
         assert len(run.samples) == 3
+        assert [one.batch for one in run.speed] == [1, 8]
         assert (run.emission is None) == (run.role == "stock")
         assert not run.skipped
         origin = run.provenance
@@ -266,6 +267,7 @@ def test_the_report_says_what_was_found(done: Done) -> None:
         "Inflection",
         "Drift",
         "Memory",
+        "Speed",
         "Origin",
     ):
         assert f"## {heading}" in text, heading
@@ -274,6 +276,10 @@ def test_the_report_says_what_was_found(done: Done) -> None:
     assert "3 held-out documents" in text
     assert re.search(r"\| ours, equal compute \|.*(met|missed).*\(aim: below \+0%\)", text)
     assert re.search(r"aim: at most \+2%", text)
+    ours = next(run for run in done.results.runs if run.name == "ours-characters-s0").speed[0]
+    stock = next(run for run in done.results.runs if run.name == "stock-characters-s0").speed[0]
+    fast, slow = ours.prefill_characters_per_second, stock.prefill_characters_per_second
+    assert f"| ours | {fast:,.0f} ({fast / slow:.2f}) |" in text
     run = next(run for run in done.results.runs if run.name == "untouched-characters-s0")
     assert f"{run.quality.bits_per_character:.4f} [" in text
     for name in ("bars", "curves", "front"):

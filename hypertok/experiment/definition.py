@@ -22,7 +22,7 @@ Kind = Literal["ab", "init", "rows", "memory"]
 #: At equal characters of raw text, or at equal compute: tokens x parameters.
 Line = Literal["characters", "compute"]
 Role = Literal["stock", "control", "ours"]
-Part = Literal["drift", "pairs", "copy", "emission", "forms", "memory", "samples"]
+Part = Literal["drift", "pairs", "copy", "emission", "forms", "memory", "speed", "samples"]
 _NAME = re.compile(r"[\w][\w.-]*")
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
@@ -87,7 +87,7 @@ class Measure(BaseModel):
 
     model_config = _STRICT
 
-    parts: tuple[Part, ...] = ("drift", "pairs", "copy", "emission", "forms", "memory", "samples")
+    parts: tuple[Part, ...] = ("drift", "pairs", "copy", "emission", "forms", "memory", "speed", "samples")
     characters: int = Field(300_000, ge=1)
     document_characters: int = Field(8_000, ge=1)
     context: int = Field(512, ge=2)

@@ -25,6 +25,7 @@ from hypertok.measure.minimal_pairs import Pair, measure_pairs, read_pairs
 from hypertok.measure.passages import spread
 from hypertok.measure.quality import Quality, Scored, score_texts
 from hypertok.measure.scoring import Ids
+from hypertok.measure.speed import measure_speed
 from hypertok.measure.subject import Subject, device_of, encode_checked, load_coding, require_positions
 from hypertok.tokenizer.hyper import HyperTokenizer
 
@@ -105,6 +106,7 @@ def measure_arm(
         ("copy", lambda: {"copied": measure_copy(subject, held, samples=samples)}),
         ("forms", lambda: {"forms": _forms(subject, scored, seen)}),
         ("memory", lambda: _memory(subject, quality, measure)),
+        ("speed", lambda: {"speed": measure_speed(subject, "\n\n".join(held), new_tokens=tokens, seed=seed)}),
         ("samples", lambda: {"samples": _samples(subject, measure, seed)}),
     ]
     if subject.coding.new_ids:

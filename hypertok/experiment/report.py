@@ -13,7 +13,8 @@ from hypertok.experiment import plots
 from hypertok.experiment.page import Block, Heading, Paragraph, Plot, Table, markdown, page
 from hypertok.experiment.provenance import Provenance
 from hypertok.experiment.results import MemoryResult, Results
-from hypertok.experiment.sections import run_blocks, scale
+from hypertok.experiment.scale import scale
+from hypertok.experiment.sections import run_blocks
 
 _GIB, _MIB = 1 << 30, 1 << 20
 

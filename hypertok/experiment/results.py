@@ -21,6 +21,7 @@ from hypertok.measure.form_groups import Forms
 from hypertok.measure.memory import LongestContext, MeasuredMemory, PredictedMemory
 from hypertok.measure.minimal_pairs import PairAccuracy
 from hypertok.measure.quality import Quality
+from hypertok.measure.speed import Speed
 
 PLAN = "experiment.json"
 MEMORY = "memory.json"
@@ -86,6 +87,7 @@ class RunResult(BaseModel):
         quality, interval: bits per character of the held-out texts.
         drift: quality on texts that are not Russian.
         forms: bits of new units by how often they were in training; older results have none.
+        speed: in characters, by size of batch; older results have none.
         skipped: parts that were not measured, and why.
     """
 
@@ -111,6 +113,7 @@ class RunResult(BaseModel):
     forms: Forms | None = None
     predicted: PredictedMemory | None = None
     longest: tuple[LongestContext, ...] = ()
+    speed: tuple[Speed, ...] = ()
     samples: tuple[Sample, ...] = ()
     skipped: dict[str, str] = {}
     provenance: Provenance

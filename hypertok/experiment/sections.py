@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hypertok.experiment import plots
-from hypertok.experiment.compare import Side, control_of, shared_seeds, sides, stock_of
+from hypertok.experiment.compare import Side, control_of, sides, stock_of
 from hypertok.experiment.definition import Aims
 from hypertok.experiment.form_tables import form_blocks
 from hypertok.experiment.page import Block, Heading, Paragraph, Plot, Table
@@ -42,43 +42,10 @@ def run_blocks(results: Results) -> Iterator[Block]:
     yield from form_blocks(every)
     yield from _drift(every, stock)
     yield from _memory(every)
+    yield from _speed(every, stock)
     yield from _cost(every)
     yield from _samples(every)
     yield from _skipped(results.runs)
-
-
-def scale(results: Results) -> str:
-    """One honest line: what stands behind the figures, and what they do not say."""
-    definition, run = results.definition, results.runs[0]
-    trained = [run.trained for run in results.runs if run.trained is not None]
-    model = f"a model of {trained[0].model_parameters / 1e6:,.3g}M parameters" if trained else "an untrained model"
-    seeds_told = _seeds_told(results.runs)
-    devices = ", ".join(sorted({run.provenance.device for run in results.runs}))
-    if theirs := ", ".join(sorted({one.device for one in trained if one.device not in (None, "cpu")})):
-        devices = f"trained on {theirs}, measured on {devices}"
-    if any(arm.trained and not arm.train.bos for arm in definition.arms):
-        devices += "; blocks of training without BOS, which measured windows have"
-    quality = run.quality
-    return (
-        f"Scale: {model}, {definition.characters:,} characters of training text per arm, {seeds_told}; measured on "
-        f"{quality.characters:,} characters of {len(quality.documents):,} held-out documents; {devices}. Intervals "
-        "are 95 % by document: they say how far other texts of the same kind would move a figure, not what a larger "
-        "model or longer training would give."
-    )
-
-
-def _seeds_told(runs: Sequence[RunResult]) -> str:
-    trained = {run.seed for run in runs if run.trained is not None} or {run.seed for run in runs}
-    if len(trained) == 1:
-        return "one seed, so what another one would give is not known"
-    shared = shared_seeds(runs)
-    if shared in (trained, set()):
-        return f"{len(trained)} seeds"
-    told = " and ".join(map(str, sorted(shared)))
-    return (
-        f"{len(trained)} seeds, not all of every arm: figures of an arm by itself are of seed {told}, which all have, "
-        "those against another arm of all seeds that both have"
-    )
 
 
 def _quality(results: Results, every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
@@ -247,6 +214,32 @@ def _memory(every: Sequence[Side]) -> Iterator[Block]:
         for side, one, longest in found
     ]
     yield Table(head, rows)
+
+
+def _speed(every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
+    measured = {side.label: {one.batch: one for one in side.shown[0].speed} for side in every}
+    batches = sorted({batch for found in measured.values() for batch in found})
+    if not batches:
+        return
+    yield Heading("Speed, characters per second, first seed")
+    reference = measured[stock.label] if stock is not None else {}
+    rows = []
+    for label, found in measured.items():
+        cells = [label]
+        for batch in batches:
+            one, other = found.get(batch), reference.get(batch)
+            for name in ("prefill_characters_per_second", "generated_characters_per_second"):
+                value = getattr(one, name) if one else None
+                times = f" ({value / getattr(other, name):.2f})" if value and other and other is not one else ""
+                cells.append(f"{value:,.0f}{times}" if value else "")
+        rows.append(cells)
+    head = (f"{what}, batch {batch}" for batch in batches for what in ("reads", "writes"))
+    yield Table(("arm", *head), rows)
+    read = next(one.prefill_characters for found in measured.values() for one in found.values())
+    yield Paragraph(
+        f"Reading {read:,} characters at once, and writing after a short prompt; medians of three, in brackets as "
+        "multiples of the stock arm's. Whatever else the machine does while an arm is measured shows in them."
+    )
 
 
 def _cost(every: Sequence[Side]) -> Iterator[Block]:

@@ -1,0 +1,42 @@
+"""One honest line of a report: what stands behind its figures, and what they do not say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypertok.experiment.compare import shared_seeds
+from hypertok.experiment.results import Results, RunResult
+
+
+def scale(results: Results) -> str:
+    """One honest line: what stands behind the figures, and what they do not say."""
+    definition, run = results.definition, results.runs[0]
+    trained = [run.trained for run in results.runs if run.trained is not None]
+    model = f"a model of {trained[0].model_parameters / 1e6:,.3g}M parameters" if trained else "an untrained model"
+    seeds_told = _seeds_told(results.runs)
+    devices = ", ".join(sorted({run.provenance.device for run in results.runs}))
+    if theirs := ", ".join(sorted({one.device for one in trained if one.device not in (None, "cpu")})):
+        devices = f"trained on {theirs}, measured on {devices}"
+    if any(arm.trained and not arm.train.bos for arm in definition.arms):
+        devices += "; blocks of training without BOS, which measured windows have"
+    quality = run.quality
+    return (
+        f"Scale: {model}, {definition.characters:,} characters of training text per arm, {seeds_told}; measured on "
+        f"{quality.characters:,} characters of {len(quality.documents):,} held-out documents; {devices}. Intervals "
+        "are 95 % by document: they say how far other texts of the same kind would move a figure, not what a larger "
+        "model or longer training would give."
+    )
+
+
+def _seeds_told(runs: Sequence[RunResult]) -> str:
+    trained = {run.seed for run in runs if run.trained is not None} or {run.seed for run in runs}
+    if len(trained) == 1:
+        return "one seed, so what another one would give is not known"
+    shared = shared_seeds(runs)
+    if shared in (trained, set()):
+        return f"{len(trained)} seeds"
+    told = " and ".join(map(str, sorted(shared)))
+    return (
+        f"{len(trained)} seeds, not all of every arm: figures of an arm by itself are of seed {told}, which all have, "
+        "those against another arm of all seeds that both have"
+    )
