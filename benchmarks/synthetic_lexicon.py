@@ -94,7 +94,7 @@ def write_lexicon(folder: Path, concepts: int, forms: int) -> None:
         pruned=0,
         shard_folders=(),
     )
-    with writing(folder) as beside:
+    with writing(folder, KIND) as beside:
         _write(beside, tables, nothing_counted)
         seal(
             beside,

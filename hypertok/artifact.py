@@ -65,19 +65,19 @@ class _Head(BaseModel):
 
 
 @contextmanager
-def writing(target: Path) -> Iterator[Path]:
+def writing(target: Path, *kinds: str) -> Iterator[Path]:
     """A new folder to fill; on leaving without an error it replaces `target` in one rename.
 
     An artefact that stood there before is kept until the new one is whole.
 
+    Args:
+        kinds: of the artefacts that may be replaced.
+
     Raises:
-        ArtifactError: `target` is there and is not an artefact, or holds files that are not the artefact's:
-            it may be something the user needs.
+        ArtifactError: what is there must not be replaced: see `refuse_foreign`.
     """
     target = target.resolve()  # a link is followed, not replaced
-    recover(target)
-    if target.exists():
-        _refuse_foreign(target)
+    refuse_foreign(target, *kinds)
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.unfinished")
     shutil.rmtree(beside, ignore_errors=True)
@@ -102,14 +102,32 @@ def recover(target: Path) -> None:
         previous.rename(target)
 
 
-def _refuse_foreign(target: Path) -> None:
-    """Raise unless `target` holds an artefact and nothing else: `manifest.json` is a common file name."""
+def refuse_foreign(target: Path, *kinds: str) -> None:
+    """See that nothing stands at `target` but an artefact that may be replaced; to be asked before long work, too.
+
+    Args:
+        kinds: of the artefacts that may be replaced.
+
+    Raises:
+        ArtifactError: `target` is no artefact (`manifest.json` is a common file name), is one of another kind, or holds
+            files that are not the artefact's: it may be something the user needs.
+    """
+    target = target.resolve()
+    recover(target)
+    if not target.exists():
+        return
     try:
-        known = {MANIFEST, *Manifest.model_validate_json((target / MANIFEST).read_bytes()).files}
+        manifest = Manifest.model_validate_json((target / MANIFEST).read_bytes())
     except (OSError, ValidationError):
         raise ArtifactError(
             f"{target}: exists and is not a hypertok artefact; name another output or move it away"
         ) from None
+    if manifest.kind not in kinds:
+        raise ArtifactError(
+            f"{target}: exists and is of kind {manifest.kind!r}, and only {' or '.join(map(repr, kinds))} is replaced "
+            "here; name another output, or remove the folder first"
+        )
+    known = {MANIFEST, *manifest.files}
     foreign = sorted(p.name for p in target.iterdir() if p.name not in known and not p.name.startswith("."))
     if foreign:
         raise ArtifactError(
@@ -124,6 +142,14 @@ def seal(folder: Path, **fields: Any) -> Manifest:
     manifest = Manifest(files=files, **fields)
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     return manifest
+
+
+def kind_of(folder: Path) -> str | None:
+    """The kind that a folder's manifest names; None where there is no manifest that can be read."""
+    try:
+        return _Head.model_validate_json((folder / MANIFEST).read_bytes()).kind
+    except (OSError, ValidationError):
+        return None
 
 
 def open_checked(folder: Path, *, kind: str, schema_version: int, command: str) -> Manifest:

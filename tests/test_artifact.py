@@ -18,6 +18,7 @@ from hypertok.artifact import (
     open_checked,
     read_manifest,
     recover,
+    refuse_foreign,
     seal,
     sha256_of,
     writing,
@@ -29,7 +30,7 @@ Change = Callable[[Path], object]
 
 
 def write_thing(target: Path, content: str = "раз\n", **fields: Any) -> Manifest:
-    with writing(target) as folder:
+    with writing(target, "thing") as folder:
         (folder / "a.txt").write_text(content, encoding="utf-8")
         (folder / "b.bin").write_bytes(bytes(range(256)) * 40)
         return seal(folder, **{"kind": "thing", "schema_version": 3, "facts": {"строк": 1}, **fields})
@@ -146,7 +147,7 @@ def test_an_absolute_file_name_is_refused(thing: Path, tmp_path: Path) -> None:
 
 def fail_writing(target: Path, failure: BaseException) -> None:
     """Write half of a thing, see that the old one still stands, fail."""
-    with writing(target) as folder:
+    with writing(target, "thing") as folder:
         (folder / "a.txt").write_text("половина")
         assert (target / MANIFEST).exists()
         raise failure
@@ -162,7 +163,7 @@ def test_a_failed_rewrite_leaves_the_old_one(thing: Path) -> None:
 
 
 def test_a_rewrite_replaces_everything(thing: Path) -> None:
-    with writing(thing) as folder:
+    with writing(thing, "thing") as folder:
         (folder / "c.txt").write_text("три")
         seal(folder, kind="thing", schema_version=3)
     assert set(tree(thing)) == {"c.txt", MANIFEST}
@@ -201,7 +202,7 @@ def test_a_kill_in_mid_write_leaves_the_old_one(thing: Path) -> None:
     before = tree(thing)
     program = (
         "import os, sys; from pathlib import Path; from hypertok.artifact import writing\n"
-        "with writing(Path(sys.argv[1])) as folder:\n"
+        "with writing(Path(sys.argv[1]), 'thing') as folder:\n"
         "    (folder / 'a.txt').write_text('half')\n"
         "    os.kill(os.getpid(), 9)"
     )
@@ -229,6 +230,18 @@ def test_what_is_no_artefact_is_never_replaced(tmp_path: Path, name: str) -> Non
     with pytest.raises(ArtifactError, match="not a hypertok artefact; name another output"):
         write_thing(target)
     assert (tree(target) if target.is_dir() else target.read_bytes()) == before
+
+
+def test_an_artefact_of_another_kind_is_never_replaced(thing: Path) -> None:
+    before = tree(thing)
+    says = r"x\.thing: exists and is of kind 'thing', and only 'lexicon' is replaced here; name another output, or"
+    with pytest.raises(ArtifactError, match=says):
+        refuse_foreign(thing, "lexicon")
+    with pytest.raises(ArtifactError, match=says), writing(thing, "lexicon"):
+        pass
+    assert tree(thing) == before
+    refuse_foreign(thing, "lexicon", "thing")
+    refuse_foreign(thing.with_name("nothing there"), "lexicon")
 
 
 def test_a_file_of_the_users_among_ours_is_not_deleted(thing: Path) -> None:

@@ -114,6 +114,18 @@ def test_the_stock_folder_is_never_overwritten(vault_lexicon: Lexicon, tmp_path:
     assert Tokenizer.from_file(str(stock / "tokenizer.json")).get_vocab_size() == 32_000
 
 
+def test_an_artefact_of_another_kind_is_not_replaced_and_said_before_work(
+    vault_lexicon: Lexicon, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.lexicon"
+    shutil.copytree(vault_lexicon.folder, other)
+    told: list[str] = []
+    with pytest.raises(ArtifactError, match="of kind 'lexicon', and only 'tokenizer' is replaced"):
+        extend(stock_folder("qwen3"), vault_lexicon.folder, other, progress=lambda step, *_: told.append(step))
+    assert not told
+    assert Lexicon.load(other).sha256 == vault_lexicon.sha256
+
+
 def test_symbols_go_with_concept_units_only(vault_lexicon: Lexicon, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="leave the other option out"):
         extend(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -24,7 +27,7 @@ from hypertok.model.extend import extend_model
 from hypertok.tokenizer.extend import Options
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import DELTA, KIND, SCHEMA_VERSION
-from hypertok.training.probe import ProbeOptions, chooser, texts_of_runs
+from hypertok.training.probe import ProbeOptions, _blocks, chooser, texts_of_runs
 
 WIDTH = 16
 OPTIONS = Options(rows=40, span="word", general=0)
@@ -132,6 +135,39 @@ def test_probes_read_symbol_text(model: Path, vault_lexicon: Lexicon, tmp_path: 
     assert all(4 < probe["before"] < 9 for probe in probes)
 
 
+def reading(small_stock: Path) -> Any:
+    """What `_blocks` looks at of a `Making`: for a tokenizer of 603 tokens."""
+    return SimpleNamespace(folder=small_stock, checkpoint=SimpleNamespace(folder=small_stock))
+
+
+def test_short_records_and_one_long_document_are_enough_for_probes(small_stock: Path) -> None:
+    """Both have far more text than probes need; cut document by document they give no block, or 32."""
+    options, making = ProbeOptions(context=16, batch=2, composer_steps=4, steps=4), reading(small_stock)
+    tokenizer = Tokenizer.from_file(str(small_stock / "tokenizer.json"))
+    end = tokenizer.token_to_id("<|end|>")
+    short = _blocks(making, ["Печень и кровь."] * 200, options)
+    assert len(short.held_out) == options.held_out
+    assert len(short.train) >= options.batch
+    assert end in short.train[0]
+    decoded = [tokenizer.decode([one for one in ids[1:] if one != end]) for ids in short.held_out.tolist()]
+    assert short.characters == sum(map(len, decoded)), "the mark of an end is no text"
+    long = _blocks(making, [" ".join(str(number) for number in range(3000))], options)
+    assert len(long.train) >= options.batch
+    assert len({tuple(ids) for ids in [*long.train.tolist(), *long.held_out.tolist()]}) == len(long.train) + 48
+
+
+def test_blocks_of_enough_documents_are_those_of_each_alone(small_stock: Path) -> None:
+    options, making = ProbeOptions(context=16, batch=2, composer_steps=4, steps=4), reading(small_stock)
+    tokenizer = Tokenizer.from_file(str(small_stock / "tokenizer.json"))
+    texts = [f"{number} " * 20 for number in range(100, 200)]
+    expected = set()
+    for text in texts:
+        ids = tokenizer.encode(text).ids
+        expected |= {tuple(ids[first : first + 17]) for first in range(0, len(ids) - 16, 17)}
+    found = _blocks(making, texts, options)
+    assert {tuple(ids) for ids in [*found.train.tolist(), *found.held_out.tolist()]} <= expected
+
+
 def test_too_little_text_for_probes(model: Path, small_lexicon: Lexicon, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="need 56; give more text, or name a strategy"):
         extend_model(model, small_lexicon.folder, tmp_path / "out", OPTIONS, init=chooser(["Мало текста."]))
@@ -147,9 +183,24 @@ def test_command(model: Path, small_lexicon: Lexicon, tmp_path: Path) -> None:
     assert alone.exit_code == 0, alone.output
     manifest = open_checked(tmp_path / "alone", kind=KIND, schema_version=SCHEMA_VERSION, command="hypertok extend")
     assert "model.safetensors" not in manifest.files
-    unknown = CliRunner().invoke(app, [*arguments, "--init", "best", "-o", str(tmp_path / "none")])
-    assert isinstance(unknown.exception, InputError)
-    assert "no such strategy; choose one of mean, weighted" in str(unknown.exception)
+
+
+@pytest.mark.parametrize(
+    ("init", "message"),
+    [
+        (("best",), r"best: no such strategy; choose one of mean, .*composition, auto, composer, none"),
+        (("asymmetric",), "asymmetric: the model is tied"),
+        (("auto", "--data", "nowhere"), "--data nowhere: no such folder or file"),
+    ],
+)
+def test_a_wrong_init_is_said_before_units_are_learned(
+    model: Path, small_lexicon: Lexicon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, init: list[str], message: str
+) -> None:
+    monkeypatch.setattr("hypertok.tokenizer.extend.learn_units", None)
+    command = ["extend", str(model), str(small_lexicon.folder), "-o", str(tmp_path / "out"), "--init", *init]
+    wrong = CliRunner().invoke(app, command)
+    assert isinstance(wrong.exception, InputError)
+    assert re.search(message, str(wrong.exception))
 
 
 def test_a_tokenizer_of_another_model_is_refused(model: Path, small_lexicon: Lexicon, tmp_path: Path) -> None:

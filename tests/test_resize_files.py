@@ -157,7 +157,7 @@ if limit:  # the kernel kills this process in the middle of a write that makes a
 checkpoint = Checkpoint.open(stock)
 first = checkpoint.stock_rows
 new = torch.ones(count, checkpoint.input.width)
-with writing(output) as folder:
+with writing(output, "model") as folder:
     write_extended(checkpoint, folder, range(first, first + count), new, None, -(-(first + count) // 64) * 64)
     seal(folder, kind="model", schema_version=1)
 status = Path("/proc/self/status")

@@ -226,6 +226,10 @@ def test_a_stock_model_trains_as_an_arm_of_its_own(small_stock: Path, small_corp
         assert (live(text).logits - loaded(text).logits).abs().max() < 1e-5
     with pytest.raises(InputError, match="no new rows"):
         train(folder, small_corpus, tmp_path / "other", TrainOptions(rows_only=True))
+    merged = Pair.open(tmp_path / "merged")
+    assert (merged.new_ids, merged.manifest) == ((), None), "a stock model again: it can be trained further"
+    train(tmp_path / "merged", small_corpus, tmp_path / "further", QUICK.model_copy(update={"characters": 300}))
+    assert merge(tmp_path / "further", tmp_path / "twice").kind == "model"
 
 
 def test_training_is_a_function_of_its_options(model: Path, small_corpus: Path, whole: Path, tmp_path: Path) -> None:
@@ -273,18 +277,8 @@ def test_options_of_the_command_are_not_overwritten_in_silence(
 
 def test_set_reaches_what_other_options_have_a_default_for(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     command = ["train", str(model), "--data", str(small_corpus), "-o", str(tmp_path / "x"), "--json", "--context", "24"]
-    command += [
-        "--characters",
-        "400",
-        "--set",
-        "batch=2",
-        "--set",
-        "dtype=float32",
-        "--set",
-        "rows_only=true",
-        "--set",
-        "device=cpu",
-    ]
+    command += ["--characters", "400", "--set", "batch=2", "--set", "dtype=float32", "--set", "rows_only=true"]
+    command += ["--set", "device=cpu"]
     made = CliRunner().invoke(app, command)
     assert made.exit_code == 0, made.output
     recipe = json.loads(made.stdout)["recipe"]["options"]

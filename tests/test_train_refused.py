@@ -14,7 +14,7 @@ from proofs import artefact
 from safetensors.torch import load_file
 from tiny_models import put_model, tiny_model
 from trained_models import QUICK, Interrupt, model_folder, number_of_units
-from transformers import TrainerCallback
+from transformers import GPT2Config, GPT2LMHeadModel, TrainerCallback
 from typer.testing import CliRunner
 
 from hypertok.cli.main import app
@@ -22,10 +22,11 @@ from hypertok.errors import ArtifactError, InputError
 from hypertok.model.merge import merge
 from hypertok.model.pair import Pair
 from hypertok.tokenizer.stock import Stock
-from hypertok.training.checks import Needs, check_room, estimate
+from hypertok.training.checks import Needs, check_positions, check_room, estimate
 from hypertok.training.options import LoraOptions, read_options
 from hypertok.training.train import train
 from hypertok.training.trainer import Diverged
+from hypertok.training.work_folder import begin, refuse_other_run, refuse_output, written
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,49 @@ def test_only_the_same_run_is_resumed(model: Path, small_corpus: Path, tmp_path:
         train(model, tmp_path / "other.txt", output, QUICK, resume=True)
 
 
+def test_an_option_that_was_left_out_on_one_side_is_named(tmp_path: Path) -> None:
+    with_text = {"options": {"seed": 0}, "parents": {"corpus": "a", "held_out": "b"}}
+    without = {**with_text, "parents": {"corpus": "a"}}
+    for before, now, says in ((with_text, without, "held_out 'b', now it is None"), (without, with_text, "it is 'b'")):
+        work = tmp_path / says.split()[-1]
+        assert begin(work, before) is None
+        with pytest.raises(ArtifactError, match=says):
+            refuse_other_run(work, now)
+        refuse_other_run(work, before)
+
+
+def test_a_run_that_does_not_begin_is_not_in_the_way(
+    model: Path, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hypertok.training.train.prepare", None)
+    for _ in range(2):
+        with pytest.raises(TypeError):
+            train(model, small_corpus, tmp_path / "run", QUICK)
+    assert not (tmp_path / "run.work").exists()
+    (tmp_path / "run.work").mkdir()
+    refuse_output(tmp_path / "run", tmp_path / "run.work", resume=False)
+    monkeypatch.setattr("hypertok.training.train.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="report_to tensorboard: not installed"):
+        train(model, small_corpus, tmp_path / "run", QUICK.model_copy(update={"report_to": "tensorboard"}))
+
+
+def test_an_output_inside_the_texts_is_refused(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    for data, held in ((tmp_path, None), (small_corpus, tmp_path)):
+        with pytest.raises(InputError, match="inside the corpus"):
+            train(model, data, tmp_path / "run", QUICK, held_out=held)
+
+
+def test_blocks_longer_than_the_table_of_positions_are_refused(
+    small_stock: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    config = GPT2Config(vocab_size=640, n_positions=8, n_embd=32, n_layer=2, n_head=4, bos_token_id=1, eos_token_id=2)
+    folder = put_model(small_stock, tmp_path / "gpt2", GPT2LMHeadModel(config))
+    with pytest.raises(InputError, match=r"context 10: .*gpt2 has a table of 8 positions"):
+        train(folder, small_corpus, tmp_path / "run", QUICK)
+    check_positions(folder, 8)
+    assert estimate(Pair.open(folder), QUICK).activations > 0, "GPT-2 counts its layers by n_layer"
+
+
 def test_nan_stops_with_the_last_good_checkpoint_named(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(Diverged, match=r"the loss is nan at step 4; last good checkpoint: .*run\.work/checkpoint-2"):
         train(model, small_corpus, tmp_path / "run", QUICK, callbacks=[Poison(3)])
@@ -85,6 +129,8 @@ def test_what_was_trained_is_merged_into_its_own_model(
         merge(trained, tmp_path / "merged", model=model_folder(among, tmp_path / "other"))
     shutil.copytree(model, tmp_path / "moved")
     merge(trained, tmp_path / "merged", model=tmp_path / "moved")
+    with pytest.raises(ArtifactError, match="of kind 'adapter', and only 'tokenizer' is replaced"):
+        merge(trained, shutil.copytree(trained, tmp_path / "second"))
     (trained / "new_rows.safetensors").write_bytes(b"")
     with pytest.raises(ArtifactError, match="damaged"):
         merge(trained, tmp_path / "again")
@@ -100,7 +146,7 @@ def test_what_is_in_the_way_is_not_overwritten(model: Path, small_corpus: Path, 
     with pytest.raises(ArtifactError, match=r"book\.work: exists and is no unfinished run"):
         train(model, small_corpus, tmp_path / "book", QUICK, resume=True)
     assert (tmp_path / "book.work" / "chapter.txt").is_file()
-    with pytest.raises(ArtifactError, match="and 'adapter' is needed"):
+    with pytest.raises(ArtifactError, match="of kind 'tokenizer', and only 'adapter' is replaced"):
         train(model, small_corpus, model, QUICK)
 
 
@@ -125,6 +171,19 @@ def test_memory_and_disk_are_looked_at_first(model: Path, small_corpus: Path, tm
         train(model, small_corpus, tmp_path / "run", QUICK.model_copy(update={"batch": 1 << 30}))
     with pytest.raises(InputError, match="of disk"):
         check_room(Needs(0, 0, 0, 0, 0, 1 << 60), tmp_path / "a" / "b", cpu=True)
+    check_room(Needs(0, 0, 0, 0, 0, 1 << 60), tmp_path / "a" / "b", cpu=True, written=1 << 60)
+    assert written(tmp_path / "nothing") == 0
+    some = QUICK.model_copy(update={"lora": LoraOptions(r=4, targets=("q_proj", "v_proj"))})
+    assert estimate(pair, some).adapter == 16 * 4 * 2 * ((32 + 32) + (16 + 32)), "two layers' queries and values"
+
+
+def test_a_run_that_is_done_needs_no_room(
+    model: Path, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = QUICK.model_copy(update={"characters": 200})
+    train(model, small_corpus, tmp_path / "run", short)
+    monkeypatch.setattr("hypertok.training.train.check_room", None)
+    train(model, small_corpus, tmp_path / "run", short, resume=True)
 
 
 def test_spread_weights_need_less_of_each_device(model: Path) -> None:
@@ -136,6 +195,10 @@ def test_options_are_checked() -> None:
     assert LoraOptions.parse("r=8,alpha=16,dora") == LoraOptions(r=8, alpha=16, dora=True)
     with pytest.raises(InputError, match="rank"):
         LoraOptions.parse("rank=8")
+    with pytest.raises(InputError, match="lora r: r has no value"):
+        LoraOptions.parse("r")
+    with pytest.raises(InputError, match="report_to: Input should be 'none' or 'tensorboard'"):
+        read_options({"report_to": "tensorbord"})
     with pytest.raises(InputError, match=r"rows_rate.*known are rows, rows_only"):
         read_options({"rows_rate": "1"})
     with pytest.raises(InputError, match="rows_only trains no adapter"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -99,6 +101,18 @@ def test_a_document_that_is_cut_by_the_budget_is_known_whole(tmp_path: Path) -> 
     held = {text.identity: text.name for text in read_texts(tmp_path / "a.txt")}
     with pytest.raises(InputError, match="the same text"):
         list(refuse_leaks(read_texts(tmp_path / "a.txt", characters=6), held))
+
+
+def test_a_token_without_a_row_is_named(llama: Pair, tmp_path: Path) -> None:
+    """Gemma 3's tokenizer knows `<image_soft_token>`, and its text models have no row for it."""
+    (tmp_path / "page.txt").write_text("Вот снимок: <picture>.", encoding="utf-8")
+    folder = tmp_path / "llama"
+    shutil.copytree(llama.folder, folder)
+    data = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    data["added_tokens"].append({**data["added_tokens"][-1], "id": 32_000, "content": "<picture>"})
+    (folder / "tokenizer.json").write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(InputError, match=r"page\.txt#0: its token '<picture>' has the id 32,000.* 32,000 rows"):
+        make_blocks(read_texts(tmp_path / "page.txt"), Pair.open(folder), 32)
 
 
 def test_too_little_text_is_refused(llama: Pair, tmp_path: Path) -> None:

@@ -179,6 +179,7 @@ def _extended(
     skipped: Skipped,
 ) -> Manifest:
     """The tokenizer alone, or with the model that lies beside it."""
+    from hypertok.corpus.datasets_source import hub_name
     from hypertok.tokenizer.extend import extend
     from hypertok.training.options import COMPOSER, READERS
 
@@ -186,13 +187,19 @@ def _extended(
         raise InputError(
             f"--data {data}: only --init auto and composer read texts; add one of them, or leave --data out"
         )
+    if data is not None and not hub_name(data) and not data.exists():
+        raise InputError(f"--data {data}: no such folder or file; give one with texts")
     weights = stock.is_dir() and any(path.suffix in _WEIGHTS for path in stock.iterdir())
     if init == "none" or not (weights or init):
         return extend(stock, lexicon, output, options, progress=tell)
     require_train()
     from hypertok.model.extend import DEFAULT_INIT, extend_model
+    from hypertok.model.initialise import STRATEGIES
     from hypertok.training.probe import chooser, texts_of, texts_of_runs
 
+    names = (*STRATEGIES, *READERS, "none")
+    if init is not None and init not in names:
+        raise InputError(f"--init {init}: no such strategy; choose one of {', '.join(names)}")
     if init not in READERS:
         return extend_model(stock, lexicon, output, options, init=init or DEFAULT_INIT, progress=tell)
     texts = texts_of(data, skipped=skipped) if data else texts_of_runs(lexicon)

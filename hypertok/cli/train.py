@@ -22,15 +22,7 @@ _OUTPUT = typer.Option("--output", "-o", help="Folder to write.")
 
 
 class DtypeName(StrEnum):
-    """Data type of the frozen model."""
-
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
-
-class MergedDtype(StrEnum):
-    """Data type of a merged model."""
+    """Data type of a model."""
 
     auto = "auto"
     float32 = "float32"
@@ -68,7 +60,7 @@ def train(
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="How often the text is read (default: 1).")] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Of the order of texts, and of the adapter (default: 0).")
+        int | None, typer.Option(min=0, help="Of the order of files and blocks, and of the adapter (default: 0).")
     ] = None,
     report_to: Annotated[
         str | None, typer.Option(help="tensorboard, or none (default; log.jsonl is always written).")
@@ -135,9 +127,7 @@ def merge(
     trained: Annotated[Path, typer.Argument(help="Folder from `hypertok train`.", show_default=False)],
     output: Annotated[Path, _OUTPUT],
     model: Annotated[Path | None, typer.Option(help="Where the model it was trained on lies now, if moved.")] = None,
-    dtype: Annotated[
-        MergedDtype, typer.Option(help="Data type of the result; auto: the model's own.")
-    ] = MergedDtype.auto,
+    dtype: Annotated[DtypeName, typer.Option(help="Data type of the result; auto: the model's own.")] = DtypeName.auto,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Merge adapter and new rows into the model: one checkpoint in plain safetensors, which needs no hypertok.

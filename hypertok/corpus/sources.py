@@ -80,6 +80,19 @@ def plan_shards(root: Path | str, shard_bytes: int = SHARD_BYTES) -> Plan:
     return Plan(root, tuple(_pack(parts, shard_bytes)), reports, walk.hidden, walk.repeated)
 
 
+def refuse_inside(output: Path, corpus: Path | str) -> None:
+    """See that what is to be written does not lie where texts are read from: the next start would read it as text.
+
+    Raises:
+        InputError: it does.
+    """
+    if not datasets_source.hub_name(corpus) and output.resolve().is_relative_to(Path(corpus).resolve()):
+        raise InputError(
+            f"{output}: lies inside the corpus {corpus}, so the next start would read it as text; name an output "
+            "outside it with --output"
+        )
+
+
 def locate(root: Path, path: str) -> Path:
     """Where the source that a plan calls `path` lies; the root itself is called by its own name."""
     location = root / path

@@ -15,12 +15,12 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 import hypertok
-from hypertok.artifact import Manifest, recover, seal, sha256_of, writing
+from hypertok.artifact import Manifest, refuse_foreign, seal, sha256_of, writing
 from hypertok.corpus.counting import CountedCorpus, count_corpus
+from hypertok.corpus.sources import refuse_inside
 from hypertok.data import data_file
-from hypertok.errors import InputError
 from hypertok.lexicon.assemble import Tables, assemble
-from hypertok.lexicon.lexicon import KIND, SCHEMA_VERSION, Lexicon, lexicon_manifest
+from hypertok.lexicon.lexicon import KIND, SCHEMA_VERSION, Lexicon
 from hypertok.lexicon.overrides import read_overrides
 from hypertok.lexicon.runs import run_table
 from hypertok.lexicon.statistics import learning_statistics
@@ -82,10 +82,11 @@ def build_lexicon(
     """
     recipe = recipe or Recipe()
     output = output.resolve()
-    _refuse_inside(output, corpus)
+    refuse_inside(output, corpus)
+    refuse_foreign(output, KIND)
     own = read_overrides(data_file("overrides.tsv"))
     theirs = read_overrides(overrides) if overrides else None
-    old = _base(output, base)
+    old = Lexicon.load(base or output) if base or output.exists() else None
     work = output.with_name(f"{output.name}.work")
     tell = progress or (lambda step, done, total: None)
     counted = count_corpus(corpus, work, engine=engine, workers=workers, progress=lambda d, t: tell("count", d, t))
@@ -98,7 +99,7 @@ def build_lexicon(
     if old:
         parents["base"] = old.sha256
     overriding = own | theirs if theirs else own
-    with writing(output) as folder, ExitStack() as stack:
+    with writing(output, KIND) as folder, ExitStack() as stack:
         if recipe.statistics:
             learning = learning_statistics(
                 counted.plan,
@@ -126,21 +127,6 @@ def build_lexicon(
     shutil.rmtree(work)
     tell("write", 1, 1)
     return BuildResult(manifest=manifest, fresh=True)
-
-
-def _refuse_inside(output: Path, corpus: Path | str) -> None:
-    if isinstance(corpus, Path) and output.is_relative_to(corpus.resolve()):
-        raise InputError(
-            f"{output}: lies inside the corpus {corpus}, so the next build would read it as text; name an output "
-            "outside it with --output"
-        )
-
-
-def _base(output: Path, base: Path | None) -> Lexicon | None:
-    recover(output)
-    if base and output.exists():
-        lexicon_manifest(output)  # whatever else stands there must not be replaced
-    return Lexicon.load(base or output) if base or output.exists() else None
 
 
 def _same(old: Manifest, parents: dict[str, str], recipe: Recipe) -> bool:

@@ -18,7 +18,7 @@ import torch
 from hypertok.artifact import Manifest
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.model.checkpoint import Checkpoint
-from hypertok.model.initialise import Constituents, NewRows, StockRows, initialise
+from hypertok.model.initialise import Constituents, NewRows, StockRows, initialise, refuse_unfit
 from hypertok.model.initialise.words import stock_words
 from hypertok.model.pair import identity
 from hypertok.model.resize import write_extended
@@ -73,10 +73,13 @@ def extend_model(
         init: name of a strategy (`hypertok.model.initialise.STRATEGIES`), or a function that makes the rows.
 
     Raises:
-        InputError: the model is of a kind that cannot be extended, the tokenizer is not its own, or no such strategy.
+        InputError: the model is of a kind that cannot be extended, the tokenizer is not its own, no such strategy,
+            or one that cannot serve the model.
         ArtifactError: the lexicon is damaged, or `output` is something else.
     """
     checkpoint = Checkpoint.open(model_folder)
+    if isinstance(init, str):
+        refuse_unfit(init, tied=checkpoint.tied)
     stock = Stock.load(checkpoint.folder)
     checkpoint.check_tokens(stock.data["model"]["vocab"].values())
     lexicon = Lexicon.load(lexicon_path)

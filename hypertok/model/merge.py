@@ -14,14 +14,12 @@ from typing import Any
 import torch
 
 import hypertok
-from hypertok.artifact import MANIFEST, Manifest, seal, writing
+from hypertok.artifact import MANIFEST, Manifest, refuse_foreign, seal, writing
 from hypertok.errors import ArtifactError
-from hypertok.model.pair import Pair
+from hypertok.model.pair import MERGED_STOCK, Pair
 from hypertok.model.split import merge_rows, new_rows
 from hypertok.model.trained import attach, has_adapter, open_trained
 
-#: What the manifest of a merged stock model says it is; an extended one stays an extended tokenizer's folder.
-KIND = "model"
 SCHEMA_VERSION = 1
 _SHARD = "5GB"
 
@@ -46,12 +44,14 @@ def merge(
     for folder in (trained, pair.folder):
         if output.exists() and output.samefile(folder):
             raise ArtifactError(f"{output}: is what the merged model is made from; name another output")
+    kind = pair.manifest.kind if pair.manifest else MERGED_STOCK  # a merged extended model is an extended one
+    refuse_foreign(output, kind)
     live = attach(pair.load(dtype), trained)
     if has_adapter(live):
         live = live.merge_and_unload()
     if new_rows(live):
         live = merge_rows(live)
-    with writing(output) as folder:
+    with writing(output, kind) as folder:
         live.save_pretrained(str(folder), max_shard_size=_SHARD)
         _copy_tokenizer(pair, folder)
         return _seal(folder, pair, manifest)
@@ -70,7 +70,7 @@ def _copy_tokenizer(pair: Pair, folder: Path) -> None:
 def _seal(folder: Path, pair: Pair, trained: Manifest) -> Manifest:
     base = pair.manifest
     fields: dict[str, Any] = (
-        base.model_dump(exclude={"files"}) if base else {"kind": KIND, "schema_version": SCHEMA_VERSION}
+        base.model_dump(exclude={"files"}) if base else {"kind": MERGED_STOCK, "schema_version": SCHEMA_VERSION}
     )
     fields["parents"] = {**fields.get("parents", {}), "model": pair.sha256, "trained": trained.sha256}
     fields["recipe"] = {**fields.get("recipe", {}), "train": trained.recipe["options"]}

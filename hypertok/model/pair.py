@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 import torch
 
-from hypertok.artifact import MANIFEST, Manifest, read_manifest, sha256_of
+from hypertok.artifact import MANIFEST, Manifest, kind_of, read_manifest, sha256_of
 from hypertok.errors import InputError
 from hypertok.model.checkpoint import Checkpoint
 from hypertok.model.constituents import Constituents
@@ -26,6 +26,8 @@ from hypertok.tokenizer.plain import PlainTokenizer, ids_before
 from hypertok.tokenizer.stock import Stock
 
 COMMAND = "hypertok extend MODEL_DIR notes.lexicon -o OUTPUT"
+#: What the manifest of a merged stock model says it is: a stock model again, which has no new rows.
+MERGED_STOCK = "model"
 #: Data types that a model can be trained and merged in, by the names that the options use.
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -62,17 +64,17 @@ class Pair:
         """
         folder = Path(folder)
         checkpoint = Checkpoint.open(folder)
-        if not (folder / MANIFEST).is_file():
+        if not (folder / MANIFEST).is_file() or kind_of(folder) == MERGED_STOCK:
             stock = Stock.load(folder)
             plain = PlainTokenizer.of(stock)
             checkpoint.check_tokens(stock.data["model"]["vocab"].values())
-            return cls(folder, checkpoint, plain, (), _separator(stock, checkpoint), None, identity(checkpoint))
+            return cls(folder, checkpoint, plain, (), separator_of(stock, checkpoint), None, identity(checkpoint))
         manifest = read_manifest(folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)
         tokenizer = HyperTokenizer.from_pretrained(folder)
         new_ids = tuple(sorted(tokenizer.new_ids))
         _check(folder, checkpoint, tokenizer, new_ids)
         stock = Stock.load(folder)
-        return cls(folder, checkpoint, tokenizer, new_ids, _separator(stock, checkpoint), manifest, manifest.sha256)
+        return cls(folder, checkpoint, tokenizer, new_ids, separator_of(stock, checkpoint), manifest, manifest.sha256)
 
     @property
     def encode_batch(self) -> Callable[..., list[list[int]]]:
@@ -82,8 +84,12 @@ class Pair:
     @property
     def start(self) -> tuple[int, ...]:
         """What the tokenizer itself puts before a text, the BOS token mostly; () for Qwen."""
-        plain = self.tokenizer.plain if isinstance(self.tokenizer, HyperTokenizer) else self.tokenizer
-        return ids_before(plain.tokenizer)
+        return ids_before(self.plain.tokenizer)
+
+    @property
+    def plain(self) -> PlainTokenizer:
+        """What the tokenizer reads text by; one for symbol text writes the symbols first."""
+        return self.tokenizer.plain if isinstance(self.tokenizer, HyperTokenizer) else self.tokenizer
 
     @property
     def units(self) -> Constituents:
@@ -122,7 +128,7 @@ def _check(folder: Path, checkpoint: Checkpoint, tokenizer: HyperTokenizer, new_
         )
 
 
-def _separator(stock: Stock, checkpoint: Checkpoint) -> int | None:
+def separator_of(stock: Stock, checkpoint: Checkpoint) -> int | None:
     """The end-of-text token that the tokenizer names, else the one that the model names."""
     token = stock.config.get("eos_token")
     content = token.get("content") if isinstance(token, dict) else token

@@ -7,7 +7,7 @@ once. Two ways, and both begin exactly at the rows that the model has:
 - `composed`: the same, and the composer: maps (d, d) of the stock rows of a unit's first, last and length-weighted mean
   constituent, and a map of a few facts about the unit.
 
-Source: the project's own (DESIGN.md 5.4: one linear map of all rows beats rows trained one by one).
+Source: the project's own (`experiments/LOG.md`: one linear map of all rows beats rows trained one by one).
 """
 
 from __future__ import annotations

@@ -63,31 +63,6 @@ def _parts(module: nn.Module, name: str, state: dict[str, Tensor] | None) -> dic
     return {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
 
 
-def load_into(model: nn.Module, folder: Path) -> None:
-    """Read adapter and new rows, which are flat there, into a model.
-
-    Raises:
-        ArtifactError: the folder lacks what the model has, or its rows are not the model's.
-    """
-    if has_adapter(model):
-        result: Any = set_peft_model_state_dict(model, load_file(_there(folder / ADAPTER)))
-        missing = [name for name in result.missing_keys if "lora_" in name]
-        if missing or result.unexpected_keys:
-            raise ArtifactError(
-                f"{folder / ADAPTER}: not this model's adapter ({[*missing, *result.unexpected_keys][0]}); use the "
-                "model that it was trained on"
-            )
-    rows = new_rows(model)
-    if not rows:
-        return
-    tensors = load_file(_there(folder / NEW_ROWS))
-    ids = causal_lm(model).get_input_embeddings().table.new_ids
-    if set(tensors) != {"ids", *rows} or not torch.equal(tensors["ids"], ids.cpu()):
-        raise ArtifactError(f"{folder / NEW_ROWS}: rows of other ids or sides than the model's; use the model it names")
-    for side, module in rows.items():
-        module.load_state_dict({"weight": tensors[side]})
-
-
 def open_trained(folder: Path, model_folder: Path | None = None) -> tuple[Manifest, Pair]:
     """The manifest of a trained folder and the model it was trained on.
 
@@ -118,20 +93,26 @@ def load_trained(folder: Path | str, model_folder: Path | None = None, dtype: st
 
 
 def attach(model: Any, folder: Path) -> Any:
-    """Put the new rows and the adapter of a trained folder onto its model."""
+    """Put the new rows and the adapter of a trained folder onto its model.
+
+    Raises:
+        ArtifactError: the adapter is not this model's, or the rows are of other sides than the model has.
+    """
     if (folder / NEW_ROWS).is_file():
         tensors = load_file(folder / NEW_ROWS)
         split_rows(model, tensors["ids"], tensors["input"], tensors.get("output"))
+        if set(tensors) != {"ids", *new_rows(model)}:
+            raise ArtifactError(f"{folder / NEW_ROWS}: rows of other sides than the model's; use the model it names")
     if (folder / ADAPTER).is_file():
         model = get_peft_model(model, PeftConfig.from_pretrained(str(folder)), autocast_adapter_dtype=True)
-        load_into(model, folder)
+        result: Any = set_peft_model_state_dict(model, load_file(folder / ADAPTER))
+        missing = [name for name in result.missing_keys if "lora_" in name]
+        if missing or result.unexpected_keys:
+            raise ArtifactError(
+                f"{folder / ADAPTER}: not this model's adapter ({[*missing, *result.unexpected_keys][0]}); use the "
+                "model that it was trained on"
+            )
     return model.eval()
-
-
-def _there(path: Path) -> Path:
-    if not path.is_file():
-        raise ArtifactError(f"{path}: not there; the folder is incomplete, train again with: {COMMAND}")
-    return path
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

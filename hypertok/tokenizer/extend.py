@@ -11,7 +11,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 import hypertok
-from hypertok.artifact import Manifest, seal, writing
+from hypertok.artifact import Manifest, refuse_foreign, seal, writing
 from hypertok.errors import ArtifactError, InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.tokenizer.delta import delta_table
@@ -100,6 +100,7 @@ def extend(
     lexicon = Lexicon.load(lexicon_path)
     if output.exists() and (stock.folder.samefile(output) or lexicon.folder.samefile(output)):
         raise ArtifactError(f"{output}: is what the tokenizer is made from; name another output")
+    refuse_foreign(output, KIND)
     given_up: list[GivenUp] = []
     symbols: frozenset[str] = frozenset()
     first = stock.first_free_id
@@ -117,7 +118,7 @@ def extend(
         else:
             data = extended(stock, units, span=options.span, start=first)
     ids = [data["model"]["vocab"][token] for token in units.tokens]
-    with writing(output) as folder:
+    with writing(output, KIND) as folder:
         write_tokenizer(folder, stock, data)
         delta = delta_table(stock, units, ids, lexicon)
         if symbols:

@@ -8,6 +8,7 @@ than all the memory there is, or than the free disk.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import psutil  # type: ignore[import-untyped, unused-ignore]
 import torch
 
 from hypertok.errors import InputError
+from hypertok.model.load import position_rows
 from hypertok.model.pair import DTYPES, Pair
 from hypertok.training.loss import chunk_positions
 from hypertok.training.options import TrainOptions
@@ -82,9 +84,13 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = 
     width = checkpoint.input.width
     rows = len(pair.new_ids) * width * sides
     matrices = {checkpoint.input.name, checkpoint.output.name}
-    inside = [entry.shape for name, entry in entries.items() if len(entry.shape) == 2 and name not in matrices]
+    inside = [
+        entry.shape
+        for name, entry in entries.items()
+        if len(entry.shape) == 2 and name not in matrices and _is_target(name, options.lora.targets)
+    ]
     adapter = 0 if options.rows_only else options.lora.r * sum(sum(shape) for shape in inside)
-    layers = int(config.get("num_hidden_layers", 0))
+    layers = int(config.get("num_hidden_layers") or config.get("n_layer") or 0)  # GPT-2 says n_layer
     wide = _WIDTHS * width + _INNER_WIDTHS * int(config.get("intermediate_size", 4 * width))
     kept = layers * width + wide if options.recompute else layers * wide
     positions = options.batch * options.context
@@ -100,8 +106,11 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = 
     )
 
 
-def check_room(needs: Needs, output: Path, *, cpu: bool) -> None:
+def check_room(needs: Needs, output: Path, *, cpu: bool, written: int = 0) -> None:
     """Refuse a run that cannot fit.
+
+    Args:
+        written: bytes of the disk that the run has written already, if it is resumed.
 
     Raises:
         InputError: too little memory or disk; the message says what needs how much.
@@ -118,11 +127,31 @@ def check_room(needs: Needs, output: Path, *, cpu: bool) -> None:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    if needs.disk > free:
+    if needs.disk - written > free:
         raise InputError(
-            f"{output}: checkpoints need about {_gib(needs.disk)} of disk and {_gib(free)} are free; lower keep, or "
-            "write to another disk"
+            f"{output}: checkpoints need about {_gib(needs.disk - written)} of disk and {_gib(free)} are free; lower "
+            "keep, or write to another disk"
         )
+
+
+def check_positions(folder: Path, context: int) -> None:
+    """Refuse blocks that are longer than a model's table of positions, before torch ends in an IndexError.
+
+    Raises:
+        InputError: they are.
+    """
+    positions = position_rows(folder)
+    if positions is not None and context > positions:
+        raise InputError(
+            f"context {context}: {folder} has a table of {positions:,} positions and can read no longer block; lower "
+            "context"
+        )
+
+
+def _is_target(name: str, targets: Sequence[str]) -> bool:
+    """Whether a layer of this weight's name gets an adapter; names are compared as PEFT does."""
+    layer = name.removesuffix(".weight")
+    return not targets or any(layer == target or layer.endswith(f".{target}") for target in targets)
 
 
 def _gib(size: int) -> str:

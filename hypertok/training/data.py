@@ -1,9 +1,10 @@
 """From documents to blocks of tokens: the same characters for every arm, nothing held out among them.
 
-Documents come in an order that hangs on the seed alone, and reading stops at a number of *characters*, so that models
-with different tokenizers read the same text. Between two documents stands the end-of-text token, and whatever the
-tokenizer itself puts before a text. Blocks overlap by one token: every token but the first is predicted exactly once.
-Each begins with what stands before a text, because a model that was always given BOS is another one without it.
+Files (large ones in parts) come in an order that hangs on the seed alone, the documents of each as they stand there,
+and reading stops at a number of *characters*, so that models with different tokenizers read the same text. Between two
+documents stands the end-of-text token, and whatever the tokenizer itself puts before a text. Blocks overlap by one
+token: every token but the first is predicted exactly once. Each begins with what stands before a text, because a model
+that was always given BOS is another one without it.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def read_texts(
 
     Args:
         characters: stop after this many, inside a document if need be.
-        seed: files in an order that hangs on it; None for the order of their paths.
+        seed: files, large ones in parts, in an order that hangs on it; None for the order of their paths.
         skipped: told path and reason of each file that is left out, several times if it is read in several parts.
 
     Raises:
@@ -199,7 +200,8 @@ def make_blocks(
         bos: begin every block with what the tokenizer puts before a text.
 
     Raises:
-        InputError: the text is shorter than a batch, or nothing marks the end of a document.
+        InputError: the text is shorter than a batch, nothing marks the end of a document, or the model has no row for
+            a token of it.
     """
     _check_ends(pair)
     documents: dict[str, str] = {}
@@ -249,9 +251,15 @@ def _batches(texts: Iterable[Text]) -> Iterator[list[Text]]:
 def _encode(batch: list[Text], pair: Pair) -> Iterator[npt.NDArray[np.int32]]:
     """Ids of each text, a mark of its end behind them."""
     encode: Callable[..., list[list[int]]] = pair.encode_batch
-    for ids in encode([text.text for text in batch], add_special_tokens=True):
+    rows = pair.checkpoint.stock_rows
+    for text, ids in zip(batch, encode([text.text for text in batch], add_special_tokens=True), strict=True):
         if pair.separator is not None and (not ids or ids[-1] != pair.separator):
             ids = [*ids, pair.separator]
+        if (highest := max(ids, default=0)) >= rows:  # Gemma 3's text models have no row for <image_soft_token>
+            raise InputError(
+                f"{text.name}: its token {pair.plain.tokenizer.id_to_token(highest)!r} has the id {highest:,}, and the "
+                f"model {rows:,} rows; take it out of the text, or take the tokenizer that belongs to the model"
+            )
         yield np.array(ids, np.int32)
 
 

@@ -47,6 +47,8 @@ class LoraOptions(BaseModel):
         fields: dict[str, object] = {}
         for part in filter(None, (piece.strip() for piece in text.split(","))):
             name, equals, value = part.partition("=")
+            if not equals and name in set(cls.model_fields) - {"dora"}:  # True would pass for the number 1
+                raise InputError(f"lora {text}: {name} has no value; write it like r=32,alpha=64 or r=16,dora")
             fields[name] = value if equals else True
         try:
             return cls.model_validate(fields)
@@ -69,14 +71,16 @@ class TrainOptions(BaseModel):
         warmup: share of the steps in which learning rates rise; they fall by `schedule` afterwards.
         schedule: how learning rates fall.
         context: tokens of a block; a position of one predicts the next token.
-        bos: begin every block with what the tokenizer puts before a text, as texts begin where the model is used and
-            measured. Without it Gemma-3-270M needs 16 % more bits per character, and rows learn to make up for that.
+        bos: begin every block with what the tokenizer puts before a text (BOS mostly). Without it Gemma-3-270M needs
+            16 % more bits per character, and rows learn to make up for that. With a tokenizer that puts nothing there
+            (Qwen) blocks begin with nothing, while texts are measured behind the model's bos or eos id.
         batch: blocks that one device takes at once.
         accumulate: such batches before the weights change.
         epochs: how often the text is read.
-        characters: how many characters of raw text are read, from documents in an order that hangs on `seed` alone, so
+        characters: how many characters of raw text are read, from files in an order that hangs on `seed` alone, so
             that every arm of a comparison reads the same ones; None for all.
-        seed: of the order of texts and blocks, the adapter's first values and dropout.
+        seed: of the order of files (large ones in parts; the documents in each come as they stand there) and of blocks,
+            of the adapter's first values and dropout.
         dtype: data type of the frozen model and of products; "auto" is bfloat16, or float32 on a device that has no
             instructions for it. New rows, adapter and optimizer are fp32 always.
         device: "auto" takes a GPU where there is one.
@@ -89,7 +93,7 @@ class TrainOptions(BaseModel):
         keep: checkpoints that are kept.
         log_every: optimizer steps between lines of log.jsonl.
         evaluate_every: optimizer steps between evaluations on the held-out text; 0 for the end alone.
-        report_to: "tensorboard", or another name that transformers knows; "none" for log.jsonl alone.
+        report_to: "tensorboard" writes its files beside the output, too; "none" for log.jsonl alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -119,7 +123,7 @@ class TrainOptions(BaseModel):
     keep: int = Field(2, ge=2)
     log_every: int = Field(10, ge=1)
     evaluate_every: int = Field(0, ge=0)
-    report_to: str = "none"
+    report_to: Literal["none", "tensorboard"] = "none"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

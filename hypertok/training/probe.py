@@ -1,9 +1,10 @@
 """`--init auto` and `--init composer`: rows that a few steps on the person's text have been asked about.
 
-Loss before training does not predict the outcome, fifty steps do (DESIGN.md 5.4). All probes read the same text in the
-same order, with the model frozen and the new rows alone trained, and are judged by bits per character of text that none
-of them was trained on. Of a strategy the rows before these steps are taken; the composer (`model/shared_rows.py`) is
-itself trained, so if it wins, it reads on, and the rows that it comes to are written.
+Loss before training does not predict the outcome, fifty steps do (the design notes). All probes read the same text in
+the same order, with the model frozen and the new rows alone trained, and are judged by bits per character of text that
+none of them was trained on. Of a strategy the rows before these steps are taken. The composer (`model/shared_rows.py`)
+is itself trained: if it wins, the rows of its probe are dropped, it is trained anew from `weighted` for
+`composer_steps`, and the rows that it comes to are written.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ from hypertok.lexicon.lexicon import Lexicon
 from hypertok.model.extend import DEFAULT_INIT, Made, Making, RowMaker
 from hypertok.model.initialise import NewRows, candidates, initialise
 from hypertok.model.load import computed, grown, load_model
+from hypertok.model.pair import separator_of
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import merge_rows, new_rows, split_rows
 from hypertok.tokenizer.kind import SYMBOLS
 from hypertok.tokenizer.plain import ids_before
+from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.symbol_text import SymbolText
 from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.data import read_texts
@@ -109,7 +112,7 @@ def chooser(
         made = {name: initialise(name, making.rows, making.units) for name in strategies}
         made[COMPOSER] = made[DEFAULT_INIT]  # where it begins
         names = () if composer_alone else tuple(made)
-        blocks = _blocks(making.folder, texts, wanted)
+        blocks = _blocks(making, texts, wanted)
         keep_freed_memory()
         # In so short a context the fused attention is the slower one on a CPU: a step of Gemma-3-270M takes 12 % more.
         model = computed(load_model(making.checkpoint.folder, "auto", attn_implementation="eager"))
@@ -197,12 +200,15 @@ def _bpc(whole: LossModel, blocks: _Blocks, batch: int) -> float:
     return nats / math.log(2) / blocks.characters
 
 
-def _blocks(folder: Path, texts: Iterable[str], options: ProbeOptions) -> _Blocks:
+def _blocks(making: Making, texts: Iterable[str], options: ProbeOptions) -> _Blocks:
     """Blocks of the texts in random order, those that judge apart.
+
+    Where few documents, or short ones, give too few blocks so, they are cut as one text, a separator behind each.
 
     Raises:
         InputError: the texts are too short.
     """
+    folder = making.folder
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     symbols = SymbolText.open(folder, tokenizer) if (folder / SYMBOLS).is_file() else None
     read, written = (symbols.encode, symbols.decode) if symbols else (str, str)
@@ -210,6 +216,7 @@ def _blocks(folder: Path, texts: Iterable[str], options: ProbeOptions) -> _Block
     start = ids_before(tokenizer) if options.bos else ()
     size = options.context + 1 - len(start)
     found: list[list[int]] = []
+    heard, missing = list[list[int]](), wanted * size
     for text in texts:
         ids = tokenizer.encode(read(text), add_special_tokens=False).ids
         # Few blocks of each document, so that many are heard.
@@ -217,6 +224,15 @@ def _blocks(folder: Path, texts: Iterable[str], options: ProbeOptions) -> _Block
         found += [[*start, *ids[begin : begin + size]] for begin in begins]
         if len(found) >= wanted:
             break
+        if missing > 0:
+            heard.append(ids[:missing])
+            missing -= len(heard[-1])
+    separator = None
+    if len(found) < options.held_out + options.batch:
+        separator = separator_of(Stock.load(making.checkpoint.folder), making.checkpoint)
+        end = [] if separator is None else [separator]
+        joined = [one for ids in heard for one in (*ids, *end)]
+        found = [[*start, *joined[begin : begin + size]] for begin in range(0, len(joined) - size + 1, size)]
     if len(found) < options.held_out + options.batch:
         raise InputError(
             f"the texts have {len(found)} blocks of {options.context} tokens, and probes for init auto need "
@@ -224,7 +240,8 @@ def _blocks(folder: Path, texts: Iterable[str], options: ProbeOptions) -> _Block
         )
     held, train = _apart(found, options)
     first = max(1, len(start))  # nothing is before it that it could be predicted from
-    characters = sum(len(written(tokenizer.decode(ids[first:], skip_special_tokens=False))) for ids in held)
+    judged = [[one for one in ids[first:] if one != separator] for ids in held]
+    characters = sum(len(written(tokenizer.decode(ids, skip_special_tokens=False))) for ids in judged)
     return _Blocks(torch.tensor(train), torch.tensor(held), characters)
 
 

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from transformers import TrainerCallback, set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from hypertok.artifact import Manifest, read_manifest, seal, writing
-from hypertok.corpus.sources import Skipped
+from hypertok.corpus.sources import Skipped, refuse_inside
 from hypertok.errors import InputError
 from hypertok.model.pair import Pair
 from hypertok.model.shared_rows import split_shared_rows
@@ -30,7 +31,7 @@ from hypertok.model.trained import COMMAND, KIND, SCHEMA_VERSION, has_adapter, s
 from hypertok.training.adapter import add_adapter
 from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.check_head import check_head
-from hypertok.training.checks import check_room, estimate
+from hypertok.training.checks import check_positions, check_room, estimate
 from hypertok.training.data import Blocks, make_blocks, read_texts, refusable, refuse_leaks
 from hypertok.training.loss import LossModel
 from hypertok.training.options import TrainOptions
@@ -42,7 +43,9 @@ from hypertok.training.work_folder import (
     finished,
     identity,
     mean_loss,
+    refuse_other_run,
     refuse_output,
+    written,
 )
 
 #: Held-out characters that are evaluated on while training, unless told otherwise.
@@ -95,33 +98,40 @@ def train(
         skipped: told path and reason of each file of texts that is left out; of some more than once.
 
     Raises:
-        InputError: the text is too short or holds held-out documents, model and tokenizer do not belong together, or
-            there is too little memory or disk.
+        InputError: the text is too short or holds held-out documents, the output lies inside it, model and tokenizer do
+            not belong together, the context is too long for the model, or there is too little memory or disk.
         ArtifactError: `output` is something else, or an unfinished run is in the way.
         Diverged: the loss is no number any more; the message names the last good checkpoint.
     """
     options, output = settled(options or TrainOptions()), Path(output).absolute()
     work = output.with_name(f"{output.name}.work")
     first, ranks = os.environ.get("RANK", "0") == "0", int(os.environ.get("WORLD_SIZE", "1"))
+    for texts in (data, held_out):
+        if texts is not None:
+            refuse_inside(output, texts)
+    _require_tensorboard(options)
     if first:
         refuse_output(output, work, resume=resume)
     pair = Pair.open(model_folder)
     if options.rows_only and not pair.new_ids:
         raise InputError(f"{pair.folder}: a stock model has no new rows; extend it first, or train without rows_only")
+    check_positions(pair.folder, options.context)
     cpu = options.device == "cpu" or not torch.cuda.is_available()
     spread = ranks if os.environ.get("ACCELERATE_USE_FSDP") == "true" else 1
-    check_room(estimate(pair, options, spread, cpu=cpu), output, cpu=cpu)
+    needs = estimate(pair, options, spread, cpu=cpu)
+    maybe_done = resume and not work.exists() and output.exists()
+    if not maybe_done:  # before the texts are read, which may take long
+        check_room(needs, output, cpu=cpu, written=written(work))
     if cpu:
         keep_freed_memory()
     blocks, held = _read(pair, data, held_out, held_out_characters, options, ranks, skipped)
     run = identity(pair, blocks, held, options, ranks)
-    if resume and not work.exists() and (done_before := finished(output, run)):
-        return TrainResult(output, done_before, done_before.facts["loss"], done_before.facts.get("eval_bpc"))
-    checkpoint = None
+    if maybe_done:
+        if done_before := finished(output, run):
+            return TrainResult(output, done_before, done_before.facts["loss"], done_before.facts.get("eval_bpc"))
+        check_room(needs, output, cpu=cpu)
     if first:
-        checkpoint = begin(work, run)
-    elif resume and work.is_dir():
-        checkpoint = last_checkpoint(work)
+        refuse_other_run(work, run)
     set_seed(options.seed)
     model = prepare(pair, options, blocks)
     args = arguments(options, work, cpu=cpu, evaluates=held is not None, progress=progress and first)
@@ -132,12 +142,13 @@ def train(
     trainer = RowsTrainer(whole, args, options, blocks, held, logs)
     trainer.remove_callback(PrinterCallback)
     facts = _facts(whole, blocks, held, ranks, args.device)  # now: FSDP takes the parameters apart
+    checkpoint = begin(work, run) if first else last_checkpoint(work) if resume else None
     done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     metrics = trainer.evaluate() if held is not None else {}
-    loss = mean_loss(work / LOG, checkpoint, done.global_step, done.training_loss)
-    facts |= {**metrics, "loss": loss, "steps": done.global_step}
     state = trainer.trained()
-    if first:
+    if first:  # alone: the log lies in the work folder, which is removed in the end
+        loss = mean_loss(work / LOG, checkpoint, done.global_step, done.training_loss)
+        facts |= {**metrics, "loss": loss, "steps": done.global_step}
         _write(output, work, model, state, pair, run, options, facts)
     trainer.accelerator.wait_for_everyone()
     manifest = read_manifest(output, kind=KIND, command=COMMAND)
@@ -216,6 +227,11 @@ def _first(texts: Any, characters: int) -> Any:
             return
         yield text
         read += len(text.text)
+
+
+def _require_tensorboard(options: TrainOptions) -> None:
+    if options.report_to == "tensorboard" and find_spec("tensorboard") is None:
+        raise InputError("report_to tensorboard: not installed; pip install tensorboard, or leave report_to out")
 
 
 def _tensorboard(args: Any, output: Path, first: bool) -> list[TrainerCallback]:

@@ -25,6 +25,7 @@ from torch.utils.data import SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer import SCHEDULER_NAME
 
+from hypertok.artifact import write_file
 from hypertok.errors import ArtifactError, HypertokError
 from hypertok.model.split import new_rows
 from hypertok.training.data import Blocks
@@ -250,7 +251,7 @@ class LogFile(TrainerCallback):  # type: ignore[misc, unused-ignore]
         if state.global_step and self.path.is_file():
             lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= state.global_step]
-        self.path.write_text("".join(kept), encoding="utf-8")
+        write_file(self.path, "".join(kept).encode())  # whole or not at all: earlier steps stand nowhere else
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Add a line: step, characters read so far (all epochs), seconds since this start, and what the loop tells."""

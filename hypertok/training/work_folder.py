@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import hypertok
-from hypertok.artifact import MANIFEST, Manifest, read_manifest, write_file
+from hypertok.artifact import MANIFEST, Manifest, read_manifest, refuse_foreign, write_file
 from hypertok.errors import ArtifactError
 from hypertok.model.pair import Pair
 from hypertok.model.trained import COMMAND, KIND
@@ -32,17 +32,16 @@ def refuse_output(output: Path, work: Path, *, resume: bool) -> None:
     Raises:
         ArtifactError: something does, or an unfinished run and it is not to be resumed.
     """
-    if output.exists():
-        if not (output / MANIFEST).is_file():
-            raise ArtifactError(f"{output}: exists and is not a hypertok artefact; name another output or move it away")
-        read_manifest(output, kind=KIND, command=COMMAND)
+    refuse_foreign(output, KIND)
     if not work.exists():
         return
-    if not (work / _RUN).is_file() and (not work.is_dir() or any(not p.name.startswith(".") for p in work.iterdir())):
-        raise ArtifactError(
-            f"{work}: exists and is no unfinished run (it has no {_RUN}); it would be removed in the end, "
-            "so name another output or move it away"
-        )
+    if not (work / _RUN).is_file():
+        if not work.is_dir() or any(not p.name.startswith(".") for p in work.iterdir()):
+            raise ArtifactError(
+                f"{work}: exists and is no unfinished run (it has no {_RUN}); it would be removed in the end, "
+                "so name another output or move it away"
+            )
+        return  # empty: a start that failed before its first step
     if not resume:
         raise ArtifactError(
             f"{work}: an unfinished run; go on with it by resume (--resume), or remove the folder to begin anew"
@@ -78,29 +77,45 @@ def finished(output: Path, run: Mapping[str, Any]) -> Manifest | None:
     return manifest if made == run else None
 
 
-def begin(work: Path, run: Mapping[str, Any]) -> Path | None:
-    """Make the work folder, or see that the one there is of the same run; gives the checkpoint to go on from.
+def refuse_other_run(work: Path, run: Mapping[str, Any]) -> None:
+    """See that the work folder, if there is one, is of this run.
 
     Raises:
         ArtifactError: it is of another run.
     """
     path = work / _RUN
     if not path.is_file():
-        work.mkdir(parents=True, exist_ok=True)
-        write_file(path, (json.dumps(run, ensure_ascii=False, indent=1) + "\n").encode())
-        return None
+        return
     other = json.loads(path.read_text(encoding="utf-8"))
     for key, value in run.items():
         if other.get(key) == value:
             continue
-        inside = value if isinstance(value, dict) else {key: value}
-        before = other.get(key) if isinstance(value, dict) else {key: other.get(key)}
-        name = next(name for name in inside if inside[name] != (before or {}).get(name))
+        now = value if isinstance(value, dict) else {key: value}
+        before = (other.get(key) or {}) if isinstance(value, dict) else {key: other.get(key)}
+        # What was left out on one of the two sides stands on the other alone: a text held out, say.
+        name = next(name for name in {**now, **before} if now.get(name) != before.get(name))
         raise ArtifactError(
-            f"{work}: an unfinished run with {name} {(before or {}).get(name)!r}, now it is {inside[name]!r}; resume "
-            "it as it was, or remove the folder to begin anew"
+            f"{work}: an unfinished run with {name} {before.get(name)!r}, now it is {now.get(name)!r}; resume it as it "
+            "was, or remove the folder to begin anew"
         )
-    return last_checkpoint(work, clean=True)
+
+
+def begin(work: Path, run: Mapping[str, Any]) -> Path | None:
+    """Make the work folder; where it is there already, gives the checkpoint to go on from.
+
+    Called last before the first step: a start that fails while it loads leaves no unfinished run.
+    """
+    path = work / _RUN
+    if path.is_file():
+        return last_checkpoint(work, clean=True)
+    work.mkdir(parents=True, exist_ok=True)
+    write_file(path, (json.dumps(run, ensure_ascii=False, indent=1) + "\n").encode())
+    return None
+
+
+def written(work: Path) -> int:
+    """Bytes that lie in a work folder."""
+    return sum(path.stat().st_size for path in work.rglob("*") if path.is_file())
 
 
 def mean_loss(log: Path, checkpoint: Path | None, steps: int, loss: float) -> float:
@@ -109,7 +124,7 @@ def mean_loss(log: Path, checkpoint: Path | None, steps: int, loss: float) -> fl
     Args:
         checkpoint: that this start went on from.
         steps: at the end.
-        loss: mean of the steps of this start.
+        loss: mean of the steps of this start: that is what transformers' loop gives, whatever it was resumed from.
     """
     begun = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
     total, known = loss * (steps - begun), 0

@@ -16,7 +16,17 @@ from hypertok.model.constituents import Constituents
 from hypertok.model.initialise import asymmetric, composition, mean, mix, weighted
 from hypertok.model.initialise.rows import NewRows, StockRows, StockWords
 
-__all__ = ["STRATEGIES", "Constituents", "NewRows", "StockRows", "StockWords", "Strategy", "candidates", "initialise"]
+__all__ = [
+    "STRATEGIES",
+    "Constituents",
+    "NewRows",
+    "StockRows",
+    "StockWords",
+    "Strategy",
+    "candidates",
+    "initialise",
+    "refuse_unfit",
+]
 
 
 @dataclass(frozen=True)
@@ -54,12 +64,26 @@ def candidates(rows: StockRows) -> tuple[str, ...]:
     )
 
 
+def refuse_unfit(name: str, *, tied: bool) -> None:
+    """See before long work that a strategy can serve a model.
+
+    Raises:
+        InputError: no such strategy, or one that cannot serve a tied model.
+    """
+    if name not in STRATEGIES:
+        raise InputError(f"init {name}: no such strategy; choose one of {', '.join(STRATEGIES)}")
+    if tied and not STRATEGIES[name].tied:
+        raise InputError(
+            f"init {name}: the model is tied, so each row is input and output in one, and this strategy makes the two "
+            "apart; use --init weighted"
+        )
+
+
 def initialise(name: str, rows: StockRows, units: Constituents) -> NewRows:
     """Rows for the units by the strategy of this name.
 
     Raises:
         InputError: no such strategy, or one that cannot serve this model; constituents that are no rows of it.
     """
-    if name not in STRATEGIES:
-        raise InputError(f"init {name}: no such strategy; choose one of {', '.join(STRATEGIES)}")
+    refuse_unfit(name, tied=rows.tied)
     return STRATEGIES[name].initialise(rows, units)

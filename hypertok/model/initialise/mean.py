@@ -1,7 +1,7 @@
 """Plain mean of the constituents' rows.
 
 Fast vocabulary transfer (Gee et al. 2022) in its plain form, and the baseline here. Gemma-3-270M (tied), 16k phrase
-rows, untrained: 2.47 bits per character where `weighted` has 2.40 and the stock model 1.60 (DESIGN.md 5.4).
+rows, untrained: 2.47 bits per character where `weighted` has 2.40 and the stock model 1.60.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 What a transformer knows of a word it has gathered where the word ends, and what it has to guess when a word begins is
 the first piece: so the last constituent says more of the input row, the first one more of the output row. Taken alone
-each is far too much (first constituent 2.99 bits per character, last 3.08, `weighted` 2.40 on tied Gemma-3-270M,
-DESIGN.md 5.4), hence a mix, with no attention weights to learn or to run. Mean in and a mix with the first constituent
-out was 2.52 on that model, so for tied ones expect nothing of it; it is meant for untied ones, on which nothing is
-measured yet. The ratio is a guess, not a fit.
+each is far too much (first constituent 2.99 bits per character, last 3.08, `weighted` 2.40 on tied Gemma-3-270M),
+hence a mix, with no attention weights to learn or to run. Mean in and a mix with the first constituent out was 2.52 on
+that model, so for tied ones expect nothing of it; it is meant for untied ones, on which nothing is measured yet. The
+ratio is a guess, not a fit.
 """
 
 from __future__ import annotations
