@@ -21,7 +21,7 @@ from hypertok.experiment.definition import Arm, Definition
 from hypertok.experiment.inputs import Read, find_leaks
 from hypertok.experiment.results import Results
 from hypertok.experiment.run import Experiment, Planned
-from hypertok.experiment.training import Spent, deciding, equal_compute, spent
+from hypertok.experiment.training import Spent, _seconds, deciding, equal_compute, spent
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.training.data import Text
 from hypertok.training.options import TrainOptions
@@ -174,6 +174,14 @@ def test_the_seed_that_made_rows_is_part_of_a_results_key(inputs: Inputs, tmp_pa
         made = Experiment(Definition(name="x", kind="init", inits=(init,), seeds=seeds, arms=(arm,)), tmp_path / "x")
         keys.add(made._key(Planned(arm, "characters", 1), read))
     assert len(keys) == 3
+
+
+def test_seconds_are_those_of_all_starts(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(f'{{"seconds": {one}}}\n' for one in (10, 20, 5, 15)), encoding="utf-8")
+    assert _seconds(log) == 20 + 15
+    log.write_text("", encoding="utf-8")
+    assert _seconds(log) == 0
 
 
 def test_passes_of_stock_are_part_of_a_key_at_equal_compute(tmp_path: Path) -> None:

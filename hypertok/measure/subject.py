@@ -65,8 +65,9 @@ class Subject:
 
         None where positions are rotations: beyond those it was trained on such a model reads badly, but it reads.
         """
-        rotations = getattr(self.model.config.get_text_config(decoder=True), "rope_parameters", None)
-        return None if rotations else positions_of(self.model.config)
+        from hypertok.model.load import position_rows
+
+        return position_rows(self.model.config)
 
     @property
     def name(self) -> str:

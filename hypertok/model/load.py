@@ -26,12 +26,14 @@ def load_model(folder: Path, dtype: torch.dtype | str, **options: Any) -> Any:
     return model.eval()
 
 
-def position_rows(folder: Path) -> int | None:
-    """Rows of a model's table of positions (GPT-2, OPT), by its configuration; a longer text is an IndexError.
+def position_rows(model: Path | Any) -> int | None:
+    """Rows of a table of positions (GPT-2, OPT), by the model's folder or configuration; a longer text is an IndexError.
 
     None where positions are rotations, beyond which a model reads badly, but reads, or where there is no limit.
     """
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    config = model
+    if isinstance(model, Path):
+        config = AutoConfig.from_pretrained(model, local_files_only=True, trust_remote_code=False)
     text = config.get_text_config(decoder=True)
     found = getattr(text, "max_position_embeddings", None)
     return None if getattr(text, "rope_parameters", None) or not isinstance(found, int) or found <= 0 else found
