@@ -27,7 +27,7 @@ def load_model(folder: Path, dtype: torch.dtype | str, **options: Any) -> Any:
 
 
 def position_rows(model: Path | Any) -> int | None:
-    """Rows of a table of positions (GPT-2, OPT), by the model's folder or configuration; a longer text is an IndexError.
+    """Rows of a table of positions (GPT-2, OPT), by folder or configuration; a longer text is an IndexError.
 
     None where positions are rotations, beyond which a model reads badly, but reads, or where there is no limit.
     """
