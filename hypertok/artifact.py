@@ -65,19 +65,19 @@ class _Head(BaseModel):
 
 
 @contextmanager
-def writing(target: Path, *kinds: str) -> Iterator[Path]:
+def writing(target: Path, kind: str) -> Iterator[Path]:
     """A new folder to fill; on leaving without an error it replaces `target` in one rename.
 
     An artefact that stood there before is kept until the new one is whole.
 
     Args:
-        kinds: of the artefacts that may be replaced.
+        kind: of the artefact, which may replace its like alone.
 
     Raises:
         ArtifactError: what is there must not be replaced: see `refuse_foreign`.
     """
     target = target.resolve()  # a link is followed, not replaced
-    refuse_foreign(target, *kinds)
+    refuse_foreign(target, kind)
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.unfinished")
     shutil.rmtree(beside, ignore_errors=True)
@@ -102,11 +102,11 @@ def recover(target: Path) -> None:
         previous.rename(target)
 
 
-def refuse_foreign(target: Path, *kinds: str) -> None:
+def refuse_foreign(target: Path, kind: str) -> None:
     """See that nothing stands at `target` but an artefact that may be replaced; to be asked before long work, too.
 
     Args:
-        kinds: of the artefacts that may be replaced.
+        kind: of the artefacts that may be replaced.
 
     Raises:
         ArtifactError: `target` is no artefact (`manifest.json` is a common file name), is one of another kind, or holds
@@ -122,10 +122,10 @@ def refuse_foreign(target: Path, *kinds: str) -> None:
         raise ArtifactError(
             f"{target}: exists and is not a hypertok artefact; name another output or move it away"
         ) from None
-    if manifest.kind not in kinds:
+    if manifest.kind != kind:
         raise ArtifactError(
-            f"{target}: exists and is of kind {manifest.kind!r}, and only {' or '.join(map(repr, kinds))} is replaced "
-            "here; name another output, or remove the folder first"
+            f"{target}: exists and is of kind {manifest.kind!r}, and only {kind!r} is replaced here; name another "
+            "output, or remove the folder first"
         )
     known = {MANIFEST, *manifest.files}
     foreign = sorted(p.name for p in target.iterdir() if p.name not in known and not p.name.startswith("."))

@@ -240,7 +240,7 @@ def test_an_artefact_of_another_kind_is_never_replaced(thing: Path) -> None:
     with pytest.raises(ArtifactError, match=says), writing(thing, "lexicon"):
         pass
     assert tree(thing) == before
-    refuse_foreign(thing, "lexicon", "thing")
+    refuse_foreign(thing, "thing")
     refuse_foreign(thing.with_name("nothing there"), "lexicon")
 
 

@@ -82,7 +82,7 @@ def test_paragraphs_are_compared_whole_and_normalised() -> None:
     [
         ("context = 16\noverlap = 16", "overlap 16 does not go with context 16"),
         ("context = 4096", "context 4096 is more than the model's"),
-        ('parts = ["pairs"]', r"bad\.jsonl:1: no JSON"),
+        ('context = 64\noverlap = 16\nparts = ["pairs"]', r"bad\.jsonl:1: no JSON"),
     ],
 )
 def test_what_cannot_be_measured_is_found_before_training(

@@ -31,7 +31,7 @@ def position_rows(model: Path | Any) -> int | None:
 
     None where positions are rotations, beyond which a model reads badly, but reads, or where there is no limit.
     """
-    config = model
+    config: Any = model
     if isinstance(model, Path):
         config = AutoConfig.from_pretrained(model, local_files_only=True, trust_remote_code=False)
     text = config.get_text_config(decoder=True)

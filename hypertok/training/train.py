@@ -275,7 +275,7 @@ def _write(
     options: TrainOptions,
     facts: dict[str, Any],
 ) -> None:
-    with writing(output) as folder:
+    with writing(output, KIND) as folder:
         save_trained(model, folder, state)
         shutil.copyfile(work / LOG, folder / LOG)
         seal(
