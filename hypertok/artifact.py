@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from hypertok.errors import ArtifactError
 
 MANIFEST = "manifest.json"
+#: What desktops put into every folder that they show.
+_LITTER = frozenset({".DS_Store", ".directory", "Thumbs.db", "desktop.ini"})
 
 
 class Manifest(BaseModel):
@@ -128,7 +131,7 @@ def refuse_foreign(target: Path, kind: str) -> None:
             "output, or remove the folder first"
         )
     known = {MANIFEST, *manifest.files}
-    foreign = sorted(p.name for p in target.iterdir() if p.name not in known and not p.name.startswith("."))
+    foreign = sorted(path.name for path in target.iterdir() if path.name not in known and path.name not in _LITTER)
     if foreign:
         raise ArtifactError(
             f"{target / foreign[0]}: not part of the artefact, and replacing the folder would delete it; "
@@ -200,8 +203,9 @@ def read_manifest(folder: Path, *, kind: str, command: str, schema_version: int 
             )
         manifest = Manifest.model_validate_json(content)
     except FileNotFoundError:
-        previous = folder.with_name(f".{folder.name}.previous")
-        remedy = f"rename {previous} to {folder.name}" if previous.exists() else f"make one with: {command}"
+        whole = folder.resolve()  # "." has no name
+        previous = whole.parent / f".{whole.name}.previous"
+        remedy = f"rename {previous} to {whole.name}" if previous.exists() else f"make one with: {command}"
         raise ArtifactError(f"{folder}: no {kind} here; {remedy}") from None
     except (OSError, ValidationError) as error:
         raise ArtifactError(f"{path}: unreadable manifest ({error}); build it again with: {command}") from error
@@ -212,18 +216,33 @@ def read_manifest(folder: Path, *, kind: str, command: str, schema_version: int 
 
 @contextmanager
 def writing_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write beside `path`; on leaving without an error it takes its place, whole or not at all."""
+    """A file to write beside `path`; on leaving without an error it takes its place, whole or not at all.
+
+    A link is followed, and a file that stood there leaves its mode; a device or a pipe is written to as it is.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
     beside = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
-        umask = os.umask(0)
-        os.umask(umask)
-        beside.chmod(0o666 & ~umask)  # mkstemp's own mode is for the owner alone
+        beside.chmod(_mode(path))  # mkstemp's own mode is for the owner alone
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _mode(path: Path) -> int:
+    """That of the file that is there, else that of a new one."""
+    if path.exists():
+        return stat.S_IMODE(path.stat().st_mode)
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask
 
 
 def write_file(path: Path, data: bytes) -> None:

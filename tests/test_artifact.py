@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -244,11 +245,21 @@ def test_an_artefact_of_another_kind_is_never_replaced(thing: Path) -> None:
     refuse_foreign(thing.with_name("nothing there"), "lexicon")
 
 
-def test_a_file_of_the_users_among_ours_is_not_deleted(thing: Path) -> None:
-    (thing / "мои заметки.md").write_text("важно")
-    with pytest.raises(ArtifactError, match=r"мои заметки\.md: not part of the artefact"):
+@pytest.mark.parametrize("name", ["мои заметки.md", ".git"])
+def test_a_file_of_the_users_among_ours_is_not_deleted(thing: Path, name: str) -> None:
+    (thing / ".DS_Store").touch()
+    (thing / name).write_text("важно")
+    with pytest.raises(ArtifactError, match=rf"{re.escape(name)}: not part of the artefact"):
         write_thing(thing)
-    assert (thing / "мои заметки.md").read_text() == "важно"
+    assert (thing / name).read_text() == "важно"
+    (thing / name).unlink()
+    write_thing(thing)
+
+
+def test_the_folder_where_somebody_works_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArtifactError, match="no thing here; make one with"):
+        open_thing(Path())
 
 
 def test_a_damaged_artefact_can_be_built_again(thing: Path) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from hypertok.cli import console, main
+
 REPOSITORY = Path(__file__).parents[1]
 VAULT = REPOSITORY / "examples" / "vault"
 NOTE = VAULT / "Медицина" / "Цикл Кребса.md"
@@ -35,6 +37,25 @@ def lexicon(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cli") / "notes.lexicon"
     ok("build-lexicon", VAULT, "-o", folder)
     return folder
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), SystemExit(130)])
+def test_an_interrupted_command_says_how_to_go_on(
+    raised: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def app() -> None:
+        raise raised
+
+    monkeypatch.setattr(main, "app", app)
+    with pytest.raises(SystemExit, match="130"):
+        main.main()
+    assert "interrupted; nothing half-made is left" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_place_in_a_file_is_no_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        console.fail("note.txt:100: byte 0xFF")
+    assert capsys.readouterr().err == "error: note.txt:100: byte 0xFF\n"
 
 
 def test_help_teaches_every_command() -> None:

@@ -141,6 +141,16 @@ def test_tiktoken_leaves_placeholders_out(tmp_path: Path) -> None:
         encoding.decode([151_700])
 
 
+def test_tiktoken_does_not_replace_a_json_of_others(tmp_path: Path) -> None:
+    folder = extended_folder(tmp_path / "qwen3", "qwen3", "word")
+    (tmp_path / "package.json").write_text('{"name": "x"}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"package\.json: is no export of ours, and would be replaced"):
+        export_tiktoken(folder, tmp_path / "package.tiktoken")
+    assert not (tmp_path / "package.tiktoken").exists()
+    export_tiktoken(folder, tmp_path / "out.tiktoken")
+    export_tiktoken(folder, tmp_path / "out.tiktoken")
+
+
 def test_tiktoken_joins_neighbours_that_are_no_merge(tmp_path: Path) -> None:
     """The one difference there is: « р» + «уковод» make a stock token, and no stock merge says so."""
     alphabet, text = stock("llama3_1").alphabet_of, " руководства"

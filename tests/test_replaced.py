@@ -14,12 +14,13 @@ from conftest import stock_of
 from given_up import FOREIGN, KEPT, NAMES, assert_read_back, given_up_of, ids_of, never, without
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reachability import unreachable
 from tokenizers import Tokenizer
 
 from hypertok.errors import InputError
 from hypertok.tokenizer.scripts import script_of_letter
 from hypertok.tokenizer.stock import Family, Stock
-from hypertok.tokenizer.surgery import extended, unreachable
+from hypertok.tokenizer.surgery import extended
 from hypertok.tokenizer.unused import with_replaced
 from hypertok.vocabulary.units import Units
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from conftest import SENTENCES, STOCK, stock_of
+from reachability import unreachable
 from tokenizers import Tokenizer
 
 from hypertok.errors import InputError
 from hypertok.tokenizer.pretokenizer import lookup_only_words
 from hypertok.tokenizer.stock import Stock
-from hypertok.tokenizer.surgery import extended, unreachable
+from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.units import Span, Units
 
 

@@ -9,12 +9,13 @@ import numpy as np
 import polars as pl
 import pytest
 from conftest import stock_folder
+from reachability import unreachable
 from tokenizers import Tokenizer
 
 from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.tokenizer.stock import Family, Stock
-from hypertok.tokenizer.surgery import extended, unreachable
+from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.general import general_words
 from hypertok.vocabulary.learn import learn_units
 from hypertok.vocabulary.merges import all_merges, learn_merges
@@ -30,6 +31,10 @@ def stock(request: pytest.FixtureRequest) -> Stock:
 def test_merges_are_those_of_byte_pair_encoding() -> None:
     # By hand: «аб» 5 times, then «аб»+«в» 3 times, then «вв» twice.
     assert learn_merges(["абв", "абв", "вв"], [2, 3, 2], 3) == [("а", "б"), ("аб", "в"), ("в", "в")]
+
+
+def test_a_number_of_merges_beyond_all_words_takes_no_memory() -> None:
+    assert learn_merges(["абв", "вв"], [2, 2], 10**15) == learn_merges(["абв", "вв"], [2, 2], 5)
 
 
 def test_counts_weigh_as_much_as_repeats() -> None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 #: Reports a step: its key, how much is done, of how much.
 Tell = Callable[[str, int, int], None]
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)  # else "note.md:100: …" is shown with a picture
+err = Console(stderr=True, highlight=False, emoji=False)
 
 #: Exit code of a command that did its work but had to leave some input out.
 EXIT_SKIPPED = 3

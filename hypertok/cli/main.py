@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -11,6 +11,9 @@ from hypertok import __version__
 from hypertok.cli import archive, build, codec, experiment, export, extend, lexicon, measure, tokens, train, verify
 from hypertok.cli.console import fail
 from hypertok.errors import HypertokError
+
+#: Exit code of a command that was interrupted, as shells have it.
+_INTERRUPTED = 130
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -79,6 +82,14 @@ app.command("pack")(archive.pack)
 app.command("unpack")(archive.unpack)
 
 
+def _interrupted() -> NoReturn:
+    fail(
+        "interrupted; nothing half-made is left in place. Building a lexicon and running an experiment go on with the "
+        "same command, training with --resume",
+        code=_INTERRUPTED,
+    )
+
+
 def main() -> None:
     """Entry point: errors meant for the user become one line and exit code 1."""
     try:
@@ -89,11 +100,11 @@ def main() -> None:
         sys.stderr.close()
         raise SystemExit(1) from None
     except KeyboardInterrupt:
-        fail(
-            "interrupted; nothing half-made is left in place. Building a lexicon and running an experiment go on with "
-            "the same command, training with --resume",
-            code=130,
-        )
+        _interrupted()
+    except SystemExit as left:
+        if left.code == _INTERRUPTED:  # typer has caught the interrupt and says nothing
+            _interrupted()
+        raise
     except OSError as error:  # no permission, a file where a folder is to be, a full disk
         where = f"{error.filename}: " if error.filename else ""
         fail(f"{where}{error.strerror or error}; correct the path, or make room")

@@ -101,6 +101,7 @@ def export_tiktoken(folder: Path | str, output: Path | str) -> Path:
         )
     if output.suffix == ".json":
         raise InputError(f"{output}: the JSON is written beside the ranks; name the ranks, as {output.stem}.tiktoken")
+    _refuse_foreign(output.with_suffix(".json"))
     special = {token["content"]: token["id"] for token in tokenizer.added}
     ranks = _ranks(tokenizer)
     lines = b"".join(b"%s %d\n" % (base64.b64encode(piece), rank) for piece, rank in ranks.items())
@@ -120,6 +121,18 @@ def export_tiktoken(folder: Path | str, output: Path | str) -> Path:
     write_file(output, lines)
     write_file(description, (json.dumps(described, ensure_ascii=False, indent=1) + "\n").encode())
     return description
+
+
+def _refuse_foreign(description: Path) -> None:
+    """The name of this file is not the one that was asked for, so something else may well stand there."""
+    try:
+        ours = json.loads(description.read_bytes())["format"] == FORMAT
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, TypeError, KeyError):
+        ours = False
+    if not ours:
+        raise InputError(f"{description}: is no export of ours, and would be replaced; name another output")
 
 
 def load_tiktoken(path: Path | str) -> tiktoken.Encoding:

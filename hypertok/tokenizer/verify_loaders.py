@@ -19,6 +19,8 @@ from hypertok.tokenizer.verify_pair import Pair
 from hypertok.tokenizer.verify_parts import flags, same_ids
 from hypertok.tokenizer.verify_report import Line, Tally, short
 
+#: A tokenizer is loaded without them, and a copy would need as much room as the model.
+_WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
 _TEMPLATE = "chat template and special tokens"
 _CHATS: tuple[tuple[tuple[str, str], ...], ...] = (
     (("user", "Что такое цикл Кребса?"),),
@@ -53,7 +55,7 @@ def auto_lines(pair: Pair, place: Path) -> Generator[Line, None, dict[str, Any]]
     logging.set_verbosity(40)  # errors only
     try:
         ours, saved = place / "ours", place / "saved"
-        shutil.copytree(pair.folder, ours)
+        shutil.copytree(pair.folder, ours, ignore=shutil.ignore_patterns(*_WEIGHTS))
         saved.mkdir()
         if pair.stock.model_config:
             for folder in (ours, saved):
