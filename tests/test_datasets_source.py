@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from corpus_reading import RECORDS, read
@@ -52,6 +52,43 @@ def test_a_damaged_dataset_is_reported(tmp_path: Path) -> None:
     _, (report,) = read(tmp_path)
     assert report.status == "skipped"
     assert "not a dataset that can be read" in report.reason
+
+
+def test_columns_that_hold_no_text_are_not_decoded(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    sound = [{"bytes": b"no sound at all", "path": None}] * 300
+    table = datasets.Dataset.from_dict({"sentence": RECORDS, "sound": sound, "said": [{"by": ["Анна"]}] * 300})
+    table = table.cast_column("sound", datasets.Audio())
+    table.save_to_disk(tmp_path / "речь")
+    table.select_columns(["sound"]).save_to_disk(tmp_path / "шум")
+    (document, *_), reports = read(tmp_path)
+    assert document.text.startswith(f"{RECORDS[0]}\nАнна\n\n")
+    found = {report.path: (report.status, report.reason) for report in reports}
+    assert found == {"речь": ("read", ""), "шум": ("skipped", "no column of text")}
+
+
+@pytest.mark.parametrize("readable", [0, 256])
+def test_rows_that_cannot_be_read_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readable: int) -> None:
+    class Damaged(list[str]):
+        features: ClassVar[dict[str, Any]] = {"text": types.SimpleNamespace(dtype="string")}
+
+        def select_columns(self, _names: list[str]) -> Damaged:
+            return self
+
+        def __getitem__(self, rows: Any) -> Any:
+            if rows.start >= readable:
+                raise OSError("Arrow-файл оборван")
+            return {"text": RECORDS[rows] * 100}  # enough for documents before the damage
+
+    for name in ("dataset_info.json", "state.json"):
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "data.arrow").write_bytes(b"x" * 10)
+    fake = types.SimpleNamespace(load_from_disk=lambda *_args, **_options: Damaged(RECORDS))
+    monkeypatch.setitem(sys.modules, "datasets", fake)
+    documents, (report,) = read(tmp_path)
+    assert (report.status, bool(documents)) == (("read", True) if readable else ("skipped", False))
+    assert report.reason.startswith("not a dataset that can be read: OSError: Arrow-файл оборван")
+    assert report.reason.endswith("; read up to there") == bool(readable)
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,13 @@ def test_malformed_lines_are_named(tmp_path: Path) -> None:
     lines = [json.dumps({"text": text}, ensure_ascii=False) for text in RECORDS]
     lines[250] = '{"text": "оборвано'
     lines[251] = "[" * 100_000
+    lines[252] = f'{{"text": "число", "n": {"7" * 5000}}}'
     path.write_text("\n".join(lines), encoding="utf-8")
     text, _, report = read_one(path, 2000)
-    assert len(text.split("\n\n")) == 298
+    assert len(text.split("\n\n")) == 297
     assert "line 251 is no JSON record" in report.reason
     assert "line 252 is no JSON record (nested too deeply)" in report.reason
+    assert "line 253 is no JSON record (Exceeds the limit" in report.reason
 
 
 def test_many_malformed_lines_are_counted(tmp_path: Path) -> None:

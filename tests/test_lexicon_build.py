@@ -195,6 +195,26 @@ def test_tiny_and_strange_corpora(build: Build, text: str) -> None:
     assert lexicon.decode(lexicon.encode(text)) == text
 
 
+@pytest.mark.parametrize("schema", [0, 1, 2])
+def test_an_output_that_cannot_be_read_is_to_be_restored_or_moved_away(
+    small_corpus: Path, small_lexicon: Lexicon, tmp_path: Path, schema: int
+) -> None:
+    output = tmp_path / "x.lexicon"
+    output.mkdir()
+    for name, content in files_of(small_lexicon).items():
+        (output / name).write_bytes(content)
+    manifest = small_lexicon.manifest.model_copy(update={"schema_version": schema})
+    (output / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+    (output / "forms.parquet").write_bytes(b"damaged")
+    with pytest.raises(ArtifactError) as caught:
+        build_lexicon(small_corpus, output, workers=1)
+    message = str(caught.value)
+    assert str(output) in message
+    assert "hypertok build-lexicon" not in message  # that is the command that fails
+    assert ("upgrade" if schema == 2 else "restore that one from a copy, or move it away") in message
+    assert not (tmp_path / "x.lexicon.work").exists()
+
+
 def test_output_that_is_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "мои заметки").mkdir()
     (tmp_path / "мои заметки" / "важное.md").write_text("важно")

@@ -93,7 +93,7 @@ def test_lookalikes_are_told_from_two_scripts_in_one_word() -> None:
     assert not words.is_lookalike("слово")
 
 
-def test_yo_is_folded_only_for_lookup() -> None:
+def test_yo_is_kept_in_forms_and_folded_when_asked() -> None:
     assert words.fold_yo("ёлка Ёж") == "елка Еж"
     assert words.form_of("Ёлка") == "ёлка"
 

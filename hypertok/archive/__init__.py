@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hypertok.archive.container import Header, Member, Packer, read_header, self_contained_packer
-from hypertok.archive.files import pack_files, read_members, unpack_files
+from hypertok.archive.files import pack_files, read_members, unpack_files, write_members
 from hypertok.archive.statistics import load_statistics
 from hypertok.archive.text_coder import ArchiveModel
 from hypertok.errors import InputError
@@ -27,6 +27,7 @@ __all__ = [
     "self_contained_packer",
     "unpack",
     "unpack_files",
+    "write_members",
 ]
 
 

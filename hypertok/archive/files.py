@@ -6,6 +6,7 @@ import os
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NoReturn
 
 from hypertok.archive.container import Member, Packer
 from hypertok.artifact import write_file
@@ -19,15 +20,15 @@ def read_members(paths: Sequence[Path]) -> list[Member]:
     """Files by their names, folders with everything below them, in a stable order.
 
     Raises:
-        InputError: a path is missing, is a link or no regular file, or two members share a path.
+        InputError: a path is missing, is a link or no regular file, or two members cannot be unpacked side by side.
+        OSError: a file cannot be read, or a folder not be listed.
     """
     members = [member for path in paths for member in _read(path)]
-    seen: set[str] = set()
     for member in members:
         check_path(member.path, InputError)
-        if member.path in seen:
-            raise InputError(f"{member.path} is there twice: pack the folder that holds both instead")
-        seen.add(member.path)
+    clash = _clash(member.path for member in members)
+    if clash:
+        raise InputError(f"{clash}: rename one of them, or pack the folder that holds both instead")
     return members
 
 
@@ -38,7 +39,7 @@ def _read(path: Path) -> Iterable[Member]:
         yield Member(path.name or path.resolve().name, path.read_bytes())
     elif path.is_dir():
         top = path.resolve().name
-        for folder, folders, names in os.walk(path):
+        for folder, folders, names in os.walk(path, onerror=_refuse):
             folders.sort()
             here = Path(folder)
             for name in [*folders, *names]:
@@ -51,6 +52,32 @@ def _read(path: Path) -> Iterable[Member]:
                 yield Member("/".join((top, *file.relative_to(path).parts)), file.read_bytes())
     else:
         raise InputError(f"{path} does not exist, or is neither a file nor a folder")
+
+
+def _refuse(error: OSError) -> NoReturn:
+    """By itself `os.walk` passes over a folder that cannot be listed, and the archive would lack its files."""
+    raise error
+
+
+def _clash(paths: Iterable[str]) -> str | None:
+    """What keeps two members from being unpacked side by side, if anything.
+
+    Paths are compared as a case-insensitive, normalising file system would: two members must never be one file, nor a
+    file the folder of another.
+    """
+    files: dict[str, str] = {}
+    folders: dict[str, str] = {}  # every folder, and a member below it
+    for path in paths:
+        key = unicodedata.normalize("NFC", path).casefold()
+        if key in files:
+            same = "" if files[key] == path else " where letter case or Unicode form does not count"
+            return f"{files[key]!r} and {path!r} have the same path{same}"
+        files[key] = path
+        for folder in PurePosixPath(key).parents:
+            folders.setdefault(str(folder), path)
+    for key in files.keys() & folders.keys():
+        return f"{files[key]!r} is a file, and {folders[key]!r} is inside a folder of that path"
+    return None
 
 
 def check_path(path: str, error: type[InputError | ArtifactError] = ArtifactError) -> PurePosixPath:
@@ -89,6 +116,7 @@ def pack_files(paths: Sequence[Path], output: Path, packer: Packer, *, force: bo
 
     Raises:
         InputError: see `read_members`; or `output` exists and `force` is not given.
+        OSError: see `read_members`; or `output` cannot be written.
     """
     if output.exists() and not force:
         raise InputError(f"{output} exists: name another file, or give --force to replace it")
@@ -100,20 +128,34 @@ def pack_files(paths: Sequence[Path], output: Path, packer: Packer, *, force: bo
 def unpack_files(archive: Path, target: Path, packer: Packer, *, force: bool = False) -> list[Path]:
     """Unpack an archive below the folder `target`; returns the files written.
 
+    Raises:
+        ArtifactError: the archive cannot be used, or see `write_members`.
+        InputError: see `write_members`.
+    """
+    return write_members(packer.unpack(archive.read_bytes()), target, name=archive.stem, force=force)
+
+
+def write_members(members: Sequence[Member], target: Path, *, name: str, force: bool = False) -> list[Path]:
+    """Write what was unpacked below the folder `target`; returns the files written.
+
     Every path is checked before the first byte is written, so a refused archive leaves nothing behind.
 
+    Args:
+        members: what was unpacked.
+        target: folder to write into.
+        name: of the file, where the archive holds a single text without a name.
+        force: whether files that exist are replaced.
+
     Raises:
-        ArtifactError: the archive cannot be used, or a member's path is unsafe.
+        ArtifactError: a member's path is unsafe, or two members cannot be written side by side.
         InputError: a file exists already and `force` is not given, or the way to it leads through a link.
     """
-    members = packer.unpack(archive.read_bytes())
     if len(members) == 1 and not members[0].path:
-        members = [Member(archive.stem, members[0].content)]
+        members = [Member(name, members[0].content)]
     places = [target.joinpath(*check_path(member.path).parts) for member in members]
-    # Compared as a case-insensitive, normalising file system would: two members must never be one file.
-    folded = [unicodedata.normalize("NFC", member.path).casefold() for member in members]
-    if len(set(folded)) < len(folded):
-        raise ArtifactError("two members of the archive have the same path; nothing was written")
+    clash = _clash(member.path for member in members)
+    if clash:
+        raise ArtifactError(f"of the archive's members {clash}; nothing was written")
     for place in places:
         _check_place(place, target, force)
     for place, member in zip(places, members, strict=True):

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from hypertok.cli.codec import LexiconArgument
 from hypertok.cli.console import err
+from hypertok.errors import InputError
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 
@@ -32,16 +33,20 @@ def pack(
       hypertok pack notes.lexicon notes/ -o notes.ht
     """
     from hypertok.archive import pack_files, self_contained_packer
-    from hypertok.lexicon.lexicon import packer_of
+    from hypertok.artifact import kind_of
+    from hypertok.lexicon.lexicon import KIND, packer_of
 
-    target = output or paths[0].with_name(f"{paths[0].resolve().name}.ht")
+    if self_contained and kind_of(lexicon) != KIND:  # not used, but else a text in its place would be left out
+        raise InputError(f"{lexicon}: no lexicon; with --self-contained, too, name one before the files to pack")
+    first = paths[0].resolve()  # «.» and «..» have no name of their own
+    target = output or first.parent / f"{first.name}.ht"
     packer = self_contained_packer() if self_contained else packer_of(lexicon)
     size = pack_files(paths, target, packer, force=force)
     err.print(f"[bold]{escape(str(target))}[/]: {size:,} bytes", soft_wrap=True)
 
 
 def unpack(
-    archive: Annotated[Path, typer.Argument(help="Archive made by `hypertok pack`.")],
+    archive: Annotated[Path, typer.Argument(help="Archive made by `hypertok pack`, or - for standard input.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to unpack into.")] = Path(),
     lexicon: Annotated[
         Path | None,
@@ -55,14 +60,17 @@ def unpack(
 
     hypertok unpack note.ht
     """
-    from hypertok.archive import read_header, self_contained_packer, unpack_files
+    from hypertok.archive import read_header, self_contained_packer, write_members
     from hypertok.cli.console import read_bytes
     from hypertok.lexicon.lexicon import find_lexicon, packer_of
 
-    header = read_header(read_bytes(archive))
+    data = read_bytes(archive)  # once: a pipe gives its bytes a single time
+    header = read_header(data)
     if header.self_contained:
+        if lexicon:
+            raise InputError(f"{archive}: self-contained, made without a lexicon; leave out --lexicon {lexicon}")
         packer = self_contained_packer()
     else:
         packer = packer_of(lexicon or find_lexicon(header.lexicon, [archive.resolve().parent, Path()]))
-    for file in unpack_files(archive, output, packer, force=force):
+    for file in write_members(packer.unpack(data), output, name=archive.stem, force=force):
         err.print(escape(str(file)), soft_wrap=True)

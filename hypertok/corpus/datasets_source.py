@@ -21,6 +21,8 @@ from hypertok.errors import InputError
 _HUB = re.compile(r"hf:/{1,2}(?P<name>[\w.-]+/[\w.-]+)(?:/(?P<config>[\w.-]+))?(?::(?P<split>[\w.-]+))?")
 _INFO, _STATE, _DICT = "dataset_info.json", "state.json", "dataset_dict.json"
 _BATCH = 256
+#: Types of columns that hold strings and do not say so in their `dtype`.
+_TEXT_TYPES = ("Json", "Translation", "TranslationVariableLanguages")
 _MISSING = "needs the package datasets: pip install 'hypertok-concepts[datasets]'"
 
 
@@ -66,15 +68,18 @@ def read_dataset(path: Path, part: Part, tally: Tally, *, join: bool = True) -> 
         return
     try:
         dataset = datasets.load_from_disk(str(path), keep_in_memory=False)
+        # Sound and pictures are decoded when a row is read, which takes packages that text needs not.
+        columns = [name for name, feature in dataset.features.items() if _has_text(feature)]
+        if not columns:
+            tally.skip("no column of text")
+            return
+        column = text_field(columns)
+        dataset = dataset.select_columns([column] if column else columns)
+        start, stop = row_range(len(dataset), part)
+        batches = (dataset[first : min(first + _BATCH, stop)] for first in range(start, stop, _BATCH))
+        yield from _documents((record for batch in batches for record in _records(batch)), tally, join=join)
     except Exception as error:  # damaged JSON, Arrow and feature types each raise their own kind
-        tally.skip(f"not a dataset that can be read: {_first_line(error)}")
-        return
-    column = text_field(dataset.column_names)
-    if column is not None:
-        dataset = dataset.select_columns([column])
-    start, stop = row_range(len(dataset), part)
-    batches = (dataset[first : min(first + _BATCH, stop)] for first in range(start, stop, _BATCH))
-    yield from _documents((record for batch in batches for record in _records(batch)), tally, join=join)
+        _unreadable(f"not a dataset that can be read: {_first_line(error)}", tally)
 
 
 def read_hub(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
@@ -91,11 +96,25 @@ def read_hub(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iter
         rows = datasets.load_dataset(match["name"], match["config"], split=match["split"], streaming=True)
         yield from _documents(rows, tally, join=join)
     except Exception as error:  # the network, the hub and every file format behind it raise their own kinds
-        reason = f"hub dataset: {_first_line(error)}"
-        if tally.documents:
-            tally.note(f"{reason}; read up to there")
-        else:
-            tally.skip(reason)
+        _unreadable(f"hub dataset: {_first_line(error)}", tally)
+
+
+def _has_text(feature: Any) -> bool:
+    """Whether a column of this type (a feature, in the words of the package) holds strings, nested ones too."""
+    if isinstance(feature, Mapping):
+        return any(map(_has_text, feature.values()))
+    if isinstance(feature, list):
+        return any(map(_has_text, feature))
+    if hasattr(feature, "feature"):  # a list of these
+        return _has_text(feature.feature)
+    return "string" in str(getattr(feature, "dtype", "")) or type(feature).__name__ in _TEXT_TYPES
+
+
+def _unreadable(reason: str, tally: Tally) -> None:
+    if tally.documents:
+        tally.note(f"{reason}; read up to there")
+    else:
+        tally.skip(reason)
 
 
 def _documents(rows: Iterable[Mapping[str, Any]], tally: Tally, *, join: bool) -> Iterator[tuple[str, str]]:

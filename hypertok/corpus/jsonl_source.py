@@ -39,8 +39,10 @@ def _texts(file: BinaryIO, part: Part, tally: Tally) -> Iterator[str]:
         elif line and not line.isspace():
             try:
                 record = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                malformed.append((number, getattr(error, "msg", "nested too deeply")))
+            except RecursionError:
+                malformed.append((number, "nested too deeply"))
+            except ValueError as error:  # a number may have too many digits, which is no JSONDecodeError
+                malformed.append((number, getattr(error, "msg", str(error))))
             else:
                 yield text_of(record)
     if malformed:

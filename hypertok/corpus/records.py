@@ -30,11 +30,6 @@ class Part:
     stop: int
     size: int
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether the part is its whole file."""
-        return self.start == 0 and self.stop == self.size
-
 
 @dataclass(frozen=True, slots=True)
 class Shard:

@@ -4,8 +4,8 @@ A word is a run of Cyrillic letters, joined inside by single hyphens or apostrop
 stress marks (U+0301) after a letter: «печень», «кое-кто», «д’Артаньян», «за́мок».
 
 A word as written is a *surface*; its *form* is what the lexicon is keyed by: NFC, lower case, stress
-marks removed, typographic hyphens and apostrophes made plain. The letter ё is kept; only `fold_yo`
-replaces it, for lookup.
+marks removed, typographic hyphens and apostrophes made plain. The letter ё is kept; `fold_yo` replaces it
+where two spellings of a word are to count as one.
 
 >>> find_words("Кое-кто видел За́мок д’Иф в 1844-м.")
 ['Кое-кто', 'видел', 'За́мок', 'д’Иф', 'в', 'м']
@@ -50,7 +50,7 @@ def is_russian(form: str) -> bool:
 
 
 def fold_yo(form: str) -> str:
-    """The form with every ё written as е: the key for finding «елка» under «ёлка»."""
+    """The form with every ё written as е, so that «елка» and «ёлка» compare as equal."""
     return form.translate(_YO)
 
 

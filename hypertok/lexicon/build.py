@@ -19,8 +19,9 @@ from hypertok.artifact import Manifest, refuse_foreign, seal, sha256_of, writing
 from hypertok.corpus.counting import CountedCorpus, count_corpus
 from hypertok.corpus.sources import refuse_inside
 from hypertok.data import data_file
+from hypertok.errors import ArtifactError
 from hypertok.lexicon.assemble import Tables, assemble
-from hypertok.lexicon.lexicon import KIND, SCHEMA_VERSION, Lexicon
+from hypertok.lexicon.lexicon import KIND, SCHEMA_VERSION, Lexicon, lexicon_manifest
 from hypertok.lexicon.overrides import read_overrides
 from hypertok.lexicon.runs import run_table
 from hypertok.lexicon.statistics import learning_statistics
@@ -78,7 +79,7 @@ def build_lexicon(
 
     Raises:
         InputError: no Russian words, a faulty overrides file, or an output inside the corpus.
-        ArtifactError: `output` is something else, or `base` is damaged.
+        ArtifactError: `output` is something else or a lexicon that cannot be read, or `base` is damaged.
     """
     recipe = recipe or Recipe()
     output = output.resolve()
@@ -86,7 +87,7 @@ def build_lexicon(
     refuse_foreign(output, KIND)
     own = read_overrides(data_file("overrides.tsv"))
     theirs = read_overrides(overrides) if overrides else None
-    old = Lexicon.load(base or output) if base or output.exists() else None
+    old = Lexicon.load(base) if base else _standing(output)
     work = output.with_name(f"{output.name}.work")
     tell = progress or (lambda step, done, total: None)
     counted = count_corpus(corpus, work, engine=engine, workers=workers, progress=lambda d, t: tell("count", d, t))
@@ -127,6 +128,27 @@ def build_lexicon(
     shutil.rmtree(work)
     tell("write", 1, 1)
     return BuildResult(manifest=manifest, fresh=True)
+
+
+def _standing(output: Path) -> Lexicon | None:
+    """The lexicon that stands at `output`, whose symbols are kept; None where there is none.
+
+    Raises:
+        ArtifactError: it is damaged, or written by another version of hypertok.
+    """
+    if not output.exists():
+        return None
+    try:
+        return Lexicon.load(output)
+    except ArtifactError as error:
+        if lexicon_manifest(output).schema_version > SCHEMA_VERSION:
+            raise  # the remedy is to upgrade
+        # The remedy given is to build it again, which is what fails here.
+        reason = str(error).rpartition("; ")[0] or str(error)
+        raise ArtifactError(
+            f"{reason}; a lexicon is built anew with the symbols of the one that stands at {output}: restore that one "
+            "from a copy, or move it away, and symbols are then given anew"
+        ) from error
 
 
 def _same(old: Manifest, parents: dict[str, str], recipe: Recipe) -> bool:

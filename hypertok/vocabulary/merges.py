@@ -25,6 +25,8 @@ def learn_merges(words: Iterable[str], counts: Iterable[int], number: int) -> li
         number: merges wanted.
     """
     words = list(words)
+    # Every merge makes some word shorter, so there are never more; the trainer takes memory for all it is asked for.
+    number = min(number, sum(map(len, words)))
     alphabet = sorted(set().union(*words)) if words else []
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Split(_END, "removed")

@@ -1,0 +1,101 @@
+"""Archives, and the commands around them: nothing is left out, passed over or ignored without a word."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hypertok.archive import Member, pack, pack_files, self_contained_packer, unpack, unpack_files
+from hypertok.cli import archive as command
+from hypertok.errors import ArtifactError, InputError
+
+
+@pytest.fixture
+def lexicon(tmp_path: Path) -> Path:
+    """What counts as a lexicon where none is read."""
+    folder = tmp_path / "notes.lexicon"
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps({"kind": "lexicon", "schema_version": 1}))
+    return folder
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Path:
+    folder = tmp_path / "vault"
+    for name in ("a/x.md", "b/X.md"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text("Печень", encoding="utf-8")
+    return folder
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error(vault: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def refusing(path: Any) -> Iterator[os.DirEntry[str]]:
+        if Path(path).name == "b":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(PermissionError):
+        pack_files([vault], vault.parent / "vault.ht", self_contained_packer())
+    assert not (vault.parent / "vault.ht").exists()
+
+
+@pytest.mark.parametrize("paths", [("a", "a/b"), ("a/b/c", "A/B"), ("й/x", "и\u0306")])
+def test_a_file_that_is_the_folder_of_another_is_refused(paths: tuple[str, str], tmp_path: Path) -> None:
+    (tmp_path / "bad.ht").write_bytes(pack([Member("good", b"x"), *(Member(path, b"x") for path in paths)]))
+    with pytest.raises(ArtifactError, match=r"is a file, and .* nothing was written"):
+        unpack_files(tmp_path / "bad.ht", tmp_path / "out", self_contained_packer())
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_could_not_be_unpacked_is_not_packed(vault: Path) -> None:
+    output = vault.parent / "x.ht"
+    with pytest.raises(InputError, match=r"'x\.md' and 'X\.md' have the same path where letter case"):
+        pack_files([vault / "a" / "x.md", vault / "b" / "X.md"], output, self_contained_packer())
+    with pytest.raises(InputError, match=r"'x\.md' and 'x\.md' have the same path: rename"):
+        pack_files([vault / "a" / "x.md"] * 2, output, self_contained_packer())
+    (vault / "b" / "a").write_bytes(b"")
+    with pytest.raises(InputError, match=r"'a' is a file, and 'a/x\.md' is inside a folder of that path"):
+        pack_files([vault / "a", vault / "b" / "a"], output, self_contained_packer())
+    assert not output.exists()
+    pack_files([vault], output, self_contained_packer())  # side by side in their own folders they can
+
+
+def test_self_contained_takes_no_text_for_the_lexicon(vault: Path, lexicon: Path) -> None:
+    first, second, output = vault / "a" / "x.md", vault / "b" / "X.md", vault.parent / "x.ht"
+    with pytest.raises(InputError, match=r"x\.md: no lexicon"):
+        command.pack(first, [second], output, self_contained=True)
+    assert not output.exists()
+    command.pack(lexicon, [second], output, self_contained=True)
+    assert unpack(output.read_bytes()) == [Member("X.md", second.read_bytes())]
+
+
+def test_a_folder_named_by_a_dot_is_packed_beside_itself(
+    vault: Path, lexicon: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(vault)
+    command.pack(lexicon, [Path()], self_contained=True)
+    members = unpack((vault.parent / "vault.ht").read_bytes())
+    assert [member.path for member in members] == ["vault/a/x.md", "vault/b/X.md"]
+
+
+def test_a_lexicon_that_is_not_needed_is_refused(tmp_path: Path, lexicon: Path) -> None:
+    (tmp_path / "x.ht").write_bytes(pack([Member("x.md", b"x")]))
+    with pytest.raises(InputError, match=r"self-contained.*leave out --lexicon"):
+        command.unpack(tmp_path / "x.ht", tmp_path / "out", lexicon)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_archive_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(pack([Member("x.md", b"x")]))))
+    command.unpack(Path("-"), tmp_path)
+    assert (tmp_path / "x.md").read_bytes() == b"x"
