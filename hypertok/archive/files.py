@@ -75,8 +75,9 @@ def _clash(paths: Iterable[str]) -> str | None:
         files[key] = path
         for folder in PurePosixPath(key).parents:
             folders.setdefault(str(folder), path)
-    for key in files.keys() & folders.keys():
-        return f"{files[key]!r} is a file, and {folders[key]!r} is inside a folder of that path"
+    for key, file in files.items():
+        if key in folders:
+            return f"{file!r} is a file, and {folders[key]!r} is inside a folder of that path"
     return None
 
 
