@@ -90,7 +90,7 @@ def writing(target: Path, kind: str) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
-    previous = target.with_name(f".{target.name}.previous")
+    previous = _previous(target)
     shutil.rmtree(previous, ignore_errors=True)
     if target.exists():
         target.rename(previous)
@@ -98,9 +98,14 @@ def writing(target: Path, kind: str) -> Iterator[Path]:
     shutil.rmtree(previous, ignore_errors=True)
 
 
+def _previous(target: Path) -> Path:
+    """Where an artefact stands while another one takes its place."""
+    return target.parent / f".{target.name}.previous"
+
+
 def recover(target: Path) -> None:
     """Put back the artefact that a kill between the two renames of `writing` left under its other name."""
-    previous = target.with_name(f".{target.name}.previous")
+    previous = _previous(target)
     if not target.exists() and (previous / MANIFEST).is_file():
         previous.rename(target)
 
@@ -204,7 +209,7 @@ def read_manifest(folder: Path, *, kind: str, command: str, schema_version: int 
         manifest = Manifest.model_validate_json(content)
     except FileNotFoundError:
         whole = folder.resolve()  # "." has no name
-        previous = whole.parent / f".{whole.name}.previous"
+        previous = _previous(whole)
         remedy = f"rename {previous} to {whole.name}" if previous.exists() else f"make one with: {command}"
         raise ArtifactError(f"{folder}: no {kind} here; {remedy}") from None
     except (OSError, ValidationError) as error:

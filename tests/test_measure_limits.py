@@ -21,7 +21,8 @@ from hypertok.measure.memory import measure_prefill
 from hypertok.measure.model import measure_model
 from hypertok.measure.options import MeasureOptions
 from hypertok.measure.speed import _seconds, measure_speed
-from hypertok.measure.subject import Coding, Subject, device_of, load_coding, load_subject, positions_of, wait_for
+from hypertok.measure.subject import Coding, Subject, device_of, load_coding, load_subject, wait_for
+from hypertok.model.positions import positions_of
 
 #: Parts by name, each as a call that needs few tokens.
 PARTS: dict[str, Callable[[Subject], Any]] = {

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from hypertok.errors import InputError
-from hypertok.measure.subject import positions_of
 from hypertok.model.extra import require_train
+from hypertok.model.positions import positions_of
 
 GIB = 1 << 30
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}

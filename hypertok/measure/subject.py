@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from hypertok.artifact import read_manifest
 from hypertok.errors import ArtifactError, InputError
 from hypertok.model.extra import require_train
+from hypertok.model.positions import position_rows
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import COMMAND, KIND, delta_ids
 from hypertok.tokenizer.plain import ids_before
@@ -61,12 +62,7 @@ class Subject:
 
     @property
     def positions(self) -> int | None:
-        """Tokens that the model can read at all: rows of its table of positions (GPT-2, OPT).
-
-        None where positions are rotations: beyond those it was trained on such a model reads badly, but it reads.
-        """
-        from hypertok.model.load import position_rows
-
+        """Tokens that the model can read at all; see `position_rows`."""
         return position_rows(self.model.config)
 
     @property
@@ -185,12 +181,6 @@ def wait_for(device: Any) -> None:
         torch.cuda.synchronize(device)
     elif kind == "mps":
         torch.mps.synchronize()
-
-
-def positions_of(config: Any) -> int | None:
-    """The longest sequence that a configuration of transformers allows, in tokens; None where it names no limit."""
-    found = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
-    return found if isinstance(found, int) and found > 0 else None
 
 
 def require_positions(positions: int | None, tokens: int, what: str, remedy: str) -> None:

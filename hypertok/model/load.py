@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoModelForCausalLM
 
 #: What oneDNN is asked about a CPU, by type.
 _ASKED = {torch.bfloat16: "_is_mkldnn_bf16_supported", torch.float16: "_is_mkldnn_fp16_supported"}
@@ -24,19 +24,6 @@ def load_model(folder: Path, dtype: torch.dtype | str, **options: Any) -> Any:
         folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True, **options
     )
     return model.eval()
-
-
-def position_rows(model: Path | Any) -> int | None:
-    """Rows of a table of positions (GPT-2, OPT), by folder or configuration; a longer text is an IndexError.
-
-    None where positions are rotations, beyond which a model reads badly, but reads, or where there is no limit.
-    """
-    config: Any = model
-    if isinstance(model, Path):
-        config = AutoConfig.from_pretrained(model, local_files_only=True, trust_remote_code=False)
-    text = config.get_text_config(decoder=True)
-    found = getattr(text, "max_position_embeddings", None)
-    return None if getattr(text, "rope_parameters", None) or not isinstance(found, int) or found <= 0 else found
 
 
 def is_emulated(dtype: torch.dtype, device: torch.device | str) -> bool:

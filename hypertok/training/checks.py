@@ -14,10 +14,11 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped, unused-ignore]
 import torch
+from transformers import AutoConfig
 
 from hypertok.errors import InputError
-from hypertok.model.load import position_rows
 from hypertok.model.pair import DTYPES, Pair
+from hypertok.model.positions import position_rows
 from hypertok.training.loss import chunk_positions
 from hypertok.training.options import TrainOptions
 
@@ -140,7 +141,7 @@ def check_positions(folder: Path, context: int) -> None:
     Raises:
         InputError: they are.
     """
-    positions = position_rows(folder)
+    positions = position_rows(AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
     if positions is not None and context > positions:
         raise InputError(
             f"context {context}: {folder} has a table of {positions:,} positions and can read no longer block; lower "
