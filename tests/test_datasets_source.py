@@ -103,18 +103,32 @@ def test_rows_that_cannot_be_read_are_reported(tmp_path: Path, monkeypatch: pyte
 def test_hub_datasets_are_streamed(
     monkeypatch: pytest.MonkeyPatch, name: str, arguments: tuple[str, str | None], split: str, as_path: bool
 ) -> None:
+    datasets = pytest.importorskip("datasets")
     calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
     def load_dataset(*args: Any, **options: Any) -> Any:
         calls.append((args, options))
-        return iter({"text": text} for text in RECORDS)
+        return datasets.IterableDataset.from_generator(lambda: ({"text": text} for text in RECORDS))
 
-    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     documents, (report,) = read(Path(name) if as_path else name)
     assert calls == [(arguments, {"split": split, "streaming": True})]
     assert "\n\n".join(document.text for document in documents).split("\n\n") == RECORDS
     assert report.path == datasets_source.hub_name(name)
     assert report.bytes == sum(len(text.encode()) for text in RECORDS)
+
+
+def test_columns_of_the_hub_that_hold_no_text_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    table = datasets.Dataset.from_dict({"text": RECORDS, "sound": [{"bytes": b"no sound at all", "path": None}] * 300})
+    table = table.cast_column("sound", datasets.Audio())
+    streams = {"train": table.to_iterable_dataset(), "test": table.select_columns(["sound"]).to_iterable_dataset()}
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_names, split, **_options: streams[split])
+    (document, *_), _reports = read("hf://owner/name")
+    assert document.text.split("\n\n")[0] == RECORDS[0]
+    nothing, (report,) = read("hf://owner/name:test")
+    assert not nothing
+    assert (report.status, report.reason) == ("skipped", "no column of text")
 
 
 def test_a_hub_that_fails_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,14 +67,9 @@ def read_dataset(path: Path, part: Part, tally: Tally, *, join: bool = True) -> 
         tally.skip(_MISSING)
         return
     try:
-        dataset = datasets.load_from_disk(str(path), keep_in_memory=False)
-        # Sound and pictures are decoded when a row is read, which takes packages that text needs not.
-        columns = [name for name, feature in dataset.features.items() if _has_text(feature)]
-        if not columns:
-            tally.skip("no column of text")
+        dataset = _texts_of(datasets.load_from_disk(str(path), keep_in_memory=False), tally)
+        if dataset is None:
             return
-        column = text_field(columns)
-        dataset = dataset.select_columns([column] if column else columns)
         start, stop = row_range(len(dataset), part)
         batches = (dataset[first : min(first + _BATCH, stop)] for first in range(start, stop, _BATCH))
         yield from _documents((record for batch in batches for record in _records(batch)), tally, join=join)
@@ -93,10 +88,28 @@ def read_hub(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iter
     if match is None:
         raise InputError(f"{part.path}: not the name of a hub dataset")
     try:
-        rows = datasets.load_dataset(match["name"], match["config"], split=match["split"], streaming=True)
+        streamed = datasets.load_dataset(match["name"], match["config"], split=match["split"], streaming=True)
+        rows = _texts_of(streamed, tally)
+        if rows is None:
+            return
         yield from _documents(rows, tally, join=join)
     except Exception as error:  # the network, the hub and every file format behind it raise their own kinds
         _unreadable(f"hub dataset: {_first_line(error)}", tally)
+
+
+def _texts_of(dataset: Any, tally: Tally) -> Any:
+    """The columns of a dataset that hold text, None if there are none; all of a streamed one that does not tell types.
+
+    Sound and pictures are decoded when a row is read, which takes packages that text needs not.
+    """
+    if dataset.features is None:
+        return dataset
+    columns = [name for name, feature in dataset.features.items() if _has_text(feature)]
+    if not columns:
+        tally.skip("no column of text")
+        return None
+    column = text_field(columns)
+    return dataset.select_columns([column] if column else columns)
 
 
 def _has_text(feature: Any) -> bool:
