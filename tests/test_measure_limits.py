@@ -22,7 +22,7 @@ from hypertok.measure.model import measure_model
 from hypertok.measure.options import MeasureOptions
 from hypertok.measure.speed import _seconds, measure_speed
 from hypertok.measure.subject import Coding, Subject, device_of, load_coding, load_subject, wait_for
-from hypertok.model.positions import positions_of
+from hypertok.model.config import positions_of
 
 #: Parts by name, each as a call that needs few tokens.
 PARTS: dict[str, Callable[[Subject], Any]] = {

@@ -98,10 +98,10 @@ def read_inputs(definition: Definition, skipped: Skipped | None = None) -> Read:
 
 def _check_measure(definition: Definition, model: Path) -> None:
     """What would otherwise be found after hours of training."""
-    from hypertok.measure.memory import read_config
     from hypertok.measure.minimal_pairs import read_pairs
     from hypertok.measure.quality import check_windows
     from hypertok.measure.subject import load_coding
+    from hypertok.model.config import read_config
 
     measure = definition.measure
     check_windows(read_config(model), measure.context, measure.overlap, len(load_coding(model).start))

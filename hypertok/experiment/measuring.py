@@ -20,13 +20,14 @@ from hypertok.measure.copy_task import measure_copy
 from hypertok.measure.emission import measure_emission
 from hypertok.measure.form_groups import Forms, measure_forms
 from hypertok.measure.generate import generate
-from hypertok.measure.memory import predict_memory, read_config
+from hypertok.measure.memory import predict_memory
 from hypertok.measure.minimal_pairs import Pair, measure_pairs, read_pairs
 from hypertok.measure.passages import spread
 from hypertok.measure.quality import Quality, Scored, score_texts
 from hypertok.measure.scoring import Ids
 from hypertok.measure.speed import measure_speed
 from hypertok.measure.subject import Subject, device_of, encode_checked, load_coding, require_positions
+from hypertok.model.config import read_config
 from hypertok.tokenizer.hyper import HyperTokenizer
 
 

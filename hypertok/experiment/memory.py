@@ -20,8 +20,9 @@ from hypertok.experiment.definition import Arm, Definition
 from hypertok.experiment.inputs import lexicon_hash, model_hashes, needed, sha256_of_texts
 from hypertok.experiment.provenance import provenance
 from hypertok.experiment.results import MEMORY, MemoryResult, MemoryRow, read_memory, write_result
-from hypertok.measure.memory import MeasuredMemory, measure_prefill, predict_memory, read_config
+from hypertok.measure.memory import MeasuredMemory, measure_prefill, predict_memory
 from hypertok.measure.subject import device_of, load_coding
+from hypertok.model.config import read_config
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import ROW_MULTIPLE
 from hypertok.tokenizer.plain import PlainTokenizer

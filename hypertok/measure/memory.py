@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from hypertok.errors import InputError
+from hypertok.model.config import positions_of
 from hypertok.model.extra import require_train
-from hypertok.model.positions import positions_of
 
 GIB = 1 << 30
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
@@ -115,22 +115,6 @@ class MeasuredMemory:
     loaded: int
     peak: int
     cache: int
-
-
-def read_config(folder: Path) -> Any:
-    """The configuration of a model folder, with the defaults of its kind.
-
-    Raises:
-        InputError: none there, or of a kind that transformers does not know.
-    """
-    require_train()
-    from transformers import AutoConfig
-
-    try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or ["unknown"])[0]
-        raise InputError(f"{folder}: no configuration that transformers knows ({reason})") from error
 
 
 def predict_memory(

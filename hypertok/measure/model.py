@@ -22,7 +22,6 @@ from hypertok.measure.memory import (
     PredictedMemory,
     measure_prefill,
     predict_memory,
-    read_config,
 )
 from hypertok.measure.minimal_pairs import PairAccuracy, measure_pairs, read_pairs
 from hypertok.measure.options import PARTS, MeasureOptions, PartName
@@ -37,6 +36,7 @@ from hypertok.measure.subject import (
     load_subject,
     require_positions,
 )
+from hypertok.model.config import read_config
 from hypertok.model.extra import require_train
 
 Progress = Callable[[str, int, int], None]

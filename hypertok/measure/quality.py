@@ -20,7 +20,7 @@ import numpy as np
 from hypertok.errors import InputError
 from hypertok.measure.scoring import BATCH_TOKENS, Bits, Ids, Window, token_bits
 from hypertok.measure.subject import encode_checked
-from hypertok.model.positions import positions_of
+from hypertok.model.config import positions_of
 
 
 @dataclass(frozen=True)

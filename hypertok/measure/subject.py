@@ -14,8 +14,8 @@ from tokenizers import Tokenizer
 
 from hypertok.artifact import read_manifest
 from hypertok.errors import ArtifactError, InputError
+from hypertok.model.config import position_rows
 from hypertok.model.extra import require_train
-from hypertok.model.positions import position_rows
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import COMMAND, KIND, delta_ids
 from hypertok.tokenizer.plain import ids_before

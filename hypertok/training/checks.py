@@ -14,11 +14,10 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped, unused-ignore]
 import torch
-from transformers import AutoConfig
 
 from hypertok.errors import InputError
+from hypertok.model.config import position_rows, read_config
 from hypertok.model.pair import DTYPES, Pair
-from hypertok.model.positions import position_rows
 from hypertok.training.loss import chunk_positions
 from hypertok.training.options import TrainOptions
 
@@ -139,9 +138,9 @@ def check_positions(folder: Path, context: int) -> None:
     """Refuse blocks that are longer than a model's table of positions, before torch ends in an IndexError.
 
     Raises:
-        InputError: they are.
+        InputError: they are, or see `read_config`.
     """
-    positions = position_rows(AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
+    positions = position_rows(read_config(folder))
     if positions is not None and context > positions:
         raise InputError(
             f"context {context}: {folder} has a table of {positions:,} positions and can read no longer block; lower "
