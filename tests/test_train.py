@@ -185,6 +185,26 @@ def test_rows_only_and_bf16(model: Path, small_corpus: Path, tmp_path: Path) -> 
     assert {tensor.dtype for tensor in merged.values()} == {torch.bfloat16}
 
 
+def test_compiled_layers(
+    model: Path, small_corpus: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same run as `whole`, compiled: the same but for rounding. Without a compiler it says what to do."""
+    import torch._inductor.config as inductor
+
+    options = QUICK.model_copy(update={"epochs": 2, "compile": True})
+    done = train(model, small_corpus, tmp_path / "run", options, held_out=held_out(tmp_path))
+    assert torch._dynamo.utils.counters["frames"]["ok"] > 0, "nothing was compiled"
+    assert not torch._dynamo.utils.counters["graph_break"]
+    before = read_manifest(whole, kind=KIND, command="").facts
+    assert done.manifest.facts["steps"] == before["steps"]
+    assert done.loss == pytest.approx(before["loss"], rel=1e-3)
+    torch._dynamo.reset()
+    monkeypatch.setattr(inductor, "force_disable_caches", True)
+    monkeypatch.setattr(inductor.cpp, "cxx", ("no-such-compiler",))
+    with pytest.raises(InputError, match=r"compile: torch cannot compile .* or leave compile out"):
+        train(model, small_corpus, tmp_path / "other", options)
+
+
 def test_a_head_cut_to_the_texts(
     model: Path, small_corpus: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

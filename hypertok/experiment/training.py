@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: Held-out characters that the training loop itself looks at, for its log; figures are measured afterwards.
 _WATCHED = 50_000
 #: Options of training that decide no figure.
-_FREE = {"device", "log_every", "save_every", "keep", "report_to"}
+_FREE = {"device", "compile", "log_every", "save_every", "keep", "report_to"}
 
 
 def deciding(options: TrainOptions) -> dict[str, Any]:

@@ -85,6 +85,8 @@ class TrainOptions(BaseModel):
             instructions for it. New rows, adapter and optimizer are fp32 always.
         device: "auto" takes a GPU where there is one.
         recompute: do not keep activations for the backward pass but make them again: less memory, a third more time.
+        compile: let torch.compile make one program of a layer: fewer and larger kernels, for GPUs, where a small model
+            spends its time on starting them. Takes up to a minute at the start, and roundings differ.
         loss_chunk: positions whose logits are held at once; 0 for what fits 256 MB.
         cut_head: make the logits of a step over those ids that stand in the run's texts, trained on or held out, the
             new ids, and a fresh sample that stands for all others (`training/loss.py`). For CPUs, where a head of 262k
@@ -117,6 +119,7 @@ class TrainOptions(BaseModel):
     dtype: Dtype = "auto"
     device: Literal["auto", "cpu"] = "auto"
     recompute: bool = False
+    compile: bool = False
     loss_chunk: int = Field(0, ge=0)
     cut_head: bool = False
     save_every: int = Field(200, ge=1)

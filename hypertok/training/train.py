@@ -32,6 +32,7 @@ from hypertok.training.adapter import add_adapter
 from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.check_head import check_head
 from hypertok.training.checks import check_positions, check_room, estimate
+from hypertok.training.compiling import compile_layers, compiling
 from hypertok.training.data import Blocks, make_blocks, read_texts, refusable, refuse_leaks
 from hypertok.training.loss import LossModel
 from hypertok.training.options import TrainOptions
@@ -99,7 +100,8 @@ def train(
 
     Raises:
         InputError: the text is too short or holds held-out documents, the output lies inside it, model and tokenizer do
-            not belong together, the context is too long for the model, or there is too little memory or disk.
+            not belong together, the context is too long for the model, its layers cannot be compiled here, or there is
+                too little memory or disk.
         ArtifactError: `output` is something else, or an unfinished run is in the way.
         Diverged: the loss is no number any more; the message names the last good checkpoint.
     """
@@ -143,7 +145,8 @@ def train(
     trainer.remove_callback(PrinterCallback)
     facts = _facts(whole, blocks, held, ranks, args.device)  # now: FSDP takes the parameters apart
     checkpoint = begin(work, run) if first else last_checkpoint(work) if resume else None
-    done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with compiling(options):
+        done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     metrics = trainer.evaluate() if held is not None else {}
     state = trainer.trained()
     if first:  # alone: the log lies in the work folder, which is removed in the end
@@ -170,6 +173,8 @@ def prepare(pair: Pair, options: TrainOptions, blocks: Blocks) -> Any:
         model = add_adapter(model, options.lora)
     if options.recompute:
         _recompute(model)
+    if options.compile:
+        compile_layers(model)
     return model
 
 

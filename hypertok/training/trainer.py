@@ -149,7 +149,7 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
         blocks: Any = self.held_out if eval_dataset is None else eval_dataset
         total = torch.zeros(2, dtype=torch.float64)
         self.whole.eval()
-        with torch.no_grad():
+        with torch.no_grad(), torch.compiler.set_stance("force_eager"):  # few blocks: not worth compiling for
             for batch in _batches(
                 blocks, self.args.per_device_train_batch_size, self.args.process_index, self.args.world_size
             ):
