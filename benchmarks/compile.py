@@ -2,11 +2,12 @@
 
     python benchmarks/compile.py MODEL_DIR [--device cuda] [--batch 16] [--context 512] [--processes 1 4]
 
-MODEL_DIR is an extended folder; of it are read `config.json` and the delta, not the weights: they are random here, and
-time does not hang on them. Tokens are random, too, of 60,000 stock ids and all new ones, and the head is cut to them, as
-in the experiments; rows are composed, LoRA has rank 32, weights are bf16 (float32 on a CPU without instructions for it).
-Every process is a fresh one; all of a line begin their timed steps together. On a GPU let NVIDIA's MPS run, or processes
-take turns. Steps are medians of all processes; memory is the peak of torch's allocator in one of them (GPU alone).
+MODEL_DIR is an extended folder; of it are read `config.json` and the delta, not the weights: they are random here,
+and time does not hang on them. Tokens are random, too, of 60,000 stock ids and all new ones, and the head is cut to
+them, as in the experiments; rows are composed, LoRA has rank 32, weights are bf16 (float32 on a CPU without
+instructions for it). Every process is a fresh one; all of a line begin their timed steps together. On a GPU let
+NVIDIA's MPS run, or processes take turns. Steps are medians of all processes; memory is the peak of torch's allocator
+in one of them (GPU alone).
 """
 
 from __future__ import annotations
