@@ -10,10 +10,11 @@ by the process (`training/allocator.py`), as `hypertok train` does it; the envir
 MALLOC_TRIM_THRESHOLD_=-1 have every line do so. So lines differ by what is done about rows, by that, and by the loss;
 all begin with the same one, which the last column shows. The losses:
 
-- hypertok: in chunks, gradients made at once, none for frozen rows; it serves no way that trains stock rows;
+- hypertok: a tile of rows at a time, gradients made at once, none for frozen rows; it serves no way that trains stock
+  rows;
 - whole: logits over all positions at once, which is what a user of PEFT gets;
-- chunks: the plain loss over as many positions as ours, made again in the backward pass, the matrix put together once
-  a step. PEFT has no such loss; it is here so that rows can be compared apart from the loss.
+- chunks: the plain loss over as many positions as fit 256 MB, made again in the backward pass, the matrix put together
+  once a step. PEFT has no such loss; it is here so that rows can be compared apart from the loss.
 
 Every line is a fresh process on the CPU. The peak is VmHWM from the first warm-up step on, so without what loading took
 and with the libraries themselves (0.4 GiB). A way that needs more than the memory that is free is reported as such, and
@@ -51,8 +52,9 @@ from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import backbone, causal_lm, head_rows, is_tied, split_rows
 from hypertok.training.adapter import _compute_in_input_type, add_adapter
 from hypertok.training.allocator import keep_freed_memory
-from hypertok.training.loss import LossModel, chunk_positions
+from hypertok.training.loss import LossModel
 from hypertok.training.options import LoraOptions
+from hypertok.training.tiles import held_logits
 
 ROWS = (16_000, 32_000, 64_000, 128_000, 250_000)
 NAMES = {
@@ -87,6 +89,11 @@ class Found(NamedTuple):
     peak: int
 
 
+def chunk_positions(rows: int) -> int:
+    """Positions whose fp32 logits over so many rows are 256 MB."""
+    return max(16, (1 << 26) // rows)
+
+
 def at_least(line: Line, stock: Checkpoint, positions: int) -> int:
     """Bytes that a line is sure to need: weights, what is trained, logits."""
     ids, width, sides = stock.stock_rows + line.new, stock.input.width, 1 if stock.tied else 2
@@ -102,6 +109,8 @@ def at_least(line: Line, stock: Checkpoint, positions: int) -> int:
         "full": 6 * rows * sides,  # bf16: gradient and moments
     }[line.way]
     chunk = 4 * min(positions, chunk_positions(ids))
+    if line.loss == "hypertok":
+        return frozen + trained + 4 * held_logits(positions, ids, cpu=True)
     logits = ids * (10 * positions if line.loss == "whole" else chunk)  # bf16, fp32 and their log-softmax at once
     return frozen + trained + logits
 

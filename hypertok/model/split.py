@@ -141,6 +141,7 @@ def split_rows(
         raise InputError("new_output is given and the model is tied: it has one matrix; leave it out")
     table = SplitRows(inner.weight, new_ids, _rows(inner.weight, new_ids, new_input))
     other = table if tied else SplitRows(head.weight, new_ids, _rows(head.weight, new_ids, new_output))
+    table.tied = tied
     model.set_input_embeddings(SplitEmbedding(table, inner))
     model.set_output_embeddings(SplitHead(other, head))
     return model
@@ -161,7 +162,7 @@ def merge_rows(model: Any) -> Any:
 
 
 def head_rows(model: nn.Module) -> HeadRows:
-    """The rows of the output side of a model, split or not, in PEFT's wrapper or not, for the chunked loss."""
+    """The rows of the output side of a model, split or not, in PEFT's wrapper or not, for the tiled loss."""
     causal = causal_lm(model)
     config = causal.config.get_text_config()
     head = causal.get_output_embeddings()

@@ -31,5 +31,5 @@ def check_head(model: nn.Module, ids: Tensor, tolerance: float = 1e-2) -> None:
     if not torch.isclose(plain, ours, rtol=tolerance, atol=tolerance):
         raise InputError(
             f"{type(causal).__name__}: its head is of a kind that hypertok does not know (loss {plain.item():.4f}, "
-            f"computed in chunks {ours.item():.4f}); take a model without special treatment of its logits"
+            f"computed in tiles {ours.item():.4f}); take a model without special treatment of its logits"
         )

@@ -1,6 +1,6 @@
 """What a run needs of memory and disk, estimated from the files' headers before anything is loaded.
 
-The weights, the adapter with gradient and optimizer and the chunk of logits are arithmetic; what the new rows, the
+The weights, the adapter with gradient and optimizer and the tile of logits are arithmetic; what the new rows, the
 activations and the program itself take was measured (`benchmarks/room.py`). Only what is sure to fail is refused: more
 than all the memory there is, or than the free disk.
 """
@@ -18,8 +18,8 @@ import torch
 from hypertok.errors import InputError
 from hypertok.model.config import position_rows, read_config
 from hypertok.model.pair import DTYPES, Pair
-from hypertok.training.loss import chunk_positions
 from hypertok.training.options import TrainOptions
+from hypertok.training.tiles import held_logits
 
 #: fp32 weight, gradient and the two moments of AdamW.
 _TRAINED = 16
@@ -49,7 +49,7 @@ class Needs:
         weights: the frozen model.
         rows: new rows, their gradients and optimizer state, and what they are made of.
         adapter: the adapter, its gradient and optimizer state.
-        logits: the chunk of the loss.
+        logits: the tile of the loss, and the mean of the rows that it keeps.
         activations: estimated.
         disk: checkpoints and the result.
         process: what the program itself takes, on a CPU.
@@ -94,12 +94,12 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = 
     wide = _WIDTHS * width + _INNER_WIDTHS * int(config.get("intermediate_size", 4 * width))
     kept = layers * width + wide if options.recompute else layers * wide
     positions = options.batch * options.context
-    chunk = min(options.loss_chunk or chunk_positions(checkpoint.stock_rows), positions)
+    tile = positions * options.loss_chunk or held_logits(positions, checkpoint.stock_rows, cpu=cpu)
     return Needs(
         weights=numbers * size // spread,  # rows and their gradient lie whole in each device for a time
         rows=(_TRAINED + _BESIDE + (0 if options.rows == "flat" else _MADE)) * rows,
         adapter=_TRAINED * adapter,
-        logits=chunk * checkpoint.stock_rows * (4 + size),
+        logits=tile * (4 + size) + positions * width * 4,
         activations=positions * kept * size,
         disk=(options.keep + 2) * _SAVED * (rows + adapter),
         process=_LIBRARIES if cpu else 0,

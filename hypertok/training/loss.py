@@ -1,10 +1,7 @@
-"""Cross-entropy over a large vocabulary without the logits: computed in chunks of positions, gradients at once.
+"""The loss of training: cross-entropy over stock and new rows, whole or cut to the ids in use, as a module.
 
-fp32 logits of 8,192 positions over 402,000 rows are 13 GB. Here logits of a chunk live only until its loss and its
-gradients are made, in the forward pass: two products with the matrix per chunk (and one with the new rows) where
-recomputing in the backward pass takes three. The way is that of the fused losses for large vocabularies (Liger Kernel),
-with the difference that matters here: the stock rows are frozen and get no gradient, and the rows may lie in two parts
-in any order, because a softmax does not ask for the order.
+The stock rows are frozen and get no gradient, and the rows may lie in two parts in any order, because a softmax does
+not ask for the order. How it is computed without the logits is in `tiles.py`.
 """
 
 from __future__ import annotations
@@ -15,23 +12,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from hypertok.errors import InputError
 from hypertok.model.split import HeadRows, backbone, causal_lm, head_rows, rows_once
+from hypertok.training.tiles import LogitShape, TiledLoss
 
 #: Label of a position that is not predicted.
 IGNORED = -100
-#: Logits held at once when no number of positions is asked for: 256 MB of fp32, and as much again for the gradient.
-ELEMENTS = 1 << 26
-_SMALLEST = 16
 #: Ids in the sample that stands for all others where the head is cut: 7 % of those of Gemma.
 SAMPLED = 16_384
-
-
-def chunk_positions(rows: int) -> int:
-    """Positions whose logits over so many rows are held at once."""
-    return max(_SMALLEST, ELEMENTS // rows)
 
 
 def cross_entropy_sum(head: HeadRows, hidden: Tensor, labels: Tensor, chunk: int = 0) -> Tensor:
@@ -41,7 +30,7 @@ def cross_entropy_sum(head: HeadRows, hidden: Tensor, labels: Tensor, chunk: int
         head: the output rows.
         hidden: (…, d), any data type; products are made in it, everything else in fp32.
         labels: (…,) token ids, already shifted; `IGNORED` where nothing is predicted.
-        chunk: positions at a time; 0 for as many as `ELEMENTS` allows.
+        chunk: rows whose logits are held at once; 0 for as many as suit the device.
 
     Raises:
         InputError: a label is not among the ids that the head is cut to.
@@ -56,12 +45,10 @@ def cross_entropy_sum(head: HeadRows, hidden: Tensor, labels: Tensor, chunk: int
             f"token id {int(labels[targets < 0][0])}: not among the ids of the texts that the head was cut to; cut it "
             "to these texts too, or train without cut_head"
         )
-    step = chunk or chunk_positions(_width(head))
     # Without detach autograd asks for the gradient of a parameter under no_grad too, and it would be made for nothing.
     new = head.new if head.new is None or torch.is_grad_enabled() else head.new.detach()
-    loss: Tensor = _ChunkedLoss.apply(  # type: ignore[no-untyped-call]
-        hidden, head.stock, new, targets, step, head.softcap, head.multiplier, head.sampled, head.log_weight
-    )
+    shape = LogitShape(head.softcap, head.multiplier, head.sampled, head.log_weight)
+    loss: Tensor = TiledLoss.apply(hidden, head.stock, new, targets, chunk, shape)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -117,84 +104,6 @@ def sampled_head(cut: HeadRows, stock: Tensor, rest: Tensor, number: int) -> Hea
     )
 
 
-class _ChunkedLoss(torch.autograd.Function):
-    """hidden (T, d), stock (S, d) frozen, new (N, d) or None, targets (T,) -> summed loss."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        hidden: Tensor,
-        stock: Tensor,
-        new: Tensor | None,
-        targets: Tensor,
-        chunk: int,
-        softcap: float | None,
-        multiplier: float,
-        sampled: int,
-        log_weight: float,
-    ) -> Tensor:
-        kind = hidden.dtype
-        rows = stock.shape[0]
-        fresh = None if new is None else new.detach().to(kind)
-        width = rows + (0 if fresh is None else fresh.shape[0])
-        wants_hidden, wants_new = ctx.needs_input_grad[0], ctx.needs_input_grad[2]
-        grad_hidden = torch.zeros_like(hidden) if wants_hidden else None
-        grad_new = torch.zeros_like(new, dtype=torch.float32) if wants_new and new is not None else None
-        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        for start in range(0, len(hidden), chunk):
-            part, target = hidden[start : start + chunk], targets[start : start + chunk]
-            logits = torch.empty(len(part), width, dtype=torch.float32, device=hidden.device)
-            logits[:, :rows] = part @ stock.T
-            if fresh is not None:
-                logits[:, rows:] = part @ fresh.T
-            slope = _shape(logits, softcap, multiplier)
-            logits[:, :sampled] += log_weight
-            # In place, and divided by the sum where tensors are small: one more copy of the logits took 12 % of a step.
-            logits.sub_(logits.amax(dim=-1, keepdim=True))
-            chosen = logits.gather(1, target[:, None])
-            odds = logits.exp_()
-            odds_sum = odds.sum(dim=-1, keepdim=True)
-            total += (odds_sum.log() - chosen).sum()
-            if not (wants_hidden or wants_new):
-                continue
-            odds[torch.arange(len(part), device=odds.device), target] -= odds_sum[:, 0]
-            if isinstance(slope, Tensor):
-                odds.mul_(slope)
-                slope = 1.0
-            lean, scale = odds.to(kind), slope / odds_sum
-            if grad_hidden is not None:
-                found = lean[:, :rows] @ stock
-                found = found if fresh is None else found.add_(lean[:, rows:] @ fresh)
-                grad_hidden[start : start + chunk] = found.mul_(scale)
-            if grad_new is not None:
-                grad_new += lean[:, rows:].T @ (part * scale).to(kind)
-        ctx.grads = grad_hidden, grad_new
-        return total
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        grad_hidden, grad_new = ctx.grads
-        ctx.grads = None
-        if grad_hidden is not None:
-            grad_hidden = grad_hidden.mul_(grad.to(grad_hidden.dtype))
-        if grad_new is not None:
-            grad_new = grad_new.mul_(grad)
-        return grad_hidden, None, grad_new, None, None, None, None, None, None
-
-
-def _shape(logits: Tensor, softcap: float | None, multiplier: float) -> Tensor | float:
-    """Apply multiplier and cap in place; gives the derivative of the result by the plain logits."""
-    if multiplier != 1.0:
-        logits.mul_(multiplier)
-    if softcap is None:
-        return multiplier
-    logits.div_(softcap).tanh_()
-    slope = (1.0 - logits * logits).mul_(multiplier)
-    logits.mul_(softcap)
-    return slope
-
-
 def _left_out(whole: HeadRows, cut: HeadRows) -> Tensor:
     """(R,) the stock rows of a head that a cut one lacks."""
     assert cut.place is not None
@@ -221,7 +130,7 @@ class LossModel(nn.Module):
 
         Args:
             model: a transformers model, split or not, in PEFT's wrapper or not; its stock rows are frozen.
-            chunk: positions whose logits are held at once; 0 for as many as `ELEMENTS` allows.
+            chunk: rows whose logits are held at once; 0 for as many as suit the device.
             ids: where there are gradients, make the loss over these, the new ones and a sample of the others
                 (`sampled_head`), which may be no labels; None for the whole head.
             sampled: ids in the sample, `SAMPLED` if None; the head stays whole where there are not so many others.

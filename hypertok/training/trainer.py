@@ -177,7 +177,7 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
         super().log(logs, *args, **kwargs)
 
     def floating_point_ops(self, inputs: Any) -> int:
-        """Not counted: the estimate of the library knows no chunked loss."""
+        """Not counted: the estimate of the library knows no tiled loss."""
         return 0
 
     def trained(self) -> dict[str, Tensor]:
