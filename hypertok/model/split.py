@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from hypertok.errors import InputError
-from hypertok.model.split_matrix import FlatRows, SplitRows
+from hypertok.model.split_matrix import FlatRows, HeldRows, SplitRows
 
 
 class _Split(nn.Module):
@@ -141,7 +141,6 @@ def split_rows(
         raise InputError("new_output is given and the model is tied: it has one matrix; leave it out")
     table = SplitRows(inner.weight, new_ids, _rows(inner.weight, new_ids, new_input))
     other = table if tied else SplitRows(head.weight, new_ids, _rows(head.weight, new_ids, new_output))
-    table.tied = tied
     model.set_input_embeddings(SplitEmbedding(table, inner))
     model.set_output_embeddings(SplitHead(other, head))
     return model
@@ -177,17 +176,17 @@ def head_rows(model: nn.Module) -> HeadRows:
 
 @contextmanager
 def rows_once(model: nn.Module) -> Iterator[None]:
-    """Make new rows once for both sides of a tied model, not for each; around one forward pass."""
+    """Make the new rows of a tied model once for both sides, not for each; around one forward pass with its loss."""
     causal = causal_lm(model)
-    sides = (causal.get_input_embeddings(), causal.get_output_embeddings())
-    tables = {side.table for side in sides if isinstance(side, _Split)}
-    for table in tables:
-        table.held = (table.rows(),)
+    inner, head = causal.get_input_embeddings(), causal.get_output_embeddings()
+    table = inner.table if isinstance(inner, _Split) and is_tied(causal) else None
+    if table is not None:
+        table.held = HeldRows(table.rows())
     try:
         yield
     finally:
-        for table in tables:
-            table.held = ()
+        if table is not None:
+            table.held = None
 
 
 def new_rows(model: nn.Module) -> dict[str, nn.Module]:
