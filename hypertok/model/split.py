@@ -178,7 +178,7 @@ def head_rows(model: nn.Module) -> HeadRows:
 def rows_once(model: nn.Module) -> Iterator[None]:
     """Make the new rows of a tied model once for both sides, not for each; around one forward pass with its loss."""
     causal = causal_lm(model)
-    inner, head = causal.get_input_embeddings(), causal.get_output_embeddings()
+    inner = causal.get_input_embeddings()
     table = inner.table if isinstance(inner, _Split) and is_tied(causal) else None
     if table is not None:
         table.held = HeldRows(table.rows())
