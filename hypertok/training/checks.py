@@ -23,12 +23,12 @@ from hypertok.training.tiles import held_logits
 
 #: fp32 weight, gradient and the two moments of AdamW.
 _TRAINED = 16
-#: Beside it for each number of the new rows: the gradients of look-up and of head apart, a copy in the model's type,
-#: and what an allocator keeps of them. Measured with Gemma-3-270M, flat: 131,072 rows 40 bytes in all, 250,000 rows 31.
-_BESIDE = 16
+#: Beside it for each number of the new rows: what an allocator keeps. Measured with Gemma-3-270M, flat, before the loss
+#: went by tiles: 131,072 rows 40 bytes in all, 250,000 rows 31; tiles take 6 less (benchmarks/training.md).
+_BESIDE = 10
 #: Rows that are not flat are made anew in every step, of shared vectors that are trained, too. Measured: 131,072 rows
-#: 56 bytes in all, 250,000 rows 51; composed and factored alike.
-_MADE = 20
+#: 56 bytes in all, 250,000 rows 51; composed and factored alike, and with tiles the same.
+_MADE = 26
 #: What a checkpoint holds of a trained number: weight and two moments.
 _SAVED = 12
 #: Numbers that one layer keeps per position for the backward pass, in widths: what its norms read (in fp32, so twice),
