@@ -161,7 +161,7 @@ def test_memory_and_disk_are_looked_at_first(model: Path, small_corpus: Path, tm
     numbers = sum(tensor.numel() for tensor in load_file(model / "model.safetensors").values())
     assert needs.weights == 4 * numbers
     flat = estimate(pair, QUICK.model_copy(update={"rows": "flat"}))
-    assert flat.rows == 32 * number_of_units(model) * 32
+    assert flat.rows == 26 * number_of_units(model) * 32
     assert needs.rows == 52 * number_of_units(model) * 32
     assert 0 < needs.adapter < needs.weights
     assert estimate(pair, QUICK.model_copy(update={"recompute": True})).activations < needs.activations
