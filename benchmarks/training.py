@@ -108,10 +108,11 @@ def at_least(line: Line, stock: Checkpoint, positions: int) -> int:
         "saved": 8 * rows * 2,  # bf16; a copy of each, tied or not
         "full": 6 * rows * sides,  # bf16: gradient and moments
     }[line.way]
-    chunk = 4 * min(positions, chunk_positions(ids))
-    if line.loss == "hypertok":
-        return frozen + trained + 4 * held_logits(positions, ids, cpu=True)
-    logits = ids * (10 * positions if line.loss == "whole" else chunk)  # bf16, fp32 and their log-softmax at once
+    logits = {
+        "hypertok": 4 * held_logits(positions, ids, 0, cpu=True),
+        "whole": ids * 10 * positions,  # bf16, fp32 and their log-softmax at once
+        "chunks": ids * 4 * min(positions, chunk_positions(ids)),
+    }[line.loss]
     return frozen + trained + logits
 
 

@@ -82,8 +82,7 @@ class HeldRows:
         for index, part in self._left:
             grad.index_add_(0, index, part.to(grad.dtype))
         self._left.clear()
-        if self._hook is not None:
-            self._hook.remove()  # a parameter outlives the step
+        self._hook.remove()  # a parameter outlives the step
         return grad
 
 

@@ -94,7 +94,7 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = 
     wide = _WIDTHS * width + _INNER_WIDTHS * int(config.get("intermediate_size", 4 * width))
     kept = layers * width + wide if options.recompute else layers * wide
     positions = options.batch * options.context
-    tile = positions * options.loss_chunk or held_logits(positions, checkpoint.stock_rows, cpu=cpu)
+    tile = held_logits(positions, checkpoint.stock_rows, options.loss_chunk, cpu=cpu)
     return Needs(
         weights=numbers * size // spread,  # rows and their gradient lie whole in each device for a time
         rows=(_TRAINED + _BESIDE + (0 if options.rows == "flat" else _MADE)) * rows,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hypertok.errors import InputError
 from hypertok.model.split import HeadRows, backbone, causal_lm, head_rows, rows_once
-from hypertok.training.tiles import LogitShape, TiledLoss
+from hypertok.training.tiles import TiledLoss
 
 #: Label of a position that is not predicted.
 IGNORED = -100
@@ -47,8 +47,7 @@ def cross_entropy_sum(head: HeadRows, hidden: Tensor, labels: Tensor, chunk: int
         )
     # Without detach autograd asks for the gradient of a parameter under no_grad too, and it would be made for nothing.
     new = head.new if head.new is None or torch.is_grad_enabled() else head.new.detach()
-    shape = LogitShape(head.softcap, head.multiplier, head.sampled, head.log_weight)
-    loss: Tensor = TiledLoss.apply(hidden, head.stock, new, targets, chunk, shape)  # type: ignore[no-untyped-call]
+    loss: Tensor = TiledLoss.apply(hidden, head.stock, new, targets, chunk, head)  # type: ignore[no-untyped-call]
     return loss
 
 

@@ -15,75 +15,50 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from hypertok.model.split import HeadRows
 
 #: Logits held at once. A CPU's cache holds 16 MB of fp32; tiles of 4 and of 64 to 256 MB were up to 8 % slower.
 _ELEMENTS, _ELEMENTS_GPU = 1 << 22, 1 << 26
 _SMALLEST = 64
 
 
-def held_logits(positions: int, rows: int, *, cpu: bool) -> int:
-    """How many logits are held at once, of so many positions and rows in all."""
-    return positions * min(rows, _tile_rows(positions, cpu=cpu))
+def held_logits(positions: int, rows: int, chunk: int, *, cpu: bool) -> int:
+    """How many logits are held at once, of so many positions and rows in all; `chunk` as in `TiledLoss`."""
+    return positions * min(rows, chunk or _tile_rows(positions, cpu=cpu))
 
 
 def _tile_rows(positions: int, *, cpu: bool) -> int:
     return max(_SMALLEST, (_ELEMENTS if cpu else _ELEMENTS_GPU) // max(positions, 1))
 
 
-class LogitShape(NamedTuple):
-    """What becomes of products of hidden states and rows before the softmax: see `model.split.HeadRows`."""
-
-    softcap: float | None = None
-    multiplier: float = 1.0
-    sampled: int = 0
-    log_weight: float = 0.0
-
-    def logits(self, hidden: Tensor, rows: Tensor, sampled: int = 0) -> tuple[Tensor, Tensor | float]:
-        """(T, n) fp32 logits over some rows, the first few of the sample, and their derivative by the product."""
-        logits = (hidden @ rows.T).float()
-        if self.multiplier != 1.0:
-            logits.mul_(self.multiplier)
-        slope: Tensor | float = self.multiplier
-        if self.softcap is not None:
-            logits.div_(self.softcap).tanh_()
-            slope = (1.0 - logits * logits).mul_(self.multiplier)
-            logits.mul_(self.softcap)
-        if sampled > 0:
-            logits[:, :sampled] += self.log_weight
-        return logits, slope
-
-    def slope(self, logits: Tensor) -> Tensor | float:
-        """The derivative where a logit, not of the sample, is already made."""
-        if self.softcap is None:
-            return self.multiplier
-        return (1.0 - (logits / self.softcap).square()).mul_(self.multiplier)
-
-
 class TiledLoss(torch.autograd.Function):
     """hidden (T, d), stock (S, d) frozen, new (N, d) or None, targets (T,) rows -> summed loss, fp32.
 
-    `tile` rows at a time, 0 for as many as suit the device. Gradients are made in the forward pass.
+    `chunk` rows at a time, 0 for as many as suit the device; `head` says what becomes of a product. Gradients are made
+    in the forward pass.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, stock: Tensor, new: Tensor | None, targets: Tensor, tile: int, shape: LogitShape
+        ctx: Any, hidden: Tensor, stock: Tensor, new: Tensor | None, targets: Tensor, chunk: int, head: HeadRows
     ) -> Tensor:
         """The loss, and its gradients for `backward`."""
         wants_hidden, wants_new = ctx.needs_input_grad[0], ctx.needs_input_grad[2]
         size, kind = stock.shape[0], hidden.dtype
-        tile = tile or _tile_rows(len(hidden), cpu=hidden.device.type == "cpu")
+        tile = chunk or _tile_rows(len(hidden), cpu=hidden.device.type == "cpu")
         targets = targets[:, None]
         high = hidden.new_full((len(hidden), 1), -math.inf, dtype=torch.float32)
         total, chosen = torch.zeros_like(high), torch.zeros_like(high)
         mean = torch.zeros_like(hidden, dtype=torch.float32) if wants_hidden else None
-        for first, rows in _tiles(stock, new, kind, tile):
-            logits, slope = shape.logits(hidden, rows, shape.sampled - first)
+        for first, rows in chain(_tiles(stock, kind, tile), _tiles(new, kind, tile, size)):
+            logits, slope = _logits(head, hidden, rows, head.sampled - first)
             at, inside = _inside(targets - first, len(rows))
             chosen = torch.where(inside, logits.gather(1, at), chosen)
             top = torch.maximum(high, logits.amax(dim=1, keepdim=True))
@@ -98,12 +73,12 @@ class TiledLoss(torch.autograd.Function):
         if mean is not None:
             mean.div_(total)
             # What a position is to be drawn to, and is not yet: for a new target in the loop below.
-            lean = torch.where(targets < size, shape.slope(chosen), 0.0)
+            lean = torch.where(targets < size, _slope(head, chosen), 0.0)
             mean.sub_(stock[targets[:, 0].clamp(max=size - 1)] * lean)
         grad_new = torch.empty_like(new, dtype=torch.float32) if wants_new and new is not None else None
-        if new is not None and (mean is not None or grad_new is not None):
-            for first, rows in _tiles(None, new, kind, tile):
-                logits, slope = shape.logits(hidden, rows)
+        if mean is not None or grad_new is not None:
+            for first, rows in _tiles(new, kind, tile):
+                logits, slope = _logits(head, hidden, rows)
                 at, inside = _inside(targets - size - first, len(rows))
                 odds = logits.sub_(log_sum).exp_().scatter_add_(1, at, -inside.float()).mul_(slope).to(kind)
                 if mean is not None:
@@ -127,15 +102,31 @@ class TiledLoss(torch.autograd.Function):
         return grad_hidden, None, grad_new, None, None, None
 
 
-def _tiles(stock: Tensor | None, new: Tensor | None, kind: torch.dtype, tile: int) -> Iterator[tuple[int, Tensor]]:
-    """The place of each tile's first row, and its rows in the type that products are made in."""
-    for first in range(0, 0 if stock is None else len(stock), tile):
-        assert stock is not None
-        yield first, stock[first : first + tile]
-    before = 0 if stock is None else len(stock)
-    for first in range(0, 0 if new is None else len(new), tile):
-        assert new is not None
-        yield before + first, new.detach()[first : first + tile].to(kind)
+def _logits(head: HeadRows, hidden: Tensor, rows: Tensor, sampled: int = 0) -> tuple[Tensor, Tensor | float]:
+    """(T, n) fp32 logits over some rows, the first few of the sample, and their derivative by the product."""
+    logits = (hidden @ rows.T).float()
+    if head.multiplier != 1.0:
+        logits.mul_(head.multiplier)
+    if head.softcap is not None:
+        logits.div_(head.softcap).tanh_().mul_(head.softcap)
+    slope = _slope(head, logits)
+    if sampled > 0:
+        logits[:, :sampled] += head.log_weight
+    return logits, slope
+
+
+def _slope(head: HeadRows, logits: Tensor) -> Tensor | float:
+    """The derivative of capped logits by the product, before the weight of the sample is added."""
+    if head.softcap is None:
+        return head.multiplier
+    return (1.0 - (logits / head.softcap).square()).mul_(head.multiplier)
+
+
+def _tiles(matrix: Tensor | None, kind: torch.dtype, tile: int, before: int = 0) -> Iterator[tuple[int, Tensor]]:
+    """The place of each tile's first row, `before` rows standing first, and its rows in the type of the products."""
+    for first in range(0, 0 if matrix is None else len(matrix), tile):
+        assert matrix is not None
+        yield before + first, matrix[first : first + tile].to(kind)
 
 
 def _inside(at: Tensor, rows: int) -> tuple[Tensor, Tensor]:
