@@ -108,7 +108,7 @@ def put_inputs(folder: Path, small_stock: Path, lexicon: Path, corpus: Path) -> 
 
 def definition(folder: Path, name: str, text: str) -> Path:
     """A definition over the small defaults, in TOML."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "defaults.toml").write_text(SMALL, encoding="utf-8")
     (folder / f"{name}.toml").write_text(text, encoding="utf-8")
     return folder / f"{name}.toml"

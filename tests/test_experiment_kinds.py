@@ -170,7 +170,7 @@ def test_a_run_that_was_killed_while_training_goes_on_to_the_same_figures(
 
 
 def test_experiments_side_by_side_train_an_arm_once(inputs: dict[str, Path | None], folder: Path) -> None:
-    """Also one that wants snapshots which the first did not keep."""
+    """Also one that wants snapshots which the first did not keep, and one that measures less."""
     alone = stock_alone(folder / "alone", "alone", [2, 5], inputs).run().runs[0]
     first, second, third = (
         stock_alone(folder / "beside", name, steps, inputs)
@@ -185,11 +185,16 @@ def test_experiments_side_by_side_train_an_arm_once(inputs: dict[str, Path | Non
     told.clear()
     assert third.run(tell=told.append).runs[0].steps == alone.steps[:2]
     assert not any("training on" in text or "again" in text for text in told)
+    less = stock_alone(folder / "beside", "less", [], inputs, measure="document_characters = 200").run(tell=told.append)
+    assert less.runs[0].quality.characters == 600
+    assert not any("training on" in text for text in told)
     assert sorted(path.name[16:] for path in (first.work / "trained").glob("[!.]*")) == ["", "-at-2", "-at-5"]
 
 
-def stock_alone(folder: Path, name: str, steps: Sequence[int], inputs: dict[str, Path | None]) -> Experiment:
-    text = f"seeds = [0]\nsteps = {list(steps)}\n[train]\nsave_every = 4\n[measure]\nparts = []\n"
+def stock_alone(
+    folder: Path, name: str, steps: Sequence[int], inputs: dict[str, Path | None], measure: str = ""
+) -> Experiment:
+    text = f"seeds = [0]\nsteps = {list(steps)}\n[train]\nsave_every = 4\n[measure]\nparts = []\n{measure}\n"
     return Experiment.from_toml(definition(folder, name, f"{text}[arms.stock]\nstock = true"), inputs=inputs)
 
 

@@ -167,7 +167,7 @@ def test_equal_compute_counts_every_pass(inputs: Inputs) -> None:
 
 def test_the_seed_that_made_rows_is_part_of_a_results_key(inputs: Inputs, tmp_path: Path) -> None:
     """Rows that are trained before training are those of the first seed, for all seeds."""
-    read = Read(0, (), {}, {})
+    read = Read(0, (), {}, {}, "")
     keys = set()
     for seeds, init in (((0, 1), "composer"), ((1, 2), "composer"), ((0, 1), "mean"), ((1, 2), "mean")):
         arm = Arm(name="ours", init=init)
@@ -186,7 +186,7 @@ def test_seconds_are_those_of_all_starts(tmp_path: Path) -> None:
 
 def test_passes_of_stock_are_part_of_a_key_at_equal_compute(tmp_path: Path) -> None:
     """They decide how much the others may read, though these are trained with options of their own."""
-    read, keys = Read(0, (), {}, {}), {}
+    read, keys = Read(0, (), {}, {}, ""), {}
     for epochs in (1, 2):
         stock, ours = Arm(name="stock", stock=True, train=TrainOptions(epochs=epochs)), Arm(name="ours")
         made = Definition(name="x", lines=("characters", "compute"), arms=(stock, ours))

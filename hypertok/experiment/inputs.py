@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: A held-out document is in the training text when this share of its long paragraphs is.
 _SHARE = 0.5
+#: Held-out characters that training itself looks at, for its log and the ids of a cut head; figures are measured after.
+WATCHED = 50_000
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,14 @@ class Read:
         texts: held-out pieces, one of each document, in the order of their names.
         drift: the same of texts that are not Russian, by name.
         sha256: of model, tokenizer, lexicon, corpus, held-out pieces and drift texts.
+        watched: sha256 of the held-out texts that training itself looks at, however many are measured.
     """
 
     corpus_characters: int
     texts: tuple[str, ...] = field(repr=False)
     drift: Mapping[str, tuple[str, ...]] = field(repr=False)
     sha256: dict[str, str]
+    watched: str
 
 
 def needed(definition: Definition, *names: str) -> list[Path]:
@@ -68,7 +72,7 @@ def read_inputs(definition: Definition, skipped: Skipped | None = None) -> Read:
     Raises:
         InputError: something is missing, too short, cannot be measured so, or held-out text is in the training text.
     """
-    from hypertok.training.data import read_texts
+    from hypertok.training.data import first_texts, read_texts
 
     model, corpus, held_out = needed(definition, "model", "corpus", "held_out")
     _check_measure(definition, model)
@@ -93,7 +97,8 @@ def read_inputs(definition: Definition, skipped: Skipped | None = None) -> Read:
     hashes |= {name: sha256_of_texts(found) for name, found in drift.items()}
     if any(not arm.stock for arm in definition.arms):
         hashes["lexicon"] = lexicon_hash(*needed(definition, "lexicon"))
-    return Read(characters, texts, drift, hashes)
+    watched = sha256_of_texts(text.text for text in first_texts(held, WATCHED))
+    return Read(characters, texts, drift, hashes, watched)
 
 
 def _check_measure(definition: Definition, model: Path) -> None:

@@ -249,7 +249,7 @@ class _Runner:
         if arm.trained:
             characters = self.budgets.get((arm.name, planned.line), definition.characters)
             output = trained_folder(
-                self.experiment.work, arm, folder, self.read.sha256, characters=characters, seed=planned.seed
+                self.experiment.work, arm, folder, self.read, characters=characters, seed=planned.seed
             )
             with alone(output, self.tell):
                 trained = train_arm(

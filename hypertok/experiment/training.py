@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import hypertok
 from hypertok.errors import InputError
 from hypertok.experiment.arms import Tell, key_of
 from hypertok.experiment.definition import Arm
+from hypertok.experiment.inputs import WATCHED, Read
 from hypertok.experiment.results import Trained
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from hypertok.model.pair import Pair
     from hypertok.training.options import TrainOptions
 
-#: Held-out characters that the training loop itself looks at, for its log; figures are measured afterwards.
-_WATCHED = 50_000
 #: Options of training that decide no figure.
 _FREE = {"device", "compile", "log_every", "save_every", "keep", "report_to"}
 
@@ -147,7 +146,7 @@ def train_arm(
     def run(target: Path, callbacks: Sequence[Any]) -> Manifest:
         target.parent.mkdir(parents=True, exist_ok=True)
         manifest = train(
-            model, corpus, target, options, held_out=held_out, held_out_characters=_WATCHED, resume=True,
+            model, corpus, target, options, held_out=held_out, held_out_characters=WATCHED, resume=True,
             progress=progress, callbacks=callbacks,
         ).manifest  # fmt: skip
         gc.collect()  # the loop's parts hold each other, and the model with them
@@ -180,14 +179,13 @@ def train_arm(
     )
 
 
-def trained_folder(work: Path, arm: Arm, model: Path, sha256: Mapping[str, str], *, characters: int, seed: int) -> Path:
+def trained_folder(work: Path, arm: Arm, model: Path, read: Read, *, characters: int, seed: int) -> Path:
     """Where a trained arm lies: the same for all experiments that train this model in this way on this text.
 
     Args:
         model: its folder before training, as `arm_folder` gives it.
-        sha256: of "model", "tokenizer", "corpus" and "held_out".
     """
-    made_from = {name: sha256[name] for name in ("model", "tokenizer", "corpus", "held_out")}
+    made_from = {name: read.sha256[name] for name in ("model", "tokenizer", "corpus")} | {"held_out": read.watched}
     options = deciding(arm.train)
     extended = None if arm.stock else model.name
     return work / "trained" / key_of(hypertok.__version__, made_from, extended, options, characters, seed)[:16]

@@ -99,6 +99,16 @@ def read_texts(
         raise InputError(f"{root}: {read:,} characters in it and {characters:,} are asked for; lower characters")
 
 
+def first_texts(texts: Iterable[Text], characters: int) -> Iterator[Text]:
+    """The texts until there are so many characters; the last one whole."""
+    read = 0
+    for text in texts:
+        if read >= characters:
+            return
+        yield text
+        read += len(text.text)
+
+
 def refusable(held_out: Iterable[Text]) -> dict[str, str]:
     """Name by identity of the held-out texts that no training text may be: those not written twice by chance."""
     return {text.identity: text.name for text in held_out if len(text.text.strip()) >= BY_CHANCE}

@@ -33,7 +33,7 @@ from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.check_head import check_head
 from hypertok.training.checks import check_positions, check_room, estimate
 from hypertok.training.compiling import compile_layers, compiling
-from hypertok.training.data import Blocks, make_blocks, read_texts, refusable, refuse_leaks
+from hypertok.training.data import Blocks, first_texts, make_blocks, read_texts, refusable, refuse_leaks
 from hypertok.training.loss import LossModel
 from hypertok.training.options import TrainOptions
 from hypertok.training.precision import settled
@@ -199,8 +199,7 @@ def _read(
     held = None
     if held_out is not None:
         every = refusable(read_texts(held_out, skipped=skipped))
-        total = _first(read_texts(held_out), characters)
-        held = make_blocks(total, pair, options.context, bos=options.bos)
+        held = make_blocks(first_texts(read_texts(held_out), characters), pair, options.context, bos=options.bos)
     else:
         every = {}
     texts = refuse_leaks(read_texts(data, characters=options.characters, seed=options.seed, skipped=skipped), every)
@@ -222,16 +221,6 @@ def _used(blocks: Blocks, held: Blocks | None) -> Tensor:
     """The ids that stand in the texts of a run."""
     found = [np.unique(part.tokens) for part in (blocks, held) if part is not None]
     return torch.from_numpy(np.concatenate(found).astype("int64"))
-
-
-def _first(texts: Any, characters: int) -> Any:
-    """The texts until there are so many characters; the last one whole."""
-    read = 0
-    for text in texts:
-        if read >= characters:
-            return
-        yield text
-        read += len(text.text)
 
 
 def _require_tensorboard(options: TrainOptions) -> None:
