@@ -83,6 +83,7 @@ def test_paragraphs_are_compared_whole_and_normalised() -> None:
         ("context = 16\noverlap = 16", "overlap 16 does not go with context 16"),
         ("context = 4096", "context 4096 is more than the model's"),
         ('context = 64\noverlap = 16\nparts = ["pairs"]', r"bad\.jsonl:1: no JSON"),
+        ('context = 64\noverlap = 16\ndevice = "cuda:99"', "device 'cuda:99' cannot be used here"),
     ],
 )
 def test_what_cannot_be_measured_is_found_before_training(
@@ -92,7 +93,7 @@ def test_what_cannot_be_measured_is_found_before_training(
     path = definition(tmp_path / "experiments", "ab", AB)
     defaults = path.with_name("defaults.toml")
     small = defaults.read_text(encoding="utf-8").splitlines()
-    kept = [line for line in small if line not in ("context = 64", "overlap = 16")]
+    kept = [line for line in small if line not in ("context = 64", "overlap = 16", 'device = "cpu"')]
     defaults.write_text("\n".join([*kept, measure]), encoding="utf-8")
     with pytest.raises(InputError, match=message):
         Experiment.from_toml(path, inputs={**inputs, "pairs": tmp_path / "bad.jsonl"}).run()
@@ -173,6 +174,15 @@ def test_the_seed_that_made_rows_is_part_of_a_results_key(inputs: Inputs, tmp_pa
         arm = Arm(name="ours", init=init)
         made = Experiment(Definition(name="x", kind="init", inits=(init,), seeds=seeds, arms=(arm,)), tmp_path / "x")
         keys.add(made._key(Planned(arm, "characters", 1), read))
+    assert len(keys) == 3
+
+
+def test_what_made_the_rows_of_an_untrained_arm_is_part_of_its_key(tmp_path: Path) -> None:
+    read, keys = Read(0, (), {}, {}, ""), set()
+    for train in (TrainOptions(), TrainOptions(bos=False), TrainOptions(dtype="float32")):
+        arm = Arm(name="ours", init="composer", untrained=True, train=train)
+        made = Experiment(Definition(name="x", arms=(arm,)), tmp_path / "x")
+        keys.add(made._key(Planned(arm, "characters", 0), read))
     assert len(keys) == 3
 
 

@@ -135,13 +135,15 @@ def test_the_command_prints_json(model: Path, held_out: Path, pairs: Path) -> No
         (("--only", "quality,taste"), "--only: 'taste' cannot be used"),
         (("--context", 1), "--context: 1 cannot be used"),
         (("--dtype", "int3"), "--dtype: 'int3' cannot be used"),
-        (("--only", "pairs"), "--pairs FILE"),
+        (("--only", "quality,pairs"), "--pairs FILE"),
+        (("--pairs", "nowhere.jsonl"), "nowhere.jsonl: cannot be read"),
     ],
 )
 def test_wrong_options_are_named(model: Path, held_out: Path, arguments: tuple[object, ...], message: str) -> None:
     result = hypertok("measure", model, "--text", held_out, *arguments)
     assert isinstance(result.exception, InputError)
     assert message in str(result.exception)
+    assert "bits per character" not in result.output, "before anything is measured"
 
 
 @pytest.mark.parametrize("missing", ["torch", "transformers"])

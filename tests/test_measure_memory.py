@@ -77,13 +77,13 @@ def test_published_configurations() -> None:
 def test_new_rows_cost_what_arithmetic_says() -> None:
     for tied in (True, False):
         config = {**QWEN3_06B, "tie_word_embeddings": tied}
+        given = dict(config)
         stock = predict_memory(config, characters_per_token=2.7)
         ours = predict_memory(config, characters_per_token=5.0, rows=151_936 + 32_768, new_rows=32_768)
         assert ours.weights - stock.weights == ours.new_rows == 32_768 * 1024 * 2 * (1 if tied else 2)
         assert (stock.new_rows, ours.cache_per_token) == (0, stock.cache_per_token)
         assert ours.cache_per_1000_characters < stock.cache_per_1000_characters
-    assert "vocab_size" in QWEN3_06B
-    assert QWEN3_06B["vocab_size"] == 151_936, "the caller's configuration is not changed"
+        assert config == given, "the caller's configuration is not changed"
 
 
 @pytest.mark.parametrize("config", [QWEN3_06B, {**GEMMA3_270M, "max_position_embeddings": 10_000_000}])
@@ -110,11 +110,21 @@ def test_what_cannot_be_predicted_is_refused() -> None:
     deepseek = {"model_type": "deepseek_v3", "num_hidden_layers": 2}
     with pytest.raises(InputError, match="kv_lora_rank is not predicted"):
         predict_memory(deepseek, characters_per_token=3)
+    with pytest.raises(InputError, match="mamba: the cache of a model without attention is not predicted"):
+        predict_memory({"model_type": "mamba", "num_hidden_layers": 2}, characters_per_token=3)
     config = tiny_config("llama")
     config.layer_types = ["linear_attention", "full_attention"]
     with pytest.raises(InputError, match="linear_attention is not predicted"):
         cache_layers(config, 2)
     assert cache_layers(tiny_config("llama"), 2) == (CacheLayers(2, 2 * 2 * 8 * 2),)
+
+
+@pytest.mark.parametrize(("new", "heads"), [(False, 1), (True, 4)])
+def test_heads_of_falcon_are_counted_as_it_names_them(new: bool, heads: int) -> None:
+    from transformers import FalconConfig
+
+    config = FalconConfig(hidden_size=32, num_attention_heads=4, num_hidden_layers=2, new_decoder_architecture=new)
+    assert cache_layers(config, 2) == (CacheLayers(2, 2 * heads * 8 * 2),)
 
 
 def test_a_fresh_process_measures_itself_and_not_its_parent(small_stock: Path, tmp_path: Path) -> None:

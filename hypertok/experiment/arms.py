@@ -72,7 +72,7 @@ def arm_folder(
     own: list[Any] = [arm.tokenizer.model_dump(mode="json"), arm.init]
     if arm.init in READERS:
         made_from["corpus"] = sha256["corpus"]
-        own += [characters, seed, *(["bos"] if arm.train.bos else [])]  # absent without: see `training.deciding`
+        own += [characters, seed, arm.train.bos, arm.train.dtype]
     folder = work / "models" / key_of(hypertok.__version__, made_from, *own)[:16]
     with alone(folder, tell):
         if not folder.is_dir():  # written beside and renamed, so it is whole when it is there
@@ -110,5 +110,5 @@ def _reader(arm: Arm, corpus: Path | None, characters: int | None, seed: int) ->
         raise InputError(f"arms.{arm.name}: init {arm.init} reads training texts; name them with --corpus")
     from hypertok.training.probe import ProbeOptions, chooser, texts_of
 
-    options = ProbeOptions(bos=arm.train.bos)
+    options = ProbeOptions(bos=arm.train.bos, dtype=arm.train.dtype)
     return chooser(texts_of(corpus, seed, characters), options, composer_alone=arm.init == COMPOSER)

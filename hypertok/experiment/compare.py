@@ -59,6 +59,11 @@ class Side:
         return [run.quality.bits_per_character for run in self.shown]
 
     @property
+    def device(self) -> str:
+        """Where the first seed shown was measured."""
+        return self.shown[0].provenance.device
+
+    @property
     def characters_per_token(self) -> float:
         """Of the held-out texts; the same for all seeds."""
         return self.runs[0].quality.characters_per_token

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hypertok.errors import InputError
 from hypertok.experiment.definition import Definition, Inputs, Measure
-from hypertok.measure.passages import spread
+from hypertok.measure.passages import sha256_of_texts, spread
 from hypertok.training.options import BY_CHANCE
 
 if TYPE_CHECKING:
@@ -105,10 +105,11 @@ def _check_measure(definition: Definition, model: Path) -> None:
     """What would otherwise be found after hours of training."""
     from hypertok.measure.minimal_pairs import read_pairs
     from hypertok.measure.quality import check_windows
-    from hypertok.measure.subject import load_coding
+    from hypertok.measure.subject import device_of, load_coding
     from hypertok.model.config import read_config
 
     measure = definition.measure
+    device_of(measure.device)
     check_windows(read_config(model), measure.context, measure.overlap, len(load_coding(model).start))
     if "pairs" in measure.parts and definition.inputs.pairs is not None:
         read_pairs(definition.inputs.pairs)
@@ -154,15 +155,6 @@ def lexicon_hash(lexicon: Path) -> str:
     from hypertok.lexicon.lexicon import Lexicon
 
     return Lexicon.load(lexicon).sha256
-
-
-def sha256_of_texts(texts: Iterable[str]) -> str:
-    """sha256 over texts and their borders."""
-    digest = hashlib.sha256()
-    for text in texts:
-        data = text.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "little") + data)
-    return digest.hexdigest()
 
 
 def find_leaks(

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.arms import Tell, arm_folder, key_of, tokenizer_folder
 from hypertok.experiment.definition import Arm, Definition
-from hypertok.experiment.inputs import lexicon_hash, model_hashes, needed, sha256_of_texts
+from hypertok.experiment.inputs import lexicon_hash, model_hashes, needed
 from hypertok.experiment.provenance import provenance
 from hypertok.experiment.results import MEMORY, MemoryResult, MemoryRow, read_memory, write_result
 from hypertok.measure.memory import MeasuredMemory, measure_prefill, predict_memory
+from hypertok.measure.passages import sha256_of_texts
 from hypertok.measure.subject import device_of, load_coding
 from hypertok.model.config import read_config
 from hypertok.tokenizer.hyper import HyperTokenizer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -41,6 +42,8 @@ class Plot:
 
 
 Block = Heading | Paragraph | Table | Plot
+#: What begins or ends markup in Markdown; an underscore inside a word does not, nor a bracket that no address follows.
+_MARKUP = re.compile(r"[\\`*$~]|(?<!\w)_|_(?!\w)|(?<=\])\(")
 _STYLE = """
 :root { color-scheme: light; }
 body { margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #1b1f24; background: #fff;
@@ -72,7 +75,7 @@ def markdown(blocks: Iterable[Block]) -> str:
     parts = []
     for block in blocks:
         if isinstance(block, Heading):
-            parts.append(f"{'#' * block.level} {block.text}")
+            parts.append(f"{'#' * block.level} {_literal(block.text)}")
         elif isinstance(block, Paragraph):
             parts.append(f"**{block.text}**" if block.strong else block.text)
         elif isinstance(block, Plot):
@@ -128,4 +131,10 @@ def _table_cell(tag: str, cell: str, is_text: bool) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\r", "").replace("\n", " ↵ ")
+    return _literal(text).replace("|", "\\|")
+
+
+def _literal(text: str) -> str:
+    """In one line, and as it is: what a model writes is no markup, and no picture to fetch."""
+    text = text.replace("\r", "").replace("\n", " ↵ ").replace("&", "&amp;").replace("<", "&lt;")
+    return _MARKUP.sub(r"\\\g<0>", text)

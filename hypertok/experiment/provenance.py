@@ -21,7 +21,7 @@ class Provenance(BaseModel):
     Attributes:
         made: when, UTC, to the minute.
         versions: of hypertok, Python and the libraries.
-        device: the GPU's name, or "cpu" with its threads.
+        device: the GPU's name, "cpu" with its threads, or what torch calls another device.
         commit: of the code, where it lies in a git repository; None elsewhere.
         dirty: whether files that git knows were changed since; None outside of git.
         sha256: of model, tokenizer, lexicon, corpus, held-out texts; of the extended folder too, where there is one.
@@ -57,7 +57,7 @@ def _device(device: str) -> str:
 
     if device.startswith("cuda"):
         return str(torch.cuda.get_device_name(device))
-    return f"cpu ({torch.get_num_threads()} threads)"
+    return f"cpu ({torch.get_num_threads()} threads)" if device == "cpu" else device
 
 
 def _git() -> tuple[str | None, bool | None]:

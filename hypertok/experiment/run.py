@@ -194,7 +194,7 @@ class Experiment:
                 ],
             }
         elif reads:
-            own["budget"] = [definition.characters, definition.seeds[0]]
+            own["budget"] = [definition.characters, definition.seeds[0], arm.train.bos, arm.train.dtype]
         return key_of(own, measure, {**read.sha256, **texts})
 
     def _is_done(self, name: str, key: str) -> bool:

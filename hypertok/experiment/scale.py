@@ -12,11 +12,14 @@ def scale(results: Results) -> str:
     """One honest line: what stands behind the figures, and what they do not say."""
     definition, run = results.definition, results.runs[0]
     trained = [run.trained for run in results.runs if run.trained is not None]
-    model = f"a model of {trained[0].model_parameters / 1e6:,.3g}M parameters" if trained else "an untrained model"
+    model = "an untrained model"
+    if trained:
+        model = f"a model that multiplies every token with {trained[0].model_parameters / 1e6:,.3g}M parameters"
     seeds_told = _seeds_told(results.runs)
     devices = ", ".join(sorted({run.provenance.device for run in results.runs}))
-    if theirs := ", ".join(sorted({one.device for one in trained if one.device not in (None, "cpu")})):
-        devices = f"trained on {theirs}, measured on {devices}"
+    places = {one.device or "cpu" for one in trained}  # results from before it was told are of CPUs
+    if places - {"cpu"}:
+        devices = f"trained on {', '.join(sorted(places))}, measured on {devices}"
     if any(arm.trained and not arm.train.bos for arm in definition.arms):
         devices += "; blocks of training without BOS, which measured windows have"
     quality = run.quality
@@ -33,8 +36,13 @@ def _seeds_told(runs: Sequence[RunResult]) -> str:
     if len(trained) == 1:
         return "one seed, so what another one would give is not known"
     shared = shared_seeds(runs)
-    if shared in (trained, set()):
+    if shared == trained:
         return f"{len(trained)} seeds"
+    if not shared:
+        return (
+            f"{len(trained)} seeds, none of them of every arm: figures of an arm by itself, in plots too, do not "
+            "compare, those against another arm are of the seeds that both have"
+        )
     told = " and ".join(map(str, sorted(shared)))
     return (
         f"{len(trained)} seeds, not all of every arm: figures of an arm by itself are of seed {told}, which all have, "

@@ -1,4 +1,4 @@
-"""What a report says about trained arms: quality with aims beside it, abilities, memory, cost, samples, origin."""
+"""What a report says about trained arms: quality with aims beside it, abilities, memory, cost, samples."""
 
 from __future__ import annotations
 
@@ -217,17 +217,18 @@ def _memory(every: Sequence[Side]) -> Iterator[Block]:
 
 
 def _speed(every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
-    measured = {side.label: {one.batch: one for one in side.shown[0].speed} for side in every}
-    batches = sorted({batch for found in measured.values() for batch in found})
+    measured = [(side, {one.batch: one for one in side.shown[0].speed}) for side in every]
+    batches = sorted({batch for _, found in measured for batch in found})
     if not batches:
         return
     yield Heading("Speed, characters per second, first seed")
-    reference = measured[stock.label] if stock is not None else {}
+    reference = {} if stock is None else {one.batch: one for one in stock.shown[0].speed}
     rows = []
-    for label, found in measured.items():
-        cells = [label]
+    for side, found in measured:
+        cells = [side.label]
+        beside = stock is not None and side.device == stock.device
         for batch in batches:
-            one, other = found.get(batch), reference.get(batch)
+            one, other = found.get(batch), reference.get(batch) if beside else None
             for name in ("prefill_characters_per_second", "generated_characters_per_second"):
                 value = getattr(one, name) if one else None
                 times = f" ({value / getattr(other, name):.2f})" if value and other and other is not one else ""
@@ -235,10 +236,11 @@ def _speed(every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
         rows.append(cells)
     head = (f"{what}, batch {batch}" for batch in batches for what in ("reads", "writes"))
     yield Table(("arm", *head), rows)
-    read = next(one.prefill_characters for found in measured.values() for one in found.values())
+    read = next(one.prefill_characters for _, found in measured for one in found.values())
     yield Paragraph(
         f"Reading {read:,} characters at once, and writing after a short prompt; medians of three, in brackets as "
-        "multiples of the stock arm's. Whatever else the machine does while an arm is measured shows in them."
+        "multiples of the stock arm's, where that was measured on such a device, too. Whatever else the machine does "
+        "while an arm is measured shows in them."
     )
 
 
@@ -257,6 +259,10 @@ def _cost(every: Sequence[Side]) -> Iterator[Block]:
         if one is not None
     ]  # fmt: skip
     yield Table(head, rows)
+    yield Paragraph(
+        "Minutes are of the machine that trained an arm, with as many threads as it was given and pauses of the "
+        "process counted in: they compare where that was the same."
+    )
 
 
 def _samples(every: Sequence[Side]) -> Iterator[Block]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hypertok.errors import InputError
 from hypertok.measure.generate import generate
 from hypertok.measure.passages import passages, sentence_ends, spread
-from hypertok.measure.subject import Subject, encode_checked, require_positions
+from hypertok.measure.subject import Coding, Subject, encode_checked, require_positions
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,16 @@ class Emission:
     real_units: int
 
 
+def require_new_units(coding: Coding, name: str) -> None:
+    """Refuse a model that can emit none.
+
+    Raises:
+        InputError: it has none.
+    """
+    if not coding.new_ids:
+        raise InputError(f"{name}: has no new units, so none can be emitted; name an extended model")
+
+
 def measure_emission(
     subject: Subject,
     texts: Sequence[str],
@@ -59,8 +69,7 @@ def measure_emission(
         InputError: the model has no new units, no text is long enough, or the model cannot read what it continues.
     """
     coding = subject.coding
-    if not coding.new_ids:
-        raise InputError(f"{subject.name}: has no new units, so none can be emitted; name an extended model")
+    require_new_units(coding, subject.name)
     length = prompt_characters + real_characters
     ends = [(one, sentence_ends(one, 1, prompt_characters)) for one in passages(texts, length, 4 * samples)]
     found = spread([(passage, places[-1]) for passage, places in ends if places], samples)

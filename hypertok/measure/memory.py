@@ -164,8 +164,13 @@ def cache_layers(config: Any, bytes_per_element: int) -> tuple[CacheLayers, ...]
             raise InputError(
                 f"{text.model_type}: the cache of a model with {name} is not predicted; measure it instead"
             )
-    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    dimension = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    queries = getattr(text, "num_attention_heads", None)
+    if not queries:
+        raise InputError(
+            f"{text.model_type}: the cache of a model without attention is not predicted; measure it instead"
+        )
+    heads = _key_value_heads(text, queries)
+    dimension = getattr(text, "head_dim", None) or text.hidden_size // queries
     window = getattr(text, "sliding_window", None)
     kinds = getattr(text, "layer_types", None)
     if kinds is None:
@@ -180,6 +185,14 @@ def cache_layers(config: Any, bytes_per_element: int) -> tuple[CacheLayers, ...]
             raise InputError(f"{text.model_type}: the cache of a layer of {kind} is not predicted; measure it instead")
     per_token = 2 * heads * dimension * bytes_per_element
     return tuple(CacheLayers(layers, per_token, kept) for kept, layers in found.items())
+
+
+def _key_value_heads(text: Any, queries: int) -> int:
+    # Falcon-7B has one, and says so in words of its own.
+    if getattr(text, "multi_query", False) and not getattr(text, "new_decoder_architecture", False):
+        return 1
+    found: int = getattr(text, "num_key_value_heads", None) or queries
+    return found
 
 
 def count_parameters(config: Any) -> int:

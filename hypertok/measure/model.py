@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import hypertok
 from hypertok.errors import InputError
 from hypertok.measure.bootstrap import Interval, ratio
 from hypertok.measure.copy_task import Copied, measure_copy
-from hypertok.measure.emission import Emission, measure_emission
+from hypertok.measure.emission import Emission, measure_emission, require_new_units
 from hypertok.measure.memory import (
     LongestContext,
     MeasuredMemory,
@@ -25,6 +25,7 @@ from hypertok.measure.memory import (
 )
 from hypertok.measure.minimal_pairs import PairAccuracy, measure_pairs, read_pairs
 from hypertok.measure.options import PARTS, MeasureOptions, PartName
+from hypertok.measure.passages import sha256_of_texts
 from hypertok.measure.quality import Quality, check_windows, measure_quality
 from hypertok.measure.speed import Speed, measure_speed
 from hypertok.measure.subject import (
@@ -112,7 +113,8 @@ def measure_model(
 
     folder, options, texts = Path(folder), options or MeasureOptions(), _checked(texts)
     coding = load_coding(folder)
-    if _wanted("quality", options):  # before minutes of measuring are lost to it
+    _check_parts(coding, str(folder), options)
+    if _wanted("quality", options):  # as there: before minutes of measuring are lost to it
         check_windows(read_config(folder), options.context, options.overlap, len(coding.start))
     skipped: dict[str, str] = {}
     found = _memory(folder, coding, texts, options, skipped, progress) if _wanted("memory", options) else {}
@@ -137,6 +139,7 @@ def measure_subject(
         InputError: no text, or a part asked for by name cannot be measured.
     """
     options, texts = options or MeasureOptions(), _checked(texts)
+    _check_parts(subject.coding, subject.name, options)
     skipped: dict[str, str] = {}
     found: dict[str, Any] = {}
     if _wanted("memory", options):
@@ -151,6 +154,17 @@ def _checked(texts: Iterable[str]) -> list[str]:
     if not found:
         raise InputError("no text to measure on; name a folder or file that holds some")
     return found
+
+
+def _check_parts(coding: Coding, name: str, options: MeasureOptions) -> None:
+    """What is asked for and cannot be had, before minutes of measuring are lost to it."""
+    if options.pairs is not None and _wanted("pairs", options):
+        read_pairs(options.pairs)
+    by_name = options.parts or ()
+    if options.pairs is None and "pairs" in by_name:
+        raise InputError("minimal pairs were asked for and no file of them is named; give one (--pairs FILE)")
+    if "emission" in by_name:
+        require_new_units(coding, name)
 
 
 def _wanted(part: PartName, options: MeasureOptions) -> bool:
@@ -241,8 +255,9 @@ def _measure(
         ),
         ("copy", "copied", lambda: measure_copy(subject, texts, samples=samples)),
     ]
-    if options.pairs is not None or options.parts is not None:
-        others.append(("pairs", "pairs", lambda: _pairs(subject, options)))
+    if (file := options.pairs) is not None:
+        found_pairs = partial(measure_pairs, subject, read_pairs(file), context=options.context)
+        others.append(("pairs", "pairs", found_pairs))
     for part, name, measure in others:
         if _wanted(part, options):
             tell(part, 0, 1)
@@ -259,22 +274,12 @@ def _measure(
     }
 
 
-def _pairs(subject: Subject, options: MeasureOptions) -> PairAccuracy:
-    if options.pairs is None:
-        raise InputError("minimal pairs were asked for and no file of them is named; give one (--pairs FILE)")
-    return measure_pairs(subject, read_pairs(options.pairs), context=options.context)
-
-
 def _result(
     name: str, coding: Coding, texts: Sequence[str], options: MeasureOptions, found: dict[str, Any]
 ) -> Measured:
     import torch
     import transformers
 
-    digest = hashlib.sha256()
-    for text in texts:
-        data = text.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "little") + data)
     return Measured(
         model=name,
         new_units=len(coding.new_ids),
@@ -286,6 +291,6 @@ def _result(
         },
         documents=len(texts),
         characters=sum(map(len, texts)),
-        texts_sha256=digest.hexdigest(),
+        texts_sha256=sha256_of_texts(texts),
         **found,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
@@ -41,6 +42,15 @@ def spread(items: Sequence[Item], count: int) -> list[Item]:
     if len(items) <= count:
         return list(items)
     return [items[place] for place in np.linspace(0, len(items) - 1, count).round().astype(int).tolist()]
+
+
+def sha256_of_texts(texts: Iterable[str]) -> str:
+    """sha256 over texts and their borders."""
+    digest = hashlib.sha256()
+    for text in texts:
+        data = text.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()
 
 
 def sentence_ends(passage: str, low: int, high: int) -> list[int]:

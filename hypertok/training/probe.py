@@ -38,7 +38,7 @@ from hypertok.tokenizer.symbol_text import SymbolText
 from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.data import read_texts
 from hypertok.training.loss import LossModel
-from hypertok.training.options import COMPOSER
+from hypertok.training.options import COMPOSER, Dtype
 
 #: Blocks taken from one document at most, about.
 _FROM_ONE = 32
@@ -56,6 +56,7 @@ class ProbeOptions(BaseModel):
         lr: highest learning rate of the rows.
         composer_steps: of the composer, when it makes the rows.
         bos: begin every block with what the tokenizer puts before a text.
+        dtype: of the frozen model and of products; "auto" is the checkpoint's own, or float32 where that is emulated.
         held_out: blocks that judge.
         seed: of the order of blocks.
     """
@@ -66,6 +67,7 @@ class ProbeOptions(BaseModel):
     batch: int = Field(8, ge=1)
     context: int = Field(128, ge=8)
     bos: bool = True
+    dtype: Dtype = "auto"
     lr: float = Field(1e-3, gt=0)
     composer_steps: int = Field(250, ge=1)
     held_out: int = Field(48, ge=1)
@@ -115,7 +117,8 @@ def chooser(
         blocks = _blocks(making, texts, wanted)
         keep_freed_memory()
         # In so short a context the fused attention is the slower one on a CPU: a step of Gemma-3-270M takes 12 % more.
-        model = computed(load_model(making.checkpoint.folder, "auto", attn_implementation="eager"))
+        model = load_model(making.checkpoint.folder, wanted.dtype, attn_implementation="eager")
+        model = computed(model) if wanted.dtype == "auto" else model
         model.requires_grad_(False)
         ids = making.delta["id"].to_list()
         grown(model, max(ids) + 1)
