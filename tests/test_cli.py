@@ -52,6 +52,31 @@ def test_an_interrupted_command_says_how_to_go_on(
     assert "interrupted; nothing half-made is left" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            Exception("Error while serializing: I/O error: No space left on device (os error 28)"),
+            "is full",
+        ),  # as safetensors says it
+        (OSError(28, "No space left on device", "x.bin"), "x.bin: No space left on device; correct the path, or make"),
+    ],
+)
+def test_a_full_disk_is_told_in_a_line(
+    error: Exception, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def app() -> None:
+        raise error
+
+    monkeypatch.setattr(main, "app", app)
+    with pytest.raises(SystemExit, match="1"):
+        main.main()
+    assert told in " ".join(capsys.readouterr().err.split())
+    error = RuntimeError("something else")
+    with pytest.raises(RuntimeError, match="something else"):
+        main.main()
+
+
 def test_a_place_in_a_file_is_no_picture(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         console.fail("note.txt:100: byte 0xFF")

@@ -181,7 +181,7 @@ def test_what_made_the_rows_of_an_untrained_arm_is_part_of_its_key(tmp_path: Pat
     read, keys = Read(0, (), {}, {}, ""), set()
     for train in (TrainOptions(), TrainOptions(bos=False), TrainOptions(dtype="float32")):
         arm = Arm(name="ours", init="composer", untrained=True, train=train)
-        made = Experiment(Definition(name="x", arms=(arm,)), tmp_path / "x")
+        made = Experiment(Definition(name="x", arms=(Arm(name="stock", stock=True), arm)), tmp_path / "x")
         keys.add(made._key(Planned(arm, "characters", 0), read))
     assert len(keys) == 3
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -166,6 +167,18 @@ def test_blocks_of_enough_documents_are_those_of_each_alone(small_stock: Path) -
         expected |= {tuple(ids[first : first + 17]) for first in range(0, len(ids) - 16, 17)}
     found = _blocks(making, texts, options)
     assert {tuple(ids) for ids in [*found.train.tolist(), *found.held_out.tolist()]} <= expected
+
+
+def test_what_a_tokenizer_is_told_of_batches_does_not_touch_probes(small_stock: Path, tmp_path: Path) -> None:
+    options, texts = ProbeOptions(context=16, batch=2, composer_steps=4, steps=4), ["Печень и кровь. " * 900]
+    folder = shutil.copytree(small_stock, tmp_path / "stock")
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_truncation(64)
+    tokenizer.enable_padding(direction="left", length=64)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    found, expected = (_blocks(reading(one), texts, options) for one in (folder, small_stock))
+    assert torch.equal(found.train, expected.train)
+    assert torch.equal(found.held_out, expected.held_out)
 
 
 def test_too_little_text_for_probes(model: Path, small_lexicon: Lexicon, tmp_path: Path) -> None:

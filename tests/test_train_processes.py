@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -38,12 +39,13 @@ def command(model: Path, corpus: Path, output: Path, *more: str) -> list[str]:
     return ["-m", "hypertok.cli.main", "train", str(model), "--data", str(corpus), "-o", str(output), *ARGUMENTS, *more]
 
 
-def run(*arguments: str, fails: bool = False, **environment: str) -> None:
+def run(*arguments: str, fails: bool = False, **environment: str) -> str:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
     done = subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, check=False, env=environment, timeout=280
     )
     assert (done.returncode != 0) == fails, done.stderr[-3000:]
+    return done.stdout
 
 
 def test_two_processes_train_what_one_does(model: Path, small_corpus: Path, tmp_path: Path) -> None:
@@ -51,7 +53,8 @@ def test_two_processes_train_what_one_does(model: Path, small_corpus: Path, tmp_
     # With --cpu accelerate starts one process unless mpirun is there; this way torchrun starts two.
     launch = ["-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu", "--num_processes", "2"]
     launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    run(*launch, *command(model, small_corpus, tmp_path / "two"))
+    told = run(*launch, *command(model, small_corpus, tmp_path / "two", "--json"))
+    assert json.loads(told)["facts"]["processes"] == 2, "one of them tells"
     run(*command(model, small_corpus, tmp_path / "one", "--accumulate", "2"))
     assert_two_did_what_one_did(model, tmp_path)
 

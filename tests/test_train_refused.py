@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,12 +18,14 @@ from trained_models import QUICK, Interrupt, model_folder, number_of_units
 from transformers import GPT2Config, GPT2LMHeadModel, TrainerCallback
 from typer.testing import CliRunner
 
+from hypertok.artifact import read_manifest
 from hypertok.cli.main import app
 from hypertok.errors import ArtifactError, InputError
 from hypertok.model.merge import merge
 from hypertok.model.pair import Pair
+from hypertok.model.trained import KIND
 from hypertok.tokenizer.stock import Stock
-from hypertok.training.checks import Needs, check_positions, check_room, estimate
+from hypertok.training.checks import Needs, check_positions, check_room, checkpoints, estimate
 from hypertok.training.options import LoraOptions, read_options
 from hypertok.training.train import train
 from hypertok.training.trainer import Diverged
@@ -169,9 +172,12 @@ def test_memory_and_disk_are_looked_at_first(model: Path, small_corpus: Path, tm
     check_room(needs, tmp_path / "run", cpu=True)
     with pytest.raises(InputError, match=r"activations .* GiB"):
         train(model, small_corpus, tmp_path / "run", QUICK.model_copy(update={"batch": 1 << 30}))
-    with pytest.raises(InputError, match="of disk"):
-        check_room(Needs(0, 0, 0, 0, 0, 1 << 60), tmp_path / "a" / "b", cpu=True)
-    check_room(Needs(0, 0, 0, 0, 0, 1 << 60), tmp_path / "a" / "b", cpu=True, written=1 << 60)
+    much = Needs(0, 0, 0, 0, 0, checkpoint=1 << 60, result=0)
+    with pytest.raises(InputError, match=r"of disk .* free; write to another disk"):
+        check_room(much, tmp_path / "a" / "b", cpu=True)
+    check_room(much, tmp_path / "a" / "b", cpu=True, written=1 << 60)
+    with pytest.raises(InputError, match=r"of disk .* free; lower keep"):
+        check_room(much, tmp_path / "a" / "b", cpu=True, written=1 << 60, checkpoints=2)
     assert written(tmp_path / "nothing") == 0
     some = QUICK.model_copy(update={"lora": LoraOptions(r=4, targets=("q_proj", "v_proj"))})
     assert estimate(pair, some).adapter == 16 * 4 * 2 * ((32 + 32) + (16 + 32)), "two layers' queries and values"
@@ -187,8 +193,42 @@ def test_a_run_that_is_done_needs_no_room(
 
 
 def test_spread_weights_need_less_of_each_device(model: Path) -> None:
+    """Rows and their gradient lie whole in each for a time; what the optimizer keeps never does."""
     whole, half = (estimate(Pair.open(model), QUICK, spread) for spread in (1, 2))
-    assert (half.weights, half.rows) == (whole.weights // 2, whole.rows)
+    assert (half.weights, half.adapter) == (whole.weights // 2, whole.adapter // 2)
+    assert whole.rows - half.rows == 4 * number_of_units(model) * 32
+
+
+def test_as_many_checkpoints_as_lie_there_need_room(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    """Counted, in steps of two blocks twice, and seen in a run."""
+    often = QUICK.model_copy(update={"save_every": 3, "keep": 2})
+    assert [checkpoints(often, blocks) for blocks in (1, 12, 13, 25, 1000)] == [1, 1, 2, 3, 3]
+    assert checkpoints(often, 25, ranks=2) == 2
+    seen = [0]
+
+    class Look(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            seen.append(len(list((tmp_path / "run.work").glob("checkpoint-*"))))
+
+    train(model, small_corpus, tmp_path / "run", often, callbacks=[Look()])
+    assert max(seen) == often.keep
+    needs = estimate(Pair.open(model), often)
+    trained = read_manifest(tmp_path / "run", kind=KIND, command="").facts["trained"]
+    assert needs.checkpoint == pytest.approx(12 * trained, rel=0.3)
+    written = sum(path.stat().st_size for path in (tmp_path / "run").glob("*.safetensors"))
+    assert needs.result == pytest.approx(written, rel=0.3)
+
+
+def test_a_merge_that_does_not_fit_is_refused(
+    model: Path, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(model, small_corpus, tmp_path / "run", QUICK.model_copy(update={"characters": 200}))
+    size = (model / "model.safetensors").stat().st_size
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=size - 5_000))
+    with pytest.raises(InputError, match=r"merged: the merged model needs .* GiB there and"):
+        merge(tmp_path / "run", tmp_path / "merged")
+    merge(tmp_path / "run", tmp_path / "merged", dtype="bfloat16")
+    assert (tmp_path / "merged" / "model.safetensors").stat().st_size < size - 5_000
 
 
 def test_options_are_checked() -> None:

@@ -12,6 +12,8 @@ from hypertok.cli import archive, build, codec, experiment, export, extend, lexi
 from hypertok.cli.console import fail
 from hypertok.errors import HypertokError
 
+#: What safetensors and torch say when a file could not be written to its end.
+_NO_ROOM = ("No space left on device", "file write failed", "PytorchStreamWriter failed")
 #: Exit code of a command that was interrupted, as shells have it.
 _INTERRUPTED = 130
 
@@ -108,6 +110,10 @@ def main() -> None:
     except OSError as error:  # no permission, a file where a folder is to be, a full disk
         where = f"{error.filename}: " if error.filename else ""
         fail(f"{where}{error.strerror or error}; correct the path, or make room")
+    except Exception as error:  # safetensors and torch have errors of their own for a full disk
+        if not any(words in str(error) for words in _NO_ROOM):
+            raise
+        fail(f"the disk is full ({str(error).splitlines()[0]}); make room, and training goes on with --resume")
 
 
 if __name__ == "__main__":

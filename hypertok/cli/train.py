@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
@@ -105,6 +106,8 @@ def train(
             model, data, output, read_options(given), held_out=held_out, resume=resume, progress=err.is_terminal,
             skipped=skipped,
         )  # fmt: skip
+        if os.environ.get("RANK", "0") != "0":  # of several processes under a launcher the first one tells
+            return
         if as_json:
             sys.stdout.write(done.manifest.to_json())
         else:

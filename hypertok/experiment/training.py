@@ -160,7 +160,7 @@ def train_arm(
     facts, pair = manifest.facts, Pair.open(model)
     missing = [step for step in steps if step <= facts["steps"] and not snapshot(output, step).is_dir()]
     again = output.with_name(f"{output.name}-again")
-    if missing:  # trained for an experiment without them: its first steps again, which gives the same bits
+    if missing:  # trained for an experiment without them: its first steps again: on a CPU the same bits
         tell(f"{arm.name}: its first {max(missing):,} steps again, for snapshots")
         run(again, [_snapshots(output, missing, stop=True)])
     shutil.rmtree(again, ignore_errors=True)  # also one that an earlier start left, killed before it came here

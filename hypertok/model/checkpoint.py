@@ -26,8 +26,10 @@ INDEX = "model.safetensors.index.json"
 #: How the matrices are called: Llama, Qwen, Mistral, Gemma and most others; GPT-2; GPT-NeoX; Falcon and Bloom.
 INPUT_NAMES = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embeddings.weight")
 OUTPUT_NAMES = ("lm_head.weight", "embed_out.weight")
-#: Parts of a name that say it is inside a layer, or not of the language model.
-_ELSEWHERE = re.compile(r"\.\d+\.|vision|visual|audio|image|talker")
+#: Parts of a name that say it is not of the language model.
+NOT_TEXT = re.compile(r"vision|visual|audio|image|talker|multi_modal")
+#: The same, or that it is inside a layer.
+_ELSEWHERE = re.compile(rf"\.\d+\.|{NOT_TEXT.pattern}")
 _SAVE = "load it with transformers and save it with save_pretrained(folder, safe_serialization=True), then extend that"
 _GGUF = (
     "take the model's original safetensors, or make some: model = AutoModelForCausalLM.from_pretrained(folder, "

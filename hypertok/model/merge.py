@@ -15,8 +15,8 @@ import torch
 
 import hypertok
 from hypertok.artifact import MANIFEST, Manifest, refuse_foreign, seal, writing
-from hypertok.errors import ArtifactError
-from hypertok.model.pair import MERGED_STOCK, Pair
+from hypertok.errors import ArtifactError, InputError
+from hypertok.model.pair import DTYPES, MERGED_STOCK, Pair
 from hypertok.model.split import merge_rows, new_rows
 from hypertok.model.trained import attach, has_adapter, open_trained
 
@@ -37,7 +37,7 @@ def merge(
 
     Raises:
         ArtifactError: the folder is damaged, the model is another one, or `output` is something else.
-        InputError: the model cannot be read.
+        InputError: the model cannot be read, or there is too little disk.
     """
     trained = Path(trained)
     manifest, pair = open_trained(trained, None if model is None else Path(model))
@@ -46,6 +46,7 @@ def merge(
             raise ArtifactError(f"{output}: is what the merged model is made from; name another output")
     kind = pair.manifest.kind if pair.manifest else MERGED_STOCK  # a merged extended model is an extended one
     refuse_foreign(output, kind)
+    _check_disk(pair, output, dtype)
     live = attach(pair.load(dtype), trained)
     if has_adapter(live):
         live = live.merge_and_unload()
@@ -55,6 +56,23 @@ def merge(
         live.save_pretrained(str(folder), max_shard_size=_SHARD)
         _copy_tokenizer(pair, folder)
         return _seal(folder, pair, manifest)
+
+
+def _check_disk(pair: Pair, output: Path, dtype: str | torch.dtype) -> None:
+    """Before the model is loaded; the old result stays until the new one is whole."""
+    entries = [entry for shard in pair.checkpoint.shards for entry in shard.entries.values()]
+    kind = DTYPES[dtype] if isinstance(dtype, str) and dtype != "auto" else dtype
+    numbers = sum(torch.Size(entry.shape).numel() for entry in entries)
+    needed = numbers * kind.itemsize if isinstance(kind, torch.dtype) else sum(entry.size for entry in entries)
+    folder = output.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"{output}: the merged model needs {needed / 2**30:,.2f} GiB there and {free / 2**30:,.2f} GiB are free; "
+            "make room, or name an output on another disk"
+        )
 
 
 def _copy_tokenizer(pair: Pair, folder: Path) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hypertok.errors import InputError
+from hypertok.model.checkpoint import NOT_TEXT
 from hypertok.model.split import new_rows
 from hypertok.training.options import LoraOptions
 
@@ -31,12 +32,15 @@ def add_adapter(model: Any, options: LoraOptions) -> Any:
     Raises:
         InputError: no layer has one of the names asked for.
     """
+    # Text never reaches what is there for images and sounds, so an adapter would get no gradient.
+    elsewhere = any(NOT_TEXT.search(name) for name, part in model.named_modules() if isinstance(part, nn.Linear))
     config = LoraConfig(
         r=options.r,
         lora_alpha=options.alpha or 2 * options.r,  # type: ignore[arg-type, unused-ignore]
         use_dora=options.dora,
         lora_dropout=options.dropout,
         target_modules=list(options.targets) or "all-linear",
+        exclude_modules=rf".*({NOT_TEXT.pattern}).*" if elsewhere else None,
         task_type="CAUSAL_LM",
     )
     try:

@@ -7,6 +7,7 @@ than all the memory there is, or than the free disk.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,21 +17,26 @@ import psutil  # type: ignore[import-untyped, unused-ignore]
 import torch
 
 from hypertok.errors import InputError
+from hypertok.model.checkpoint import NOT_TEXT
 from hypertok.model.config import position_rows, read_config
 from hypertok.model.pair import DTYPES, Pair
 from hypertok.training.options import TrainOptions
 from hypertok.training.tiles import held_logits
 
-#: fp32 weight, gradient and the two moments of AdamW.
-_TRAINED = 16
+#: fp32 weight and gradient, and the two moments of AdamW.
+_WHOLE, _MOMENTS = 8, 8
+_TRAINED = _WHOLE + _MOMENTS
 #: Beside it for each number of the new rows: what an allocator keeps. Measured with Gemma-3-270M, flat, before the loss
 #: went by tiles: 131,072 rows 40 bytes in all, 250,000 rows 31; tiles take 6 less (benchmarks/training.md).
 _BESIDE = 10
 #: Rows that are not flat are made anew in every step, of shared vectors that are trained, too. Measured: 131,072 rows
 #: 56 bytes in all, 250,000 rows 51; composed and factored alike, and with tiles the same.
 _MADE = 26
-#: What a checkpoint holds of a trained number: weight and two moments.
-_SAVED = 12
+#: What a checkpoint holds of a trained number: weight and two moments; and the result: the weight.
+_SAVED, _WRITTEN = 12, 4
+#: Rows that are not flat train half as many numbers again: of 250,000 rows and the adapter 249 million, not 168
+#: (benchmarks/training.md).
+_SHARED = 1.5
 #: Numbers that one layer keeps per position for the backward pass, in widths: what its norms read (in fp32, so twice),
 #: queries, keys, values, attention's output, inputs of the adapter, residuals; and in widths of the feed-forward: gate,
 #: up and their product, and the adapter's input. Bytes for each layer and position, counted from the tensors that
@@ -51,7 +57,8 @@ class Needs:
         adapter: the adapter, its gradient and optimizer state.
         logits: the tile of the loss, and the mean of the rows that it keeps.
         activations: estimated.
-        disk: checkpoints and the result.
+        checkpoint: bytes on the disk of one.
+        result: of what is written in the end.
         process: what the program itself takes, on a CPU.
     """
 
@@ -60,7 +67,8 @@ class Needs:
     adapter: int
     logits: int
     activations: int
-    disk: int
+    checkpoint: int
+    result: int
     process: int = 0
 
     @property
@@ -93,29 +101,41 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = 
     layers = int(config.get("num_hidden_layers") or config.get("n_layer") or 0)  # GPT-2 says n_layer
     wide = _WIDTHS * width + _INNER_WIDTHS * int(config.get("intermediate_size", 4 * width))
     kept = layers * width + wide if options.recompute else layers * wide
-    positions = options.batch * options.context
+    positions, made = options.batch * options.context, options.rows != "flat"
     tile = held_logits(positions, checkpoint.stock_rows, options.loss_chunk, cpu=cpu)
     return Needs(
         weights=numbers * size // spread,  # rows and their gradient lie whole in each device for a time
-        rows=(_TRAINED + _BESIDE + (0 if options.rows == "flat" else _MADE)) * rows,
-        adapter=_TRAINED * adapter,
+        rows=(_WHOLE + _MOMENTS // spread + _BESIDE + (_MADE if made else 0)) * rows,
+        adapter=_TRAINED * adapter // spread,
         logits=tile * (4 + size) + positions * width * 4,
         activations=positions * kept * size,
-        disk=(options.keep + 2) * _SAVED * (rows + adapter),
+        checkpoint=_SAVED * (round(rows * (_SHARED if made else 1)) + adapter),
+        result=_WRITTEN * (rows + adapter),
         process=_LIBRARIES if cpu else 0,
     )
 
 
-def check_room(needs: Needs, output: Path, *, cpu: bool, written: int = 0) -> None:
+def checkpoints(options: TrainOptions, blocks: int, ranks: int = 1) -> int:
+    """How many checkpoints of a run lie on the disk at once, at most: one is removed when the next is whole."""
+    steps = -(-blocks // (options.batch * options.accumulate * ranks))
+    return min(options.keep + 1, -(-steps // options.save_every))
+
+
+def check_room(needs: Needs, work: Path, *, cpu: bool, written: int = 0, checkpoints: int = 1) -> None:
     """Refuse a run that cannot fit.
 
     Args:
+        work: its work folder, beside which the result is written.
         written: bytes of the disk that the run has written already, if it is resumed.
+        checkpoints: that lie there at once.
 
     Raises:
         InputError: too little memory or disk; the message says what needs how much.
     """
-    memory = psutil.virtual_memory().total if cpu else torch.cuda.mem_get_info()[1]
+    # Of its own GPU: asking makes a context there, which on another one would be in the way.
+    memory = (
+        psutil.virtual_memory().total if cpu else torch.cuda.mem_get_info(int(os.environ.get("LOCAL_RANK", "0")))[1]
+    )
     if needs.memory > memory:
         parts = ("weights", "rows", "adapter", "logits", "activations", "process")
         told = ", ".join(f"{part} {_gib(getattr(needs, part))}" for part in parts)
@@ -123,14 +143,15 @@ def check_room(needs: Needs, output: Path, *, cpu: bool, written: int = 0) -> No
             f"training needs about {_gib(needs.memory)} of memory ({told}) and there is {_gib(memory)}; lower batch "
             "(and raise accumulate), context or rows, set recompute, or take bfloat16"
         )
-    folder = output.resolve().parent
+    folder = work.parent
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    if needs.disk - written > free:
+    needed = needs.checkpoint * checkpoints + needs.result - written
+    if needed > free:
+        remedy = "lower keep, or write to another disk" if checkpoints > 1 else "write to another disk"
         raise InputError(
-            f"{output}: checkpoints need about {_gib(needs.disk - written)} of disk and {_gib(free)} are free; lower "
-            "keep, or write to another disk"
+            f"{work}: checkpoints and the result need about {_gib(needed)} of disk and {_gib(free)} are free; {remedy}"
         )
 
 
@@ -151,6 +172,8 @@ def check_positions(folder: Path, context: int) -> None:
 def _is_target(name: str, targets: Sequence[str]) -> bool:
     """Whether a layer of this weight's name gets an adapter; names are compared as PEFT does."""
     layer = name.removesuffix(".weight")
+    if NOT_TEXT.search(layer):
+        return False
     return not targets or any(layer == target or layer.endswith(f".{target}") for target in targets)
 
 

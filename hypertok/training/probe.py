@@ -213,6 +213,8 @@ def _blocks(making: Making, texts: Iterable[str], options: ProbeOptions) -> _Blo
     """
     folder = making.folder
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_truncation()  # texts are read whole, whatever the file says of batches
+    tokenizer.no_padding()
     symbols = SymbolText.open(folder, tokenizer) if (folder / SYMBOLS).is_file() else None
     read, written = (symbols.encode, symbols.decode) if symbols else (str, str)
     wanted = options.held_out + max(options.steps, options.composer_steps) * options.batch

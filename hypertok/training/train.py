@@ -31,13 +31,13 @@ from hypertok.model.trained import COMMAND, KIND, SCHEMA_VERSION, has_adapter, s
 from hypertok.training.adapter import add_adapter
 from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.check_head import check_head
-from hypertok.training.checks import check_positions, check_room, estimate
+from hypertok.training.checks import check_positions, check_room, checkpoints, estimate
 from hypertok.training.compiling import compile_layers, compiling
 from hypertok.training.data import Blocks, first_texts, make_blocks, read_texts, refusable, refuse_leaks
 from hypertok.training.loss import LossModel
 from hypertok.training.options import TrainOptions
 from hypertok.training.precision import settled
-from hypertok.training.trainer import LOG, LogFile, RowsTrainer, arguments, last_checkpoint
+from hypertok.training.trainer import LOG, Bar, LogFile, RowsTrainer, Steps, arguments, last_checkpoint
 from hypertok.training.work_folder import (
     begin,
     discard,
@@ -123,23 +123,24 @@ def train(
     needs = estimate(pair, options, spread, cpu=cpu)
     maybe_done = resume and not work.exists() and output.exists()
     if not maybe_done:  # before the texts are read, which may take long
-        check_room(needs, output, cpu=cpu, written=written(work))
+        check_room(needs, work, cpu=cpu, written=written(work))
     if cpu:
         keep_freed_memory()
     blocks, held = _read(pair, data, held_out, held_out_characters, options, ranks, skipped)
     run = identity(pair, blocks, held, options, ranks)
-    if maybe_done:
-        if done_before := finished(output, run):
-            return TrainResult(output, done_before, done_before.facts["loss"], done_before.facts.get("eval_bpc"))
-        check_room(needs, output, cpu=cpu)
+    if maybe_done and (done_before := finished(output, run)):
+        return TrainResult(output, done_before, done_before.facts["loss"], done_before.facts.get("eval_bpc"))
+    kept = checkpoints(options, len(blocks), ranks)
+    check_room(needs, work, cpu=cpu, written=written(work), checkpoints=kept)
     if first:
         refuse_other_run(work, run)
     set_seed(options.seed)
     model = prepare(pair, options, blocks)
-    args = arguments(options, work, cpu=cpu, evaluates=held is not None, progress=progress and first)
+    args = arguments(options, work, cpu=cpu, evaluates=held is not None)
     if args.n_gpu > 1:
         args._n_gpu = 1  # several GPUs are for accelerate launch; threads over them would copy the model in every step
-    logs = [LogFile(work / LOG, blocks), *_tensorboard(args, output, first), *callbacks]
+    logs = [Steps(evaluates=held is not None), LogFile(work / LOG, blocks), *_tensorboard(args, output, first)]
+    logs += [*([Bar()] if progress and first else []), *callbacks]
     whole = LossModel(model, options.loss_chunk, _used(blocks, held) if options.cut_head else None)
     trainer = RowsTrainer(whole, args, options, blocks, held, logs)
     trainer.remove_callback(PrinterCallback)
@@ -147,7 +148,7 @@ def train(
     checkpoint = begin(work, run) if first else last_checkpoint(work) if resume else None
     with compiling(options):
         done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    metrics = trainer.evaluate() if held is not None else {}
+    metrics = trainer.judged() if held is not None else {}
     state = trainer.trained()
     if first:  # alone: the log lies in the work folder, which is removed in the end
         loss = mean_loss(work / LOG, checkpoint, done.global_step, done.training_loss)

@@ -24,6 +24,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.utils.data import SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer import SCHEDULER_NAME
+from transformers.trainer_callback import ProgressCallback
 
 from hypertok.artifact import write_file
 from hypertok.errors import ArtifactError, HypertokError
@@ -57,7 +58,7 @@ def last_checkpoint(work: Path, *, clean: bool = False) -> Path | None:
     return complete[max(complete)] if complete else None
 
 
-def arguments(options: TrainOptions, work: Path, *, cpu: bool, evaluates: bool, progress: bool) -> TrainingArguments:
+def arguments(options: TrainOptions, work: Path, *, cpu: bool, evaluates: bool) -> TrainingArguments:
     """What transformers' loop is told."""
     return TrainingArguments(
         output_dir=str(work),
@@ -78,7 +79,7 @@ def arguments(options: TrainOptions, work: Path, *, cpu: bool, evaluates: bool, 
         eval_strategy="steps" if evaluates and options.evaluate_every else "no",
         eval_steps=options.evaluate_every or None,
         report_to=options.report_to,
-        disable_tqdm=not progress,
+        disable_tqdm=True,  # see `Bar`
         use_cpu=cpu,
         bf16=False,  # the model itself is bf16; autocast is ten times slower on a CPU
         remove_unused_columns=False,
@@ -112,6 +113,7 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
         self.blocks, self.held_out, self.work = blocks, held_out, Path(str(args.output_dir))
         self.whole, self.inner = model, model.model
         self.names = [name for name, p in self.inner.named_parameters() if p.requires_grad]
+        self._judged: tuple[int, dict[str, float]] = (-1, {})
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(self.blocks if train_dataset is None else train_dataset)
@@ -166,7 +168,13 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
         }
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self._judged = self.state.global_step, metrics
         return metrics
+
+    def judged(self) -> dict[str, float]:
+        """What `evaluate` gives for the weights as they are now; the loop has mostly asked after its last step."""
+        step, metrics = self._judged
+        return metrics if step == self.state.global_step else self.evaluate()
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Name both learning rates instead of the first one."""
@@ -233,6 +241,29 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
         rates = "rows_lr" if self.options.rows_only else "rows_lr and lora_lr" if new_rows(self.inner) else "lora_lr"
         remedy = f"last good checkpoint: {good}" if good else "no checkpoint was written yet"
         return Diverged(f"{what} at step {self.state.global_step + 1}; {remedy}; lower {rates} and start again")
+
+
+class Steps(TrainerCallback):  # type: ignore[misc, unused-ignore]
+    """When the loop logs, saves and evaluates: as this start was told, and held-out text at the end in any case."""
+
+    def __init__(self, *, evaluates: bool) -> None:
+        self._evaluates = evaluates
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """A checkpoint brings the steps of the start that it is of."""
+        state.compute_steps(args, state.max_steps)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """While reports are still open: TensorBoard's is closed when the loop ends."""
+        if self._evaluates and state.global_step >= state.max_steps:
+            control.should_evaluate = True
+
+
+class Bar(ProgressCallback):  # type: ignore[misc, unused-ignore]
+    """A bar with the time left, on standard error, and no more: the library's writes logs where `--json` is printed."""
+
+    def on_log(self, *args: Any, **kwargs: Any) -> None:
+        """Lines are in log.jsonl."""
 
 
 class LogFile(TrainerCallback):  # type: ignore[misc, unused-ignore]

@@ -1,0 +1,95 @@
+"""The loop: when it saves and looks at held-out text, what it reports and prints, which layers get an adapter."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("peft")
+
+import torch
+from extended_models import MODELS
+from trained_models import QUICK, Interrupt, held_out, model_folder, same_weights, steps
+from transformers import TrainerCallback
+
+from hypertok.training.adapter import add_adapter
+from hypertok.training.loss import LossModel
+from hypertok.training.options import LoraOptions
+from hypertok.training.train import train
+
+
+@pytest.fixture(scope="module")
+def model(sound_extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return model_folder(sound_extension, tmp_path_factory.mktemp("models") / "llama")
+
+
+@pytest.fixture(scope="module")
+def whole(model: Path, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run, two epochs."""
+    output = tmp_path_factory.mktemp("whole") / "run"
+    train(model, small_corpus, output, QUICK.model_copy(update={"epochs": 2}))
+    return output
+
+
+def test_a_resumed_run_saves_and_looks_as_it_is_told_now(
+    model: Path, small_corpus: Path, whole: Path, tmp_path: Path
+) -> None:
+    """A checkpoint's state has the steps of the start that it is of."""
+    options, held = QUICK.model_copy(update={"epochs": 2}), held_out(tmp_path)
+    output, total = tmp_path / "run", len(steps(whole))
+    with pytest.raises(KeyboardInterrupt):
+        train(model, small_corpus, output, options, held_out=held, callbacks=[Interrupt(5)])
+    now = options.model_copy(update={"save_every": 3, "log_every": 2, "evaluate_every": 5})
+    seen: set[str] = set()
+
+    class Look(TrainerCallback):
+        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            seen.add(f"saved {state.global_step}")
+
+        def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            seen.add(f"judged {state.global_step}")
+
+    train(model, small_corpus, output, now, held_out=held, resume=True, callbacks=[Look()])
+    assert same_weights(output, whole)
+    after = range(5, total + 1)
+    assert seen == {f"saved {one}" for one in after if one % 3 == 0 or one == total} | {
+        f"judged {one}" for one in after if one % 5 == 0 or one == total
+    }
+    assert [one for one in steps(output) if one > 4] == [one for one in after if one % 2 == 0]
+
+
+def test_held_out_text_is_judged_once_at_the_end_and_stands_in_the_report(
+    model: Path, small_corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for number, every in enumerate((0, 3)):
+        output = tmp_path / f"run{number}"
+        options = QUICK.model_copy(update={"characters": 400, "evaluate_every": every, "report_to": "tensorboard"})
+        done = train(model, small_corpus, output, options, held_out=held_out(tmp_path), progress=True)
+        last = done.manifest.facts["steps"]
+        lines = [json.loads(line) for line in (output / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+        judged = [line["step"] for line in lines if "eval_bpc" in line]
+        assert judged == [*(range(every, last, every) if every else ()), last]
+        report = EventAccumulator(str(output.with_name(f"{output.name}.tensorboard"))).Reload()
+        assert [one.step for one in report.Scalars("eval/bpc")] == judged
+        assert report.Scalars("eval/bpc")[-1].value == pytest.approx(done.eval_bpc)
+    told = capsys.readouterr()
+    assert not told.out, "there goes what --json prints"
+    assert f"{last}/{last}" in told.err, "the bar"
+
+
+@pytest.mark.parametrize("targets", [(), ("q_proj", "fc1")])
+def test_layers_that_text_never_reaches_get_no_adapter(targets: tuple[str, ...]) -> None:
+    """A gradient that never comes stops several devices, which wait for it."""
+    model = MODELS["gemma3 images"]()
+    assert any("vision" in name for name, part in model.named_modules() if isinstance(part, torch.nn.Linear))
+    wrapped = LossModel(add_adapter(model.requires_grad_(False), LoraOptions(r=2, targets=targets)))
+    ids = torch.tensor([[3, 4, 5, 6]])
+    wrapped(ids[:, :-1], ids[:, 1:])["loss"].backward()
+    trained = {name: p.grad is not None for name, p in wrapped.named_parameters() if p.requires_grad}
+    assert len(trained) == 2 * 2 * (len(targets) // 2 or 7), "two layers of text, two matrices each"
+    assert all(trained.values())
