@@ -160,7 +160,6 @@ def test_packing_is_the_same_on_every_platform() -> None:
     archive = pack(NOTES[0] + "\nНезнакомое слово: getElementById()\n", packer())
     assert hashlib.sha256(archive).hexdigest()[:16] == "c2f1431b10868b02"
     assert sum(squash_table()) == 201_359_360
-    assert round(sum(map(abs, stretch_table())), 6) == round(sum(map(abs, stretch_table()[::-1])), 6)
 
 
 def test_tables_are_monotonic_and_inverse() -> None:

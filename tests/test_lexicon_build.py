@@ -115,6 +115,80 @@ def test_what_the_base_encoded_stays_readable(build: Build) -> None:
     assert other.decode(base.encode(text)).lower() == text.lower()
 
 
+def test_every_code_of_the_base_means_what_it_meant(build: Build) -> None:
+    """Also of a form that is another concept's since («стали»), and of spellings that were the rarer ones («ёлки»)."""
+    texts = "Мост из стали. Нож из стали. Сталь ржавеет. Лист стали тонок. У ёлки стоит стол. Под ёлкой лежит снег. "
+    base = build({"а.md": texts * 3}, "base.lexicon")
+    more = "Дни стали короче. Ночи стали длиннее. Дети стали петь. У елки тепло. Все елки в снегу. Мы у елки. "
+    other = build({"а.md": more * 30}, "other.lexicon", base=base.folder)
+    assert_consistent(other)
+    assert (code_words(base, "стали"), code_words(other, "стали")) == ("сталь", "стать")
+    assert other.encode("у ёлки") == base.encode("у ёлки")
+    assert other.decode(base.encode("из стали у ёлки")) == "из стали у ёлки"
+    for form in base.forms.filter("main")["form"]:
+        code = base.book.code_of(form)
+        assert code is not None
+        assert other.book.form_at(*code[:3]) == base.book.form_at(*code[:3]), form
+    assert_decodes(other)
+
+
+def test_an_added_concept_is_there_however_few_are_kept(build: Build) -> None:
+    lines, few = "add\tцикл кребса\tNOUN\t\n", Recipe(max_concepts=2)
+    lexicon = build({"а.md": "Кот спит на окне. Кот ест рыбу."}, overrides=lines, recipe=few)
+    assert ("цикл кребса", "NOUN") in concept_keys(lexicon)
+    assert len(concept_keys(lexicon)) == 3
+    base = build({"а.md": "Кот спит на окне. Кот ест рыбу."}, "base.lexicon", recipe=few)
+    other = build({"а.md": "Кот спит."}, "other.lexicon", overrides=lines, recipe=few, base=base.folder)
+    assert concept_keys(other) == concept_keys(base) | {("цикл кребса", "NOUN")}
+
+
+def test_a_misspelling_that_is_merged_is_no_concept_of_its_own(build: Build) -> None:
+    text = "Агентство сообщило. Агенство сообщило. Об агентстве. Об агенстве. Агенства закрыты. " * 3
+    lexicon = build({"а.md": text}, overrides="merge\tагенство\tNOUN\tагентство\n")
+    assert_consistent(lexicon)
+    assert [key for key in symbols_of(lexicon) if key[0].startswith("аген")] == [("агентство", "NOUN", "word")]
+    assert code_words(lexicon, "агенстве") == code_words(lexicon, "агентстве") == "агентство"
+    assert_decodes(lexicon)
+
+
+def test_a_concept_that_was_forbidden_is_told_so(build: Build) -> None:
+    text = {"а.md": "Стекло разбилось. Молоко стекло по стене. Кот спит."}
+    base = build(text, "base.lexicon")
+    other = build(text, overrides="forbid\tстекло\tNOUN\nforbid\tкот\tNOUN\n", base=base.folder)
+    for lemma in ("стекло", "кот"):
+        symbol = symbols_of(base)[lemma, "NOUN", "word"]
+        with pytest.raises(InputError, match=f"'{lemma}' keeps its symbol and has no forms"):
+            other.explain(symbol)
+
+
+@pytest.mark.parametrize("corpus", ["notes", "x.work"])
+def test_a_folder_that_is_no_work_folder_is_left_alone(tmp_path: Path, corpus: str) -> None:
+    """It would be removed in the end; in the worst case it is the corpus."""
+    for name in {corpus, "x.work"}:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "важное.md").write_text("Печень и сердце — органы человека.", encoding="utf-8")
+    with pytest.raises((ArtifactError, InputError), match=r"which is none of them|lies inside the corpus"):
+        build_lexicon(tmp_path / corpus, tmp_path / "x", workers=1)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted({corpus, "x.work"})
+    assert [p.name for p in (tmp_path / "x.work").iterdir()] == ["важное.md"]
+
+
+def test_overrides_that_change_while_texts_are_counted_are_those_that_were_read(tmp_path: Path) -> None:
+    lines = tmp_path / "overrides.tsv"
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "а.md").write_text("Кот спит на окне.", encoding="utf-8")
+    lines.write_text(HEADER + "add\tмитохондрия\tNOUN\t\n", encoding="utf-8")
+
+    def edit(step: str, done: int, total: int) -> None:
+        if step == "count":
+            lines.write_text(HEADER + "add\tрибосома\tNOUN\t\n", encoding="utf-8")
+
+    build_lexicon(tmp_path / "notes", tmp_path / "x.lexicon", overrides=lines, workers=1, progress=edit)
+    assert ("митохондрия", "NOUN") in concept_keys(Lexicon.load(tmp_path / "x.lexicon"))
+    assert build_lexicon(tmp_path / "notes", tmp_path / "x.lexicon", overrides=lines, workers=1).fresh
+    assert ("рибосома", "NOUN") in concept_keys(Lexicon.load(tmp_path / "x.lexicon"))
+
+
 def test_add_a_word_and_a_phrase(build: Build) -> None:
     lines = "add\tмитохондрия\tNOUN\t\nadd\tмолочный шоколад\tNOUN\t🍩\n"
     lexicon = build({"а.md": "Кот спит на окне."}, overrides=lines)

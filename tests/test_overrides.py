@@ -22,7 +22,8 @@ def read(tmp_path: Path, body: str, header: str = HEADER) -> Overrides:
 
 
 def rows(*keys: tuple[str, str]) -> pl.DataFrame:
-    return pl.DataFrame(keys, schema={"lemma": pl.String, "pos": pl.String}, orient="row").with_row_index("n")
+    table = pl.DataFrame(keys, schema={"lemma": pl.String, "pos": pl.String}, orient="row")
+    return table.with_row_index("n").with_columns(kind=pl.lit("word"))
 
 
 def test_the_shipped_file_is_sound() -> None:
@@ -131,12 +132,20 @@ def test_apply() -> None:
     table = rows(("печёнка", N), ("печень", N), ("печь", "VERB"), ("печь", N), ("стекло", N))
     overrides = Overrides(forbid=frozenset({("печь", N)}), merge={("печёнка", N): "печень"})
     assert overrides.apply(table).rows() == [
-        (0, "печень", N),
-        (1, "печень", N),
-        (2, "печь", "VERB"),
-        (4, "стекло", N),
+        (0, "печень", N, "word"),
+        (1, "печень", N, "word"),
+        (2, "печь", "VERB", "word"),
+        (4, "стекло", N, "word"),
     ]
     assert Overrides().apply(table).rows() == table.rows()
+
+
+def test_what_is_merged_has_the_kind_of_its_target() -> None:
+    table = rows(("агенство", N), ("агентство", N), ("котег", N)).with_columns(
+        kind=pl.Series(["unknown", "word", "unknown"])
+    )
+    merged = Overrides(merge={("агенство", N): "агентство", ("котег", N): "кот"}).apply(table)
+    assert merged["kind"].to_list() == ["word", "word", "unknown"], "a target that is not met has none"
 
 
 A, B, C = ("а", N), ("б", N), ("в", N)

@@ -93,12 +93,14 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
     (corpus / "круг").symlink_to(corpus)
     (corpus / "сам").symlink_to(corpus / "сам")
     (corpus / "пусто").symlink_to(corpus / "нет")
+    (corpus / "диск").symlink_to("/")
     plan = plan_shards(corpus)
     documents, reports = read_all(plan)
     # A real file wins over the link to it; of two links to one folder the first is followed.
     assert [document.path for document in documents] == ["ещё-наружу/б.txt", "тут/а.txt"]
     assert "circular link" in reports["круг"].reason
     assert "circular link" in reports["сам"].reason
+    assert "circular link" in reports["диск"].reason, "not the whole machine"
     assert "dangling link" in reports["пусто"].reason
     assert "circular link" in reports["ещё-наружу/назад"].reason
     assert plan.repeated == 3

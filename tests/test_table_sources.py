@@ -44,6 +44,16 @@ def test_a_cell_over_the_limit_is_passed_over(tmp_path: Path, monkeypatch: pytes
     assert "line 2: field larger than field limit (50)" in report.reason
 
 
+def test_a_line_over_the_limit_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hypertok.corpus.csv_source.LINE_LIMIT", 50)
+    monkeypatch.setattr("hypertok.corpus.csv_source._HEAD", 64)
+    path = tmp_path / "а.csv"
+    path.write_text(f"text,б\nсначала,б\n{'длинно,' * 60}\nкоротко,б\n", encoding="utf-8")
+    text, _, report = read_one(path)
+    assert text.split("\n\n") == ["сначала", "коротко"]
+    assert "line 3: over 50 characters; it is passed over" in report.reason
+
+
 @pytest.mark.parametrize("shard_bytes", [200, 8 << 20])
 def test_parquet_text_column_in_any_cut(tmp_path: Path, shard_bytes: int) -> None:
     path = tmp_path / "а.parquet"

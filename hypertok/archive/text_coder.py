@@ -22,7 +22,6 @@ FIRST_WEIGHT = 0.2
 _CLASS_NODE = 1 << 18
 _LEMMA_NODE = 1 << 19
 _VARIANT_NODE = 1 << 20
-_SPACE = 1 << PIECE_BITS
 #: First slots of the chains "marked" and "classes" (which starts at its level 1) after those of "pieces".
 _MARKED_AT, _CLASSES_AT = 7, 10
 _HISTORY = 4

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +29,7 @@ from hypertok.corpus.elements import Elements, Ids
 from hypertok.corpus.records import Document, Plan, Shard, SourceReport, merge_reports
 from hypertok.corpus.sources import locate, plan_shards
 from hypertok.corpus.stream import FIRST_FORM, UNKNOWN, Tokens, Vocabulary, count_forms, renumber, tokenize
-from hypertok.errors import InputError
+from hypertok.errors import ArtifactError, InputError
 
 #: Version of what a shard folder holds; a change makes older work folders useless, so they are redone.
 SHARD_VERSION = 5
@@ -42,6 +43,8 @@ _SEGMENT_SURFACES = 400_000
 #: Rows of form tables merged at a time: fewer, larger merges are faster and take more memory.
 _MERGE_ROWS = 1_000_000
 _CASES = ("lower", "title", "upper", "other")
+#: Names in a work folder: counted shards, and those that a kill left unfinished.
+_OWN = re.compile(r"\d{6}-[0-9a-f]{16}|\..*\.unfinished")
 _NO_FORMS = {"form": pl.String, **dict.fromkeys(_CASES, pl.Int64)}
 
 Progress = Callable[[int, int], None]
@@ -100,15 +103,17 @@ def count_corpus(
 
     Raises:
         InputError: nothing below `root` could be read as text with Russian words.
+        ArtifactError: `work` holds something that was not counted; in the end it would be removed.
     """
     plan = plan_shards(root)
     work = work.absolute()  # workers may have another current folder
+    _refuse_other(work)
     work.mkdir(parents=True, exist_ok=True)
     for left_behind in work.glob(".*.unfinished"):
         shutil.rmtree(left_behind, ignore_errors=True)
     folders = []
     done, total = 0, sum(shard.bytes for shard in plan.shards)
-    task = partial(_count_shard, plan.root.absolute() if plan.root.exists() else plan.root, work)
+    task = partial(_count_shard, plan.place, work)
     with closing(engines.run(task, plan.shards, engine=engine, workers=workers)) as names:
         for shard, name in zip(plan.shards, names, strict=True):
             folders.append(work / name)
@@ -254,6 +259,18 @@ def _global_ids(segment: Path, vocabulary: pl.Series) -> npt.NDArray[np.uint32]:
     places = vocabulary.search_sorted(forms).clip(0, len(vocabulary) - 1)
     known = (vocabulary.gather(places) == forms).to_numpy()
     return np.where(known, places.to_numpy() + FIRST_FORM, UNKNOWN).astype(np.uint32)
+
+
+def _refuse_other(work: Path) -> None:
+    """See that a work folder is one: it is removed when its lexicon is written."""
+    if not work.exists():
+        return
+    others = [p.name for p in work.iterdir() if not _OWN.fullmatch(p.name)] if work.is_dir() else [work.name]
+    if others:
+        raise ArtifactError(
+            f"{work}: is where counted texts are kept until the lexicon is written, and removed then; it holds "
+            f"{others[0]}, which is none of them: move it away, or name another output"
+        )
 
 
 def _shard_name(root: Path, shard: Shard) -> str:

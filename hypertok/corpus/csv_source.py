@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _HEAD = 1 << 20
 #: Characters of the longest cell that is read.
 CELL_LIMIT = 8 << 20
+#: Characters of the longest line: `csv` holds one whole, however many cells it has.
+LINE_LIMIT = 16 << 20
 _NUMBER = re.compile(r"[\s\d.,:+%eE-]*")
 
 
@@ -37,11 +39,24 @@ def read_csv(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iter
         file.seek(0)
         codec = codec_of(tally.encoding)
         text = io.TextIOWrapper(file, codec, errors="replace", newline="")
-        rows = _rows(_reader(path, text, head.decode(codec, "replace")), tally)
+        rows = _rows(_reader(path, _lines(text, tally), head.decode(codec, "replace")), tally)
         yield from record_documents(rows, tally, join=join)
 
 
-def _reader(path: Path, file: io.TextIOWrapper, head: str) -> CsvReader:
+def _lines(file: io.TextIOWrapper, tally: Tally) -> Iterator[str]:
+    """The lines with their ends; one that is over `LINE_LIMIT` is empty, whatever its memory would be."""
+    number = 0
+    while line := file.readline(LINE_LIMIT):
+        number += 1
+        if len(line) == LINE_LIMIT and not line.endswith(("\n", "\r")):
+            tally.note(f"line {number}: over {LINE_LIMIT:,} characters; it is passed over")
+            while line and not line.endswith(("\n", "\r")):
+                line = file.readline(_HEAD)
+            line = "\n"
+        yield line
+
+
+def _reader(path: Path, file: Iterator[str], head: str) -> CsvReader:
     """A reader of the rows; a .csv is parted by the separator that its first line has most of."""
     csv.field_size_limit(CELL_LIMIT)
     if path.suffix.lower() == ".tsv":

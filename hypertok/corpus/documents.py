@@ -47,7 +47,7 @@ def read_shard(root: Path, shard: Shard, *, join: bool = True) -> Iterator[Docum
 def _read_part(root: Path, part: Part, join: bool) -> Iterator[Document | SourceReport]:
     path = printable(part.path)
     location = locate(root, part.path)
-    kind = "hub" if hub_name(part.path) else "datasets" if location.is_dir() else format_of(part.path)
+    kind = "hub" if hub_name(root) else "datasets" if location.is_dir() else format_of(part.path)
     tally = Tally(kind, bytes=part.stop - part.start, first=part.start)
     reader = _TEXTS[kind] if kind in _TEXTS else partial(_RECORDS[kind], join=join)
     try:

@@ -97,6 +97,11 @@ class Plan:
     repeated: int = 0
 
     @property
+    def place(self) -> Path:
+        """`root` for workers, which may have another current folder; a name on the hub stays as it is."""
+        return self.root.absolute() if self.root.exists() else self.root
+
+    @property
     def bytes(self) -> int:
         """Bytes on disk that the plan covers."""
         return sum(shard.bytes for shard in self.shards)

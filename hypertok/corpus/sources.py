@@ -103,7 +103,7 @@ def tell_skipped(root: Path, report: SourceReport, skipped: Skipped | None) -> N
     """Tell of a source that was left out, by its path as a person finds it."""
     if skipped and report.status == "skipped":
         path = report.path
-        skipped(path if datasets_source.hub_name(path) else printable(str(locate(root, path))), report.reason)
+        skipped(path if datasets_source.hub_name(root) else printable(str(locate(root, path))), report.reason)
 
 
 def root_name(root: Path) -> str:
@@ -153,7 +153,7 @@ def _follow_links(walk: _Walk) -> None:
                     walk.skip(path, f"circular link: {explain(error)}")
                 continue
             real = os.path.realpath(link)
-            if is_folder and (real in above or os.path.realpath(link.parent).startswith(real + os.sep)):
+            if is_folder and (real in above or os.path.realpath(link.parent).startswith(os.path.join(real, ""))):
                 walk.skip(path, f"circular link to {printable(os.readlink(link))}")
             elif real in walk.seen:
                 walk.repeated += 1

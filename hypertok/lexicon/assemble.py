@@ -84,10 +84,10 @@ def assemble(
     )
     if old:
         table = pl.concat([table, _forms_of_old(old, table, overrides)], how="vertical_relaxed")
-    table = number_variants(table, concepts["lemma"])
+    table = number_variants(table, concepts["lemma"], old.forms if old else None)
     by_form = table.with_row_index("row").sort("form", "row")["row"]
     table = table.with_columns(by_form=by_form)
-    return Tables(_with_base(concepts, table), table, _inflection_table(inflections))
+    return Tables(_with_base(concepts, table, old), table, _inflection_table(inflections))
 
 
 def _with_added(vocabulary: pl.DataFrame, overrides: Overrides) -> pl.DataFrame:
@@ -175,9 +175,9 @@ def _number_concepts(found: pl.DataFrame, old: Lexicon | None, overrides: Overri
             *KEY, pl.col("count").fill_null(0), cases="old_cases"
         )
         new = found.join(had, on=KEY, how="anti", maintain_order="left")
-        found = pl.concat([base, new.head(max(0, recipe.max_concepts - base.height))])
+        found = pl.concat([base, _most(new, max(0, recipe.max_concepts - base.height), overrides)])
     else:
-        found = found.head(recipe.max_concepts)
+        found = _most(found, recipe.max_concepts, overrides)
     for (lemma, pos), symbol in overrides.add.items():
         kinds = set(found.filter(lemma=lemma, pos=pos)["kind"])
         if not kinds:
@@ -188,6 +188,13 @@ def _number_concepts(found: pl.DataFrame, old: Lexicon | None, overrides: Overri
         if symbol:
             _give(kept, (lemma, pos, min(kinds, key=_KINDS.index)), symbol)
     return found.with_columns(assign_symbols(found, kept))
+
+
+def _most(found: pl.DataFrame, number: int, overrides: Overrides) -> pl.DataFrame:
+    """The first so many concepts, and those that are to be there in any case."""
+    added = pl.DataFrame(sorted(overrides.add), schema={"lemma": pl.String, "pos": pl.String}, orient="row")
+    rest = found[number:].join(added, on=["lemma", "pos"], how="semi", maintain_order="left")
+    return pl.concat([found[:number], rest])
 
 
 #: Which of several concepts with one lemma and part of speech an override means.
@@ -236,8 +243,11 @@ def _forms_of_old(old: Lexicon, table: pl.DataFrame, overrides: Overrides) -> pl
     )
 
 
-def _with_base(concepts: pl.DataFrame, forms: pl.DataFrame) -> pl.DataFrame:
-    """Adds `base`: the inflection that is written without a mark, that of the lemma as a form."""
+def _with_base(concepts: pl.DataFrame, forms: pl.DataFrame, old: Lexicon | None) -> pl.DataFrame:
+    """Adds `base`: the inflection that is written without a mark, that of the lemma as a form.
+
+    Concepts of the base lexicon keep theirs: it says what a bare symbol means in older symbol text.
+    """
     lemmas = concepts.with_row_index("concept").select("concept", "lemma")
     folded = pl.col("form", "lemma").str.replace_all("ё", "е", literal=True)
     base = (
@@ -249,9 +259,10 @@ def _with_base(concepts: pl.DataFrame, forms: pl.DataFrame) -> pl.DataFrame:
         .agg(base=pl.col("inflection").min())
     )
     numbered = concepts.with_row_index("concept").join(base, on="concept", how="left", maintain_order="left")
-    return numbered.with_columns(pl.col("base").fill_null(0)).select(
-        "symbol", *KEY, "count", "cases", pl.col("base").cast(pl.UInt16)
-    )
+    bases = numbered["base"].fill_null(0).cast(pl.UInt16)
+    if old:
+        bases = pl.concat([old.concepts["base"], bases[old.concepts.height :]])
+    return numbered.select("symbol", *KEY, "count", "cases", base=bases)
 
 
 def _inflection_table(inflections: Inflections) -> pl.DataFrame:

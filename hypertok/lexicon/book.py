@@ -119,7 +119,8 @@ class Book:
         wanted, rows = inflection or self._base[concept], self.rows_of_concept(concept)
         # The forms of one inflection lie together in the order of their variants.
         row = bisect_left(self._inflection, wanted, rows.start, rows.stop) + variant
-        if row < rows.stop and self._inflection[row] == wanted and self._main[row]:
+        # Main or not: what a text encoded with an older lexicon says may have become another concept's since.
+        if row < rows.stop and self._inflection[row] == wanted:
             return self.forms[row], self.cases_of(concept)
         if inflection == variant == 0:
             return self._concepts["lemma"][concept], self.cases_of(concept)

@@ -79,21 +79,24 @@ def build_lexicon(
 
     Raises:
         InputError: no Russian words, a faulty overrides file, or an output inside the corpus.
-        ArtifactError: `output` is something else or a lexicon that cannot be read, or `base` is damaged.
+        ArtifactError: `output` or the folder beside it for finished work is something else, `output` is a lexicon that
+            cannot be read, or `base` is damaged.
     """
     recipe = recipe or Recipe()
     output = output.resolve()
+    work = output.with_name(f"{output.name}.work")
     refuse_inside(output, corpus)
+    refuse_inside(work, corpus)
     refuse_foreign(output, KIND)
     own = read_overrides(data_file("overrides.tsv"))
     theirs = read_overrides(overrides) if overrides else None
     old = Lexicon.load(base) if base else _standing(output)
-    work = output.with_name(f"{output.name}.work")
+    said = sha256_of(overrides) if overrides else None  # now: it may be edited while texts are counted
     tell = progress or (lambda step, done, total: None)
     counted = count_corpus(corpus, work, engine=engine, workers=workers, progress=lambda d, t: tell("count", d, t))
     parents = {"corpus": counted.fingerprint, "shipped_data": _shipped_data()}
-    if overrides:
-        parents["overrides"] = sha256_of(overrides)
+    if said:
+        parents["overrides"] = said
     if old and old.folder == output and _same(old.manifest, parents, recipe):
         shutil.rmtree(work)
         return BuildResult(manifest=old.manifest, fresh=False)

@@ -104,7 +104,9 @@ def _paradigm_table(numbers: list[int], inflections: Inflections) -> pl.DataFram
     return pl.DataFrame(rows, schema=schema, orient="row").unique(maintain_order=True)
 
 
-def number_variants(forms: pl.DataFrame, lemmas: pl.Series | None = None) -> pl.DataFrame:
+def number_variants(
+    forms: pl.DataFrame, lemmas: pl.Series | None = None, old: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Adds `variant` and sorts the table: forms of one concept with the same inflection are told apart.
 
     The commonest spelling is variant 0, and the lemma (with ё or е) before all others, so that a symbol
@@ -113,14 +115,18 @@ def number_variants(forms: pl.DataFrame, lemmas: pl.Series | None = None) -> pl.
 
     Args:
         lemmas: the lemma of every concept.
+        old: the table of the base lexicon, whose main rows keep their variants: symbol text is written with them.
     """
     lemmas = pl.Series([], dtype=pl.String) if lemmas is None else lemmas
     lemma = lemmas.alias("lemma").to_frame().with_row_index("concept")
     forms = forms.join(lemma, on="concept", how="left").with_columns(
         lemma=(_with_e("form") == _with_e("lemma")).fill_null(False)
     )
-    order = ["concept", "inflection", "main", "lemma", "count", "attested", "form"]
-    forms = forms.sort(order, descending=[False, False, True, True, True, True, False])
+    had = pl.DataFrame(schema=COLUMNS) if old is None else old.filter("main")
+    had = had.select("concept", "inflection", "form", had="variant")
+    forms = forms.join(had, on=["concept", "inflection", "form"], how="left", maintain_order="left")
+    order = ["concept", "inflection", "had", "main", "lemma", "count", "attested", "form"]
+    forms = forms.sort(order, descending=[False, False, False, True, True, True, True, False], nulls_last=True)
     rank = pl.int_range(pl.len()).over("concept", "inflection")
     return (
         forms.with_columns(rank=rank)

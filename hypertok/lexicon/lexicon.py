@@ -221,6 +221,8 @@ class Lexicon:
     def _base_form(self, concept: int) -> tuple[str, list[int]]:
         """A concept's lemma (or, where it has none, its first form) and that form's rows in this concept."""
         own, lemma = self.book.rows_of_concept(concept), self.concepts["lemma"][concept]
+        if not own:
+            raise InputError(f"{lemma!r} keeps its symbol and has no forms in {self.folder}: it was forbidden since")
         rows = [row for row in own if self.book.forms[row] == lemma] or [own.start]
         return self.book.forms[rows[0]], rows
 

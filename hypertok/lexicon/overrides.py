@@ -45,16 +45,23 @@ class Overrides:
         return Overrides(add | other.add, forbid | other.forbid, merge | other.merge)
 
     def apply(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """`rows` (columns lemma, pos) with forbidden concepts removed and merged lemmas renamed."""
+        """`rows` (columns lemma, pos, kind) with forbidden concepts removed and merged lemmas renamed.
+
+        What is merged has the kind of its target, where that is met: a misspelling, say, is no concept of its own.
+        """
         key = {"lemma": pl.String, "pos": pl.String}
         forbidden = pl.DataFrame(sorted(self.forbid), schema=key, orient="row")
         merges = [(*old, new) for old, new in self.merge.items()]
         merged = pl.DataFrame(merges, schema={**key, "target": pl.String}, orient="row")
+        rows = rows.join(forbidden, on=["lemma", "pos"], how="anti", maintain_order="left").join(
+            merged, on=["lemma", "pos"], how="left", maintain_order="left"
+        )
+        own = rows.filter(pl.col("target").is_null()).unique(["lemma", "pos"], keep="first", maintain_order=True)
         return (
-            rows.join(forbidden, on=["lemma", "pos"], how="anti", maintain_order="left")
-            .join(merged, on=["lemma", "pos"], how="left", maintain_order="left")
-            .with_columns(lemma=pl.coalesce("target", "lemma"))
-            .drop("target")
+            rows.with_columns(lemma=pl.coalesce("target", "lemma"))
+            .join(own.select("lemma", "pos", own="kind"), on=["lemma", "pos"], how="left", maintain_order="left")
+            .with_columns(kind=pl.when(pl.col("target").is_null()).then("kind").otherwise(pl.coalesce("own", "kind")))
+            .drop("target", "own")
         )
 
 

@@ -13,12 +13,15 @@ from pathlib import Path
 
 from hypertok.archive.learning import statistics_of
 from hypertok.archive.shards import Shard as Pieces
-from hypertok.archive.shards import count_shard
+from hypertok.archive.shards import count_shard, merge_shards
 from hypertok.archive.statistics import save_statistics
 from hypertok.corpus import engines
 from hypertok.corpus.documents import read_shard
 from hypertok.corpus.records import Document, Plan, Shard
 from hypertok.lexicon.word_classes import analyse_word
+
+#: Shards held before they are merged: of 8 MiB of text, about a million pieces, each.
+_TOGETHER = 16
 
 
 @contextmanager
@@ -37,10 +40,13 @@ def learning_statistics(
     cut: list[Pieces] = []
     if progress:
         progress(0, len(plan.shards))
-    for pieces in engines.run(partial(_cut, plan.root), plan.shards, engine=engine, workers=workers):
+    found = engines.run(partial(_cut, plan.place), plan.shards, engine=engine, workers=workers)
+    for done, pieces in enumerate(found, 1):
         cut.append(pieces)
+        if len(cut) > _TOGETHER:
+            cut = [merge_shards(cut)]  # together they have a limit
         if progress:
-            progress(len(cut), len(plan.shards))
+            progress(done, len(plan.shards))
     with engines.background(partial(_learn, folder), cut) as wait:
         yield wait
 
