@@ -88,7 +88,8 @@ def test_explain(qwen: Path) -> None:
     text = "Цикл Кребса происходит в митохондриях."
     assert tokenizer.decode(tokenizer.encode(text)) == text
     assert any(token.is_new for token in tokenizer.tokens(text))
-    assert tokenizer.explain("клетки")
+    expected = [one.id for written in ("клетки", " клетки") for one in tokenizer.tokens(written)]
+    assert [one.id for one in tokenizer.explain("клетки")] == expected
 
 
 def test_same_input_same_bytes(qwen: Path, vault_lexicon: Lexicon, tmp_path: Path) -> None:

@@ -72,12 +72,13 @@ def small(tmp_path: Path) -> Stock:
     """A tiny byte-level tokenizer in a folder with side files."""
     folder = tmp_path / "stock"
     folder.mkdir()
-    pre_tokenizer = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
+    pre_tokenizer = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     data = {"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []}, "pre_tokenizer": pre_tokenizer}
-    (folder / "tokenizer.json").write_text(json.dumps({**data, "added_tokens": [], "decoder": {"type": "ByteLevel"}}))
+    (folder / "tokenizer.json").write_text(json.dumps({**data, "added_tokens": [], "decoder": pre_tokenizer}))
     for name in ("tokenizer.model", "vocab.json", "merges.txt", "tekken.json", "chat_template.jinja"):
         (folder / name).write_text("x")
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "Other", "auto_map": {"x": "y"}}))
+    place_config(folder, "llama", 2)
     return Stock.load(folder)
 
 
@@ -96,6 +97,33 @@ def test_forced_model_types_get_an_auto_map(small: Stock, tmp_path: Path) -> Non
     written = write_tokenizer(tmp_path, stock, extended(stock, Units((), (), ()), span="word"))
     assert tmp_path / "tokenization_hypertok.py" in written
     assert "auto_map" in json.loads((tmp_path / "tokenizer_config.json").read_text())
+
+
+def test_any_model_may_stand_beside_a_tokenizer_without_one(small: Stock, tmp_path: Path) -> None:
+    """A qwen2 too, whatever class is named; also when an extended tokenizer is extended again."""
+    (small.folder / "config.json").unlink()
+    stock = Stock.load(small.folder)
+    for again in ("once", "twice"):
+        (tmp_path / again).mkdir()
+        written = write_tokenizer(tmp_path / again, stock, extended(stock, Units((), (), ()), span="word"))
+        assert tmp_path / again / "tokenization_hypertok.py" in written
+        stock = Stock.load(tmp_path / again)
+
+
+def test_of_several_chat_templates_none_is_lost(small: Stock, tmp_path: Path) -> None:
+    """Where the file stands too, transformers takes it for all of them."""
+    (small.folder / "additional_chat_templates").mkdir()
+    (small.folder / "additional_chat_templates" / "rag.jinja").write_text("r")
+    stock = Stock.load(small.folder)
+    written = write_tokenizer(tmp_path, stock, extended(stock, Units((), (), ()), span="word"))
+    assert {path.name for path in written} == {"tokenizer.json", "tokenizer_config.json"}
+    assert json.loads((tmp_path / "tokenizer_config.json").read_text())["chat_template"] == [
+        {"name": "default", "template": "x"},
+        {"name": "rag", "template": "r"},
+    ]
+    transformers = pytest.importorskip("transformers")
+    loaded = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert loaded.chat_template == {"default": "x", "rag": "r"}
 
 
 def test_a_token_that_only_the_configuration_has_is_refused(small: Stock, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.symbol_codec import GLUE, SymbolCodec, restricted_codec, symbol_run_pattern
 from hypertok.vocabulary.symbols import SymbolUnits, learn_symbol_units
+from hypertok.vocabulary.units import Span
 
 ROWS = 300
 
@@ -191,6 +192,14 @@ def test_word_span_joins_no_words(small_lexicon: Lexicon, runs: pl.DataFrame) ->
     for token in learned.units.tokens:
         text = stock.bytes_of(token).decode("utf-8", "ignore")
         assert sum(character in learned.symbols for character in text) < 2
+
+
+@pytest.mark.parametrize("span", ["word", "phrase"])
+def test_the_same_runs_give_the_same_units(small_lexicon: Lexicon, runs: pl.DataFrame, span: Span) -> None:
+    stock = Stock.load(stock_folder("qwen3"))
+    tables = small_lexicon.concepts, small_lexicon.forms, runs
+    one, two = (learn_symbol_units(stock, *tables, 150, span).units for _ in range(2))
+    assert one == two
 
 
 def test_impossible_numbers_of_rows_are_refused(small_lexicon: Lexicon, runs: pl.DataFrame) -> None:

@@ -11,10 +11,14 @@ from typing import Any
 import polars as pl
 import pytest
 from conftest import stock_of
-from proofs import TEMPLATE, assert_sound, failed, resealed, spoiled
+from proofs import TEMPLATE, artefact, assert_sound, failed, resealed, spoiled
 
+from hypertok.artifact import MANIFEST, Manifest
 from hypertok.errors import ArtifactError
-from hypertok.tokenizer.kind import DELTA
+from hypertok.lexicon.lexicon import Lexicon
+from hypertok.tokenizer.extend import Options, extend
+from hypertok.tokenizer.kind import DELTA, GIVEN_UP
+from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.verify import verify
 
 
@@ -146,6 +150,39 @@ def test_a_wrong_surface_is_found(
     )
     delta.with_columns(change).write_parquet(table)
     assert failed(verify(resealed(tmp_path / "out"), small_stock)) == (set() if sound else {"delta"})
+
+
+@pytest.mark.usefixtures("quick_proof")
+def test_a_lost_run_of_symbols_is_found(small_stock: Path, vault_lexicon: Lexicon, tmp_path: Path) -> None:
+    """Units over the cuts of the stock could not come out."""
+    sound = tmp_path / "sound"
+    extend(small_stock, vault_lexicon.folder, sound, Options(rows=300, text="symbols"))
+    before = failed(verify(sound, small_stock, lexicon=vault_lexicon.folder))
+    # So small a vocabulary has no tokens of two bytes, so units of symbols join those of other characters, too.
+    assert before <= {"texts without Cyrillic: the same ids"}
+    found = failed(verify(spoiled(sound, tmp_path / "bad", stock_cuts), small_stock))
+    assert found - before == {"stock merges and other parts"}
+
+
+@pytest.mark.usefixtures("quick_proof")
+def test_tokens_that_should_not_have_been_given_up_are_found(small_stock: Path, tmp_path: Path) -> None:
+    """One of a language that is kept, and one that others are made of, which stay."""
+    sound = artefact(tmp_path / "sound", Stock.load(small_stock), "phrase", ("ru", "en"))
+    assert failed(verify(sound, small_stock)) == set()
+    kept = shutil.copytree(sound, tmp_path / "kept")
+    manifest = Manifest.model_validate_json((kept / MANIFEST).read_bytes())
+    recipe = {**manifest.recipe, "replace_unused": ["zh"]}
+    (kept / MANIFEST).write_text(manifest.model_copy(update={"recipe": recipe}).to_json(), encoding="utf-8")
+    assert failed(verify(kept, small_stock)) == {"tokens given up"}
+    parts = shutil.copytree(sound, tmp_path / "parts")
+    stock, table = Stock.load(small_stock), pl.read_parquet(parts / GIVEN_UP)
+    part = next(left for left, right in stock.merges if len(left) > 1 and left + right not in set(table["token"]))
+    row = {"id": [stock.vocabulary[part]], "token": [part], "text": [None], "reason": ["Han"]}
+    pl.concat([table, pl.DataFrame(row, schema=table.schema)]).write_parquet(parts / GIVEN_UP)
+    delta = pl.read_parquet(parts / DELTA)
+    taken = pl.when(pl.int_range(pl.len()) == 0).then(pl.lit(stock.vocabulary[part], pl.UInt32)).otherwise("id")
+    delta.with_columns(id=taken.cast(delta.schema["id"])).write_parquet(parts / DELTA)
+    assert "stock merges and other parts" in failed(verify(resealed(parts), small_stock))
 
 
 @pytest.mark.usefixtures("quick_proof")

@@ -47,6 +47,29 @@ def test_all_merges() -> None:
     assert all_merges(["абв"], ["а", "б", "в", "аб", "бв"]) == [("а", "бв"), ("аб", "в")]
 
 
+@pytest.mark.parametrize("every_path", [False, True])
+def test_bytes_of_a_letter_without_a_token_are_joined_to_nothing(tmp_path: Path, every_path: bool) -> None:
+    """SentencePiece writes «ё» in two byte tokens then; a unit of theirs would be read back as «<0xD1><0x91>»."""
+    letters = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", *"абвгдежзийклмнопрстуфхцчшщъыьэюя"]
+    replace = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
+    back = {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}
+    model = {"type": "BPE", "vocab": {token: number for number, token in enumerate(letters)}, "merges": []}
+    model |= {"byte_fallback": True, "fuse_unk": True, "unk_token": "<unk>"}
+    decoder = {"type": "Sequence", "decoders": [back, {"type": "ByteFallback"}, {"type": "Fuse"}]}
+    data = {"normalizer": replace, "pre_tokenizer": None, "decoder": decoder, "added_tokens": [], "model": model}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(data), encoding="utf-8")
+    stock = Stock.load(tmp_path)
+    texts = [" ёлка", " берёза", " елка", " рёв"]
+    units = learn_units(stock, Texts(texts, np.full(4, 50), np.full(4, 50)), 6, every_path=every_path)
+    tokenizer = Tokenizer.from_str(json.dumps(extended(stock, units, span="word")))
+    assert not any("<0x" in token for token in units.tokens)
+    for text in texts:
+        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        assert len(ids) <= len(stock.tokenizer.encode(text, add_special_tokens=False).ids)
+        assert tokenizer.decode(ids, skip_special_tokens=False) == text
+    assert len(tokenizer.encode(" елка").ids) == 1
+
+
 @pytest.mark.parametrize("span", ["word", "phrase"])
 @pytest.mark.parametrize("every_path", [False, True])
 def test_units_are_reachable_and_save_tokens(

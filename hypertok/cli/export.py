@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +27,8 @@ class Target(StrEnum):
     gguf = "gguf"
 
 
+#: What no pattern of words cuts: letters, with a space or other sign before them.
+_WORD = re.compile(r".?[^\W\d_]+", re.DOTALL)
 _SUFFIXES = {Target.tiktoken: ".tiktoken", Target.sentencepiece: ".model", Target.gguf: ".gguf"}
 
 
@@ -116,12 +119,12 @@ def _gguf(tokenizer: HyperTokenizer, path: Path, model: Path | None) -> dict[str
         facts["parity"] = _merging(tokenizer, facts)
         return facts
     texts = [tokenizer.plain.text_of(identifier) for identifier in tokenizer.new_ids]
-    facts["phrase_units"] = sum(" " in text[1:] for text in texts)
+    facts["phrase_units"] = sum(_WORD.fullmatch(text) is None for text in texts)
     facts["parity"] = ["units inside words: the same ids as here, for text in the same Unicode normal form"]
     if facts["phrase_units"]:
         facts["parity"].append(
-            f"{facts['phrase_units']:,} units reach over a space: llama.cpp cuts there first, so it never makes them "
-            "from input (the text costs more tokens); in output they are valid"
+            f"{facts['phrase_units']:,} units reach over a space, comma or hyphen: llama.cpp cuts there first, so it "
+            "never makes them from input (the text costs more tokens); in output they are valid"
         )
     return facts
 

@@ -68,7 +68,9 @@ class UnitKind(StrEnum):
 _SPAN = typer.Option(help="How far a unit may reach: inside a word, or over words, spaces and commas («, что»).")
 _UNITS = typer.Option(help="How units are chosen: with the lexicon, or by plain continued BPE (the control).")
 _GENERAL = typer.Option(
-    min=0, max=10, help="Weight of general Russian beside your texts; more helps on texts unlike yours."
+    min=0,
+    max=10,
+    help="Weight of general Russian beside your texts; more helps on texts unlike yours. Symbol text takes none.",
 )
 
 
@@ -94,7 +96,8 @@ def extend(
         str | None,
         typer.Option(
             metavar="LANGS",
-            help="Do not grow: give the rows of tokens that these languages never use to the new units, e.g. ru,en.",
+            help="Do not grow: give the rows of tokens that neither Russian nor these languages use to the new units, "
+            "e.g. ru,en.",
         ),
     ] = None,
     init: Annotated[
@@ -126,6 +129,8 @@ def extend(
     """
     from hypertok.tokenizer.extend import Options
 
+    if replace_unused is not None and not by_comma(replace_unused):
+        raise InputError("--replace-unused: names no language to keep; give codes such as ru,en, or leave it out")
     options = Options(
         **({"rows": rows} if rows else {}),
         span=span.value,

@@ -14,6 +14,8 @@ from hypertok.lexicon.grammemes import OTHER_POS, POS
 from hypertok.lexicon.symbols import is_symbol
 
 COLUMNS = ("action", "lemma", "pos", "target", "note")
+#: Kinds of words that the dictionary does not have.
+_OUTSIDE = ("unknown", "abbreviation")
 _ALL_POS = {*POS.values(), OTHER_POS}
 
 
@@ -47,7 +49,8 @@ class Overrides:
     def apply(self, rows: pl.DataFrame) -> pl.DataFrame:
         """`rows` (columns lemma, pos, kind) with forbidden concepts removed and merged lemmas renamed.
 
-        What is merged has the kind of its target, where that is met: a misspelling, say, is no concept of its own.
+        What is merged and outside the dictionary (a misspelling, say) has the kind of its target, where that is met:
+        it is no concept of its own.
         """
         key = {"lemma": pl.String, "pos": pl.String}
         forbidden = pl.DataFrame(sorted(self.forbid), schema=key, orient="row")
@@ -56,11 +59,13 @@ class Overrides:
         rows = rows.join(forbidden, on=["lemma", "pos"], how="anti", maintain_order="left").join(
             merged, on=["lemma", "pos"], how="left", maintain_order="left"
         )
-        own = rows.filter(pl.col("target").is_null()).unique(["lemma", "pos"], keep="first", maintain_order=True)
+        own = rows.filter(pl.col("target").is_null() & ~pl.col("kind").is_in(_OUTSIDE))
+        own = own.unique(["lemma", "pos"], keep="first", maintain_order=True)
+        moved = pl.col("target").is_not_null() & pl.col("kind").is_in(_OUTSIDE)
         return (
             rows.with_columns(lemma=pl.coalesce("target", "lemma"))
             .join(own.select("lemma", "pos", own="kind"), on=["lemma", "pos"], how="left", maintain_order="left")
-            .with_columns(kind=pl.when(pl.col("target").is_null()).then("kind").otherwise(pl.coalesce("own", "kind")))
+            .with_columns(kind=pl.when(moved).then(pl.coalesce("own", "kind")).otherwise("kind"))
             .drop("target", "own")
         )
 

@@ -18,6 +18,7 @@ from hypertok.tokenizer.delta import delta_table
 from hypertok.tokenizer.folder import write_tokenizer
 from hypertok.tokenizer.kind import DELTA, GIVEN_UP, KIND, ROW_MULTIPLE, SCHEMA_VERSION, SYMBOLS
 from hypertok.tokenizer.pretokenizer import lookup_only_words, symbol_pretokenizer
+from hypertok.tokenizer.scripts import RUSSIAN
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.surface import with_surface
 from hypertok.tokenizer.surgery import extended
@@ -168,8 +169,8 @@ def learning_texts(stock: Stock, lexicon: Lexicon, options: Options) -> Texts:
 
 
 def _unused(stock: Stock, lexicon: Lexicon, languages: tuple[str, ...]) -> list[GivenUp]:
-    """Tokens that neither the languages nor the lexicon's own corpus use."""
-    return unused_tokens(stock, languages, keep=used_ids(stock, lexicon.runs["run"].to_list()))
+    """Tokens that neither the languages nor Russian, nor the runs of the lexicon, use."""
+    return unused_tokens(stock, (*languages, RUSSIAN), keep=used_ids(stock, lexicon.runs["run"].to_list()))
 
 
 def _facts(stock: Stock, units: Units, given_up: list[GivenUp]) -> dict[str, Any]:

@@ -69,8 +69,9 @@ def write_tokenizer(folder: Path, stock: Stock, data: dict[str, Any]) -> list[Pa
     }
     if "auto_map" in config:
         files[_CODE_FILE] = _CODE.encode()
+    listed = isinstance(config.get("chat_template"), list)  # transformers would take the one in the file for all
     for name in COPIED:
-        if (stock.folder / name).is_file():
+        if (stock.folder / name).is_file() and not (listed and name.startswith("chat_template")):
             files[name] = (stock.folder / name).read_bytes()
     for name, content in files.items():
         write_file(folder / name, content)
@@ -105,7 +106,7 @@ def _may_be_forced(stock: Stock) -> bool:
         text_config = stock.model_config.get("text_config")
         inner = text_config.get("model_type") if isinstance(text_config, Mapping) else None
         return model_type in FORCED_MODEL_TYPES or inner in FORCED_MODEL_TYPES
-    return stock.family is Family.BYTE_LEVEL and str(stock.config.get("tokenizer_class", "Qwen")).startswith("Qwen")
+    return stock.family is Family.BYTE_LEVEL  # of the types above; the class says little: DeepSeek's Qwen names Llama's
 
 
 def _check_tokens(stock: Stock) -> None:

@@ -65,6 +65,8 @@ LANGUAGES = {
 }
 _LETTER = r"[[\p{L}\p{M}]--[\p{ASCII}\p{Common}\p{Inherited}\p{Greek}]]"
 _OTHER = "Other"
+#: Units are Russian, so its tokens always stay.
+RUSSIAN = "ru"
 
 
 def scripts_of(languages: Sequence[str]) -> frozenset[str]:

@@ -16,9 +16,10 @@ from typing import Any
 import polars as pl
 from tokenizers import Tokenizer
 
-from hypertok.artifact import Manifest, open_checked, read_manifest
+from hypertok.artifact import Manifest, open_checked
 from hypertok.errors import ArtifactError
-from hypertok.tokenizer.kind import COMMAND, DELTA, GIVEN_UP, KIND, SCHEMA_VERSION
+from hypertok.lexicon.lexicon import Lexicon
+from hypertok.tokenizer.kind import COMMAND, DELTA, GIVEN_UP, KIND, SCHEMA_VERSION, SYMBOLS
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.verify_texts import CYRILLIC
 
@@ -55,6 +56,11 @@ class Pair:
     def symbols(self) -> bool:
         """Whether the units are of symbol text."""
         return self.manifest.recipe.get("text") == "symbols"
+
+    @cached_property
+    def codec_symbols(self) -> frozenset[str]:
+        """The symbols that the codec writes."""
+        return frozenset(pl.read_parquet(self.folder / SYMBOLS)["symbol"])
 
     @cached_property
     def units(self) -> dict[str, int]:
@@ -123,7 +129,7 @@ def open_pair(folder: Path, stock: Stock, lexicon: Path | None) -> Pair:
             f"another one: name the tokenizer it was made from, or make it again with: {COMMAND}"
         )
     if lexicon is not None:
-        found = read_manifest(lexicon, kind="lexicon", command="hypertok build-lexicon corpus/ -o notes.lexicon").sha256
+        found = Lexicon.load(lexicon).sha256
         if manifest.parents.get("lexicon") != found:
             raise ArtifactError(
                 f"{folder}: made with another lexicon than {lexicon} (sha256 "

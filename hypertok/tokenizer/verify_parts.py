@@ -13,8 +13,10 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer
 
 from hypertok.tokenizer.kind import ROW_MULTIPLE
+from hypertok.tokenizer.pretokenizer import symbol_pretokenizer
 from hypertok.tokenizer.verify_pair import Pair
 from hypertok.tokenizer.verify_report import SHOWN, Line, Tally
+from hypertok.vocabulary.symbol_codec import symbol_run_pattern
 
 #: An added token's content and how it is found in text.
 Flags = tuple[Any, ...]
@@ -76,6 +78,8 @@ def part_line(pair: Pair) -> Line:
     wrong = next((n for n, merge in enumerate(expected) if pair.merges[n : n + 1] != [merge]), None)
     if wrong is not None:
         tally.want(False, f"merge {wrong} is {pair.merges[wrong : wrong + 1]}, not {expected[wrong]}", 0)
+    lost = {"".join(merge) for merge in pair.stock.merges} - {"".join(merge) for merge in expected}
+    tally.want(lost.isdisjoint(pair.kept), f"{sorted(lost & pair.kept.keys())[:1]} stays, and no merge makes it", 0)
     known = set(expected)
     again = [merge for merge in pair.merges[len(expected) :] if merge in known]
     tally.want(not again, f"{again[:1]} stands again behind the stock merges, where it ranks", 0)
@@ -83,6 +87,10 @@ def part_line(pair: Pair) -> Line:
     for key in (new.keys() | old.keys()) - {"vocab", "merges"}:
         tally.want(new.get(key) == old.get(key), f"model.{key} is {new.get(key)!r}, not {old.get(key)!r}", 0)
     changes = {"model", "added_tokens"} | ({"pre_tokenizer"} if pair.span == "phrase" or pair.symbols else set())
+    if pair.symbols:  # of surface text the units themselves are tried, and the cuts of other text
+        own = symbol_pretokenizer(pair.stock, symbol_run_pattern(pair.codec_symbols))
+        right = pair.data.get("pre_tokenizer") == (pair.stock.data.get("pre_tokenizer") if own is None else own)
+        tally.want(right, "pre_tokenizer does not take a run of symbols as one piece", 0)
     for key in (pair.data.keys() | pair.stock.data.keys()) - changes:
         tally.want(pair.data.get(key) == pair.stock.data.get(key), f"{key} was changed", 0)
     cuts = "pre-tokenizer as it was" if pair.same_pre_tokenizer else "pre-tokenizer changed, all else as it was"

@@ -7,7 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from hypertok.tokenizer.scripts import RUSSIAN
 from hypertok.tokenizer.stock import Stock
+from hypertok.tokenizer.unused import unused_tokens
 from hypertok.tokenizer.verify_pair import Pair
 from hypertok.tokenizer.verify_report import Line, Tally, short
 
@@ -88,8 +90,12 @@ def given_up_lines(pair: Pair) -> list[Line]:
     if pair.given_up is None:
         return []
     tally, added = Tally("tokens given up", "tokens"), {token["id"] for token in pair.stock.added}
+    languages = (*pair.manifest.recipe.get("replace_unused", ()), RUSSIAN)
+    unused = {one.token for one in unused_tokens(pair.stock, languages)}
     for row in pair.given_up.to_dicts():
         raw = pair.stock.bytes_of(row["token"])
         right = pair.stock.vocabulary.get(row["token"]) == row["id"] and row["id"] not in added
-        tally.want(right and len(raw) > 1 and not raw.isascii(), f"{row['id']} {row['token']!r}")
-    return [tally.line("of the stock vocabulary; none of them added, a single byte or ASCII")]
+        right = right and len(raw) > 1 and not raw.isascii() and row["token"] in unused
+        tally.want(right, f"{row['id']} {row['token']!r}")
+    told = f"of no letters of {', '.join(sorted(set(languages)))}; none of them added, a single byte or ASCII"
+    return [tally.line(told)]

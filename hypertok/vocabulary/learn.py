@@ -37,15 +37,17 @@ def learn_units(
     tell("merge", 1, 1)
     made: dict[str, str] = {}  # private string -> vocabulary string, new ones only
     known = set(stock.merges)  # a stock token made in a way that stock has not brings merges that are there already
-    merges = []
-    used = 0
+    merges, used = list[tuple[str, str]](), list[tuple[str, str]]()
+    bytes_alone = segmentation.single_bytes(stock)
     for left, right in learned:
+        if not bytes_alone.isdisjoint(left + right):
+            continue
         string = segmentation.string(left + right)
         if string not in stock.vocabulary:
             if len(made) == rows:
                 break
             made[left + right] = string
-        used += 1
+        used.append((left, right))
         pair = segmentation.string(left), segmentation.string(right)
         if pair not in known:
             known.add(pair)
@@ -53,7 +55,7 @@ def learn_units(
     if len(made) < rows:
         raise TooFewUnits(rows, len(made))
     tell("count", 0, 1)
-    counts = count_emitted(segmentation.words, segmentation.strings, learned[:used], texts.frequency)
+    counts = count_emitted(segmentation.words, segmentation.strings, used, texts.frequency)
     tell("count", 1, 1)
     tokens = tuple(made.values())
     return Units(

@@ -79,7 +79,7 @@ def learn_symbol_units(
         InputError: fewer rows than the marks take, or more than the runs have units for.
     """
     book = Book(concepts, forms)
-    table = runs if span == "phrase" else word_table(runs)
+    table = runs if span == "phrase" else word_table(runs).sort("weight", "run", descending=[True, False])
     counts = rounded(table["weight"].to_numpy())
     texts = table.filter(pl.Series(counts > 0))["run"].to_list()
     frequency = table["count"].to_numpy()[counts > 0].astype(np.int64)
@@ -146,7 +146,7 @@ class _Letters:
                 self.words.append("".join([chr(_FIRST_LETTER + number) for number in encoding.ids]))
         self.strings = {chr(_FIRST_LETTER + number): string for number, string in strings.items()}
         self.ids = {chr(_FIRST_LETTER + number): ids for number, ids in parts.items()}
-        #: Bytes of characters outside the vocabulary: SentencePiece-style merging is over before they appear.
+        #: Bytes of characters outside the vocabulary; see `Segmentation.single_bytes`.
         self.unmergeable = {letter for letter, string in self.strings.items() if whole and string.startswith("<0x")}
 
     def string(self, word: str) -> str:

@@ -63,8 +63,9 @@ class TooFewUnits(InputError):
     """More new rows are asked for than the corpus has units for; `found` says how many there are."""
 
     def __init__(self, rows: int, found: int) -> None:
+        remedy = f"ask for at most {found} (--rows {found}), or build" if found else "build"
         super().__init__(
-            f"{rows} new rows are more than the lexicon's corpus has units for ({found}); "
-            f"ask for at most {found} (--rows {found}), or build the lexicon from more text"
+            f"{rows} new rows are more than the lexicon's corpus has units for ({found}); {remedy} the lexicon from "
+            "more text"
         )
         self.found = found
