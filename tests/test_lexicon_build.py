@@ -130,6 +130,12 @@ def test_every_code_of_the_base_means_what_it_meant(build: Build) -> None:
         assert code is not None
         assert other.book.form_at(*code[:3]) == base.book.form_at(*code[:3]), form
     assert_decodes(other)
+    third = build({"а.md": "Весною тает снег. "}, "third.lexicon", base=other.folder)
+    for lexicon in (base, other):
+        for form in lexicon.forms.filter("main")["form"]:
+            code = lexicon.book.code_of(form)
+            assert code is not None
+            assert third.book.form_at(*code[:3]) == lexicon.book.form_at(*code[:3]), form
 
 
 def test_an_added_concept_is_there_however_few_are_kept(build: Build) -> None:

@@ -113,7 +113,7 @@ def main() -> None:
     except Exception as error:  # safetensors and torch have errors of their own for a full disk
         if not any(words in str(error) for words in _NO_ROOM):
             raise
-        fail(f"the disk is full ({str(error).splitlines()[0]}); make room, and training goes on with --resume")
+        fail(f"the disk is full ({str(error).splitlines()[0]}); make room and start again, training with --resume")
 
 
 if __name__ == "__main__":

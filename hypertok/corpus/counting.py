@@ -43,8 +43,8 @@ _SEGMENT_SURFACES = 400_000
 #: Rows of form tables merged at a time: fewer, larger merges are faster and take more memory.
 _MERGE_ROWS = 1_000_000
 _CASES = ("lower", "title", "upper", "other")
-#: Names in a work folder: counted shards, and those that a kill left unfinished.
-_OWN = re.compile(r"\d{6}-[0-9a-f]{16}|\..*\.unfinished")
+#: Names in a work folder: counted shards, those that a kill left unfinished, and what a desktop leaves in any folder.
+_OWN = re.compile(r"\d{6}-[0-9a-f]{16}|\..*\.unfinished|\.DS_Store|\.nfs.*|\.directory|Thumbs\.db|desktop\.ini")
 _NO_FORMS = {"form": pl.String, **dict.fromkeys(_CASES, pl.Int64)}
 
 Progress = Callable[[int, int], None]

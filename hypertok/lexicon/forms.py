@@ -115,15 +115,15 @@ def number_variants(
 
     Args:
         lemmas: the lemma of every concept.
-        old: the table of the base lexicon, whose main rows keep their variants: symbol text is written with them.
+        old: the table of the base lexicon, whose rows keep their variants: symbol text is written with them. Those that
+            are not main too, for they may have been in a lexicon before that one.
     """
     lemmas = pl.Series([], dtype=pl.String) if lemmas is None else lemmas
     lemma = lemmas.alias("lemma").to_frame().with_row_index("concept")
     forms = forms.join(lemma, on="concept", how="left").with_columns(
         lemma=(_with_e("form") == _with_e("lemma")).fill_null(False)
     )
-    had = pl.DataFrame(schema=COLUMNS) if old is None else old.filter("main")
-    had = had.select("concept", "inflection", "form", had="variant")
+    had = (pl.DataFrame(schema=COLUMNS) if old is None else old).select("concept", "inflection", "form", had="variant")
     forms = forms.join(had, on=["concept", "inflection", "form"], how="left", maintain_order="left")
     order = ["concept", "inflection", "had", "main", "lemma", "count", "attested", "form"]
     forms = forms.sort(order, descending=[False, False, False, True, True, True, True, False], nulls_last=True)

@@ -16,7 +16,7 @@ import torch
 import hypertok
 from hypertok.artifact import MANIFEST, Manifest, refuse_foreign, seal, writing
 from hypertok.errors import ArtifactError, InputError
-from hypertok.model.pair import DTYPES, MERGED_STOCK, Pair
+from hypertok.model.pair import MERGED_STOCK, Pair
 from hypertok.model.split import merge_rows, new_rows
 from hypertok.model.trained import attach, has_adapter, open_trained
 
@@ -61,9 +61,9 @@ def merge(
 def _check_disk(pair: Pair, output: Path, dtype: str | torch.dtype) -> None:
     """Before the model is loaded; the old result stays until the new one is whole."""
     entries = [entry for shard in pair.checkpoint.shards for entry in shard.entries.values()]
-    kind = DTYPES[dtype] if isinstance(dtype, str) and dtype != "auto" else dtype
+    kind = dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype, None)  # "auto" is none
     numbers = sum(torch.Size(entry.shape).numel() for entry in entries)
-    needed = numbers * kind.itemsize if isinstance(kind, torch.dtype) else sum(entry.size for entry in entries)
+    needed = numbers * kind.itemsize if kind else sum(entry.size for entry in entries)
     folder = output.absolute().parent
     while not folder.exists():
         folder = folder.parent

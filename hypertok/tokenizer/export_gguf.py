@@ -242,4 +242,6 @@ def _chat_template(tokenizer: Stock) -> str | None:
     if path.is_file():
         return path.read_text(encoding="utf-8")
     template = tokenizer.config.get("chat_template")
+    if isinstance(template, list):  # several, by name
+        template = {one.get("name"): one.get("template") for one in template}.get("default")
     return template if isinstance(template, str) else None

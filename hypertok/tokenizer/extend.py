@@ -97,6 +97,8 @@ def extend(
         ArtifactError: the lexicon is damaged or too old, or `output` is something else.
     """
     options = options or Options()
+    if options.replace_unused and RUSSIAN not in options.replace_unused:
+        options = options.model_copy(update={"replace_unused": (*options.replace_unused, RUSSIAN)})
     stock = Stock.load(stock_path)
     lexicon = Lexicon.load(lexicon_path)
     if output.exists() and (stock.folder.samefile(output) or lexicon.folder.samefile(output)):
@@ -169,8 +171,8 @@ def learning_texts(stock: Stock, lexicon: Lexicon, options: Options) -> Texts:
 
 
 def _unused(stock: Stock, lexicon: Lexicon, languages: tuple[str, ...]) -> list[GivenUp]:
-    """Tokens that neither the languages nor Russian, nor the runs of the lexicon, use."""
-    return unused_tokens(stock, (*languages, RUSSIAN), keep=used_ids(stock, lexicon.runs["run"].to_list()))
+    """Tokens that neither the languages nor the runs of the lexicon use."""
+    return unused_tokens(stock, languages, keep=used_ids(stock, lexicon.runs["run"].to_list()))
 
 
 def _facts(stock: Stock, units: Units, given_up: list[GivenUp]) -> dict[str, Any]:

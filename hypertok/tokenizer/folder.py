@@ -69,9 +69,9 @@ def write_tokenizer(folder: Path, stock: Stock, data: dict[str, Any]) -> list[Pa
     }
     if "auto_map" in config:
         files[_CODE_FILE] = _CODE.encode()
-    listed = isinstance(config.get("chat_template"), list)  # transformers would take the one in the file for all
+    listed = bool(_templates(stock))  # beside a list transformers would take the one in the file for all
     for name in COPIED:
-        if (stock.folder / name).is_file() and not (listed and name.startswith("chat_template")):
+        if (stock.folder / name).is_file() and not (listed and name == "chat_template.jinja"):
             files[name] = (stock.folder / name).read_bytes()
     for name, content in files.items():
         write_file(folder / name, content)
@@ -89,14 +89,18 @@ def _config(stock: Stock) -> dict[str, Any]:
         config["auto_map"] = {"AutoTokenizer": [None, f"{Path(_CODE_FILE).stem}.HypertokTokenizer"]}
     if "fix_mistral_regex" in config:  # it replaces the pre-tokenizer; a saved tokenizer has the right one
         config["fix_mistral_regex"] = False
-    templates = sorted((stock.folder / "additional_chat_templates").glob("*.jinja"))
-    if templates:
+    if templates := _templates(stock):
         named = {path.stem: path.read_text(encoding="utf-8") for path in templates}
         default = stock.folder / "chat_template.jinja"
         if default.is_file():
             named["default"] = default.read_text(encoding="utf-8")
         config["chat_template"] = [{"name": name, "template": text} for name, text in sorted(named.items())]
     return config
+
+
+def _templates(stock: Stock) -> list[Path]:
+    """Chat templates besides the default one, as transformers 5 saves them: a folder of files."""
+    return sorted((stock.folder / "additional_chat_templates").glob("*.jinja"))
 
 
 def _may_be_forced(stock: Stock) -> bool:

@@ -84,7 +84,8 @@ def _template_files(pair: Pair) -> Line:
             tally.want(config.get(key) == value, f"{key} is {short(config.get(key))}")
     for name in ("chat_template.jinja", "special_tokens_map.json"):
         ours, theirs = pair.folder / name, pair.stock.folder / name
-        if theirs.is_file() and not (name.startswith("chat") and isinstance(config.get("chat_template"), list)):
+        listed = name.startswith("chat") and (pair.stock.folder / "additional_chat_templates").is_dir()
+        if theirs.is_file() and not listed:
             tally.want(ours.is_file() and ours.read_bytes() == theirs.read_bytes(), f"{name} is not the stock's")
     if not tally.checked:
         return Line.untried(tally.name, tally.unit, "the stock tokenizer names none")

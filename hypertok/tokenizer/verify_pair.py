@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 
 from hypertok.artifact import Manifest, open_checked
 from hypertok.errors import ArtifactError
-from hypertok.lexicon.lexicon import Lexicon
+from hypertok.lexicon.lexicon import Lexicon, lexicon_manifest
 from hypertok.tokenizer.kind import COMMAND, DELTA, GIVEN_UP, KIND, SCHEMA_VERSION, SYMBOLS
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.verify_texts import CYRILLIC
@@ -129,13 +129,14 @@ def open_pair(folder: Path, stock: Stock, lexicon: Path | None) -> Pair:
             f"another one: name the tokenizer it was made from, or make it again with: {COMMAND}"
         )
     if lexicon is not None:
-        found = Lexicon.load(lexicon).sha256
+        found = lexicon_manifest(lexicon).sha256
         if manifest.parents.get("lexicon") != found:
             raise ArtifactError(
                 f"{folder}: made with another lexicon than {lexicon} (sha256 "
                 f"{str(manifest.parents.get('lexicon'))[:12]}… then, {found[:12]}… here); name that one, or make the "
                 f"tokenizer again with: {COMMAND}"
             )
+        Lexicon.load(lexicon)  # its files are what it says
     try:
         data = json.loads((folder / "tokenizer.json").read_bytes())
         given_up = folder / GIVEN_UP

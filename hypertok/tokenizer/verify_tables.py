@@ -90,7 +90,7 @@ def given_up_lines(pair: Pair) -> list[Line]:
     if pair.given_up is None:
         return []
     tally, added = Tally("tokens given up", "tokens"), {token["id"] for token in pair.stock.added}
-    languages = (*pair.manifest.recipe.get("replace_unused", ()), RUSSIAN)
+    languages = pair.manifest.recipe.get("replace_unused") or (RUSSIAN,)
     unused = {one.token for one in unused_tokens(pair.stock, languages)}
     for row in pair.given_up.to_dicts():
         raw = pair.stock.bytes_of(row["token"])

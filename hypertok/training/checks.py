@@ -132,10 +132,7 @@ def check_room(needs: Needs, work: Path, *, cpu: bool, written: int = 0, checkpo
     Raises:
         InputError: too little memory or disk; the message says what needs how much.
     """
-    # Of its own GPU: asking makes a context there, which on another one would be in the way.
-    memory = (
-        psutil.virtual_memory().total if cpu else torch.cuda.mem_get_info(int(os.environ.get("LOCAL_RANK", "0")))[1]
-    )
+    memory = psutil.virtual_memory().total if cpu else torch.cuda.mem_get_info(_own_gpu())[1]
     if needs.memory > memory:
         parts = ("weights", "rows", "adapter", "logits", "activations", "process")
         told = ", ".join(f"{part} {_gib(getattr(needs, part))}" for part in parts)
@@ -153,6 +150,11 @@ def check_room(needs: Needs, work: Path, *, cpu: bool, written: int = 0, checkpo
         raise InputError(
             f"{work}: checkpoints and the result need about {_gib(needed)} of disk and {_gib(free)} are free; {remedy}"
         )
+
+
+def _own_gpu() -> int:
+    """The GPU that accelerate gives this process; asking another one would make a context there."""
+    return int(os.environ.get("LOCAL_RANK", "0")) % max(1, torch.cuda.device_count())
 
 
 def check_positions(folder: Path, context: int) -> None:

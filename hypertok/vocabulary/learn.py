@@ -33,21 +33,20 @@ def learn_units(
     segmentation = Segmentation.of(stock, texts.texts)
     tell("segment", 1, 1)
     tell("merge", 0, 1)
-    learned = learn_merges(segmentation.words, texts.counts.tolist(), int(rows * _SPARE) + 64)
+    words, often = _apart(segmentation.words, texts.counts.tolist(), segmentation.single_bytes(stock))
+    learned = learn_merges(words, often, int(rows * _SPARE) + 64)
     tell("merge", 1, 1)
     made: dict[str, str] = {}  # private string -> vocabulary string, new ones only
     known = set(stock.merges)  # a stock token made in a way that stock has not brings merges that are there already
-    merges, used = list[tuple[str, str]](), list[tuple[str, str]]()
-    bytes_alone = segmentation.single_bytes(stock)
+    merges = []
+    used = 0
     for left, right in learned:
-        if not bytes_alone.isdisjoint(left + right):
-            continue
         string = segmentation.string(left + right)
         if string not in stock.vocabulary:
             if len(made) == rows:
                 break
             made[left + right] = string
-        used.append((left, right))
+        used += 1
         pair = segmentation.string(left), segmentation.string(right)
         if pair not in known:
             known.add(pair)
@@ -55,7 +54,7 @@ def learn_units(
     if len(made) < rows:
         raise TooFewUnits(rows, len(made))
     tell("count", 0, 1)
-    counts = count_emitted(segmentation.words, segmentation.strings, used, texts.frequency)
+    counts = count_emitted(segmentation.words, segmentation.strings, learned[:used], texts.frequency)
     tell("count", 1, 1)
     tokens = tuple(made.values())
     return Units(
@@ -64,6 +63,15 @@ def learn_units(
         tuple(int(counts.get(private, 0)) for private in made),
         tuple(tuple(segmentation.ids[character] for character in private) for private in made),
     )
+
+
+def _apart(words: list[str], counts: list[int], letters: Collection[str]) -> tuple[list[str], list[int]]:
+    """Words cut at letters that may not be joined to anything, and the count of each part."""
+    if not letters:
+        return words, counts
+    cut = str.maketrans(dict.fromkeys(letters, " "))
+    parts = [(part, count) for word, count in zip(words, counts, strict=True) for part in word.translate(cut).split()]
+    return [part for part, _ in parts], [count for _, count in parts]
 
 
 def _every_path(stock: StockTokenizer, tokens: Collection[str]) -> list[tuple[str, str]]:
