@@ -37,3 +37,16 @@ def test_the_commoner_concept_owns_a_spelling_without_yo_and_no_other_form_is_ta
     assert forms.filter(form="подметен")["concept"].to_list() == [4]
     assert forms.filter(form="елки")["concept"].to_list() == [9]
     assert forms.filter(form="елка").select("concept", "attested").rows() == [(1, False)]
+
+
+def test_variants_of_a_base_stay_over_many_builds() -> None:
+    """Also when a spelling is another concept's for a time, and whichever is the commoner one."""
+    rows = table([("весной", 3, 7), ("весною", 3, 7)]).with_columns(count=pl.Series([5.0, 1.0]))
+    first = number_variants(rows)
+    taken = rows.with_columns(main=pl.Series([False, True]), count=pl.Series([0.0, 9.0]))
+    second = number_variants(taken, old=first)
+    third = number_variants(pl.concat([taken, table([("весною́", 3, 7)])]), old=second)
+    for found in (first, second, third):
+        assert found["form"].to_list()[:2] == ["весной", "весною"]
+        assert found["variant"].to_list()[:2] == [0, 1]
+    assert number_variants(taken)["form"].to_list() == ["весною", "весной"], "without a base the main one is the first"
