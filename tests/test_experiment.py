@@ -20,12 +20,10 @@ from typer.testing import CliRunner
 from hypertok.cli.main import app
 from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.compare import control_of, sides, stock_of
-from hypertok.experiment.page import Table
 from hypertok.experiment.report import write_report
 from hypertok.experiment.results import Results
 from hypertok.experiment.run import Experiment
 from hypertok.experiment.scale import scale
-from hypertok.experiment.sections import run_blocks
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.measure.model import measure_model
 from hypertok.measure.options import MeasureOptions
@@ -306,30 +304,6 @@ def test_the_report_tells_apart_where_arms_were_trained_and_measured(done: Done)
     assert "trained on Card X, measured on cpu" in scale(dataclasses.replace(done.results, runs=runs))
     mixed = dataclasses.replace(done.results, runs=(*runs[:3], *done.results.runs[3:]))
     assert "trained on Card X, cpu, measured on cpu" in scale(mixed)
-
-
-def test_speeds_of_two_devices_are_no_multiples_of_each_other(done: Done) -> None:
-    def speeds(results: Results) -> list[str]:
-        table = next(
-            block for block in run_blocks(results) if isinstance(block, Table) and "reads, batch 1" in block.head
-        )
-        return [row[1] for row in table.rows]
-
-    assert sum("(" in cell for cell in speeds(done.results)) == len(sides(done.results)) - 1
-    moved = tuple(
-        run.model_copy(update={"provenance": run.provenance.model_copy(update={"device": "Card X"})})
-        if run.arm == "ours"
-        else run
-        for run in done.results.runs
-    )
-    cells = speeds(dataclasses.replace(done.results, runs=moved))
-    assert ["(" in cell for cell in cells] == [side.arm.name not in ("stock", "ours") for side in sides(done.results)]
-
-
-def test_seeds_that_no_two_arms_share_are_told(done: Done) -> None:
-    apart = tuple(run for run in done.results.runs if run.trained is None or (run.seed == 0) == (run.arm == "stock"))
-    told = scale(dataclasses.replace(done.results, runs=apart))
-    assert "2 seeds, none of them of every arm: figures of an arm by itself, in plots too, do not compare" in told
 
 
 def test_an_unfinished_experiment_says_so_in_its_report(done: Done, tmp_path: Path) -> None:

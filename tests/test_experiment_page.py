@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import subprocess
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,12 @@ from matplotlib import image
 from small_experiments import report_folder
 
 from hypertok.experiment.compare import sides
+from hypertok.experiment.page import Table
 from hypertok.experiment.report import write_report
-from hypertok.experiment.results import Results, run_path
+from hypertok.experiment.results import Results, RunResult, run_path
+from hypertok.experiment.scale import scale
+from hypertok.experiment.sections import run_blocks
+from hypertok.measure.speed import Speed
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 #: Started by root as well, and to talk to nobody.
@@ -65,6 +71,40 @@ def test_a_seed_that_not_every_arm_has_counts_only_where_arms_are_paired(tmp_pat
     text = write_report(results).markdown.read_text(encoding="utf-8")
     assert "2 seeds, not all of every arm: figures of an arm by itself are of seed 0, which all have" in text
     assert f"| 0: {first:.4f}, 1: " in text
+
+
+def test_seeds_that_no_two_arms_share_are_told(tmp_path: Path) -> None:
+    folder = report_folder(tmp_path / "results")
+    for arm, seed in (("stock", 1), ("control", 0), ("ours", 0)):
+        run_path(folder, f"{arm}-characters-s{seed}").unlink()
+    told = scale(Results.load(folder))
+    assert "2 seeds, none of them of every arm: figures of an arm by itself, in plots too, do not compare" in told
+
+
+def test_speeds_of_two_devices_are_no_multiples_of_each_other(tmp_path: Path) -> None:
+    results = Results.load(report_folder(tmp_path / "results"))
+    speed = Speed(1, "cpu", 2, 3, 2000, 500, 64, 1000.0, 250.0, 40.0, 10.0)
+    card = _device_of(results, "ours", "Card X")
+
+    def cells(runs: Sequence[RunResult]) -> list[str]:
+        shown = dataclasses.replace(
+            results, runs=tuple(run.model_copy(update={"speed": (dataclasses.replace(speed),)}) for run in runs)
+        )
+        tables = [block for block in run_blocks(shown) if isinstance(block, Table)]
+        return [row[1] for row in next(table for table in tables if "reads, batch 1" in table.head).rows]
+
+    assert cells(results.runs) == ["1,000", "1,000 (1.00)", "1,000 (1.00)"]
+    assert cells(card) == ["1,000", "1,000 (1.00)", "1,000"]
+
+
+def _device_of(results: Results, arm: str, device: str) -> list[RunResult]:
+    """The runs, those of an arm measured on another device."""
+    return [
+        run.model_copy(update={"provenance": run.provenance.model_copy(update={"device": device})})
+        if run.arm == arm
+        else run
+        for run in results.runs
+    ]
 
 
 @pytest.mark.slow

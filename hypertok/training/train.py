@@ -30,6 +30,7 @@ from hypertok.model.split import new_rows
 from hypertok.model.trained import COMMAND, KIND, SCHEMA_VERSION, has_adapter, save_trained
 from hypertok.training.adapter import add_adapter
 from hypertok.training.allocator import keep_freed_memory
+from hypertok.training.callbacks import LOG, Bar, LogFile, Steps
 from hypertok.training.check_head import check_head
 from hypertok.training.checks import check_positions, check_room, checkpoints, estimate
 from hypertok.training.compiling import compile_layers, compiling
@@ -37,7 +38,7 @@ from hypertok.training.data import Blocks, first_texts, make_blocks, read_texts,
 from hypertok.training.loss import LossModel
 from hypertok.training.options import TrainOptions
 from hypertok.training.precision import settled
-from hypertok.training.trainer import LOG, Bar, LogFile, RowsTrainer, Steps, arguments, last_checkpoint
+from hypertok.training.trainer import RowsTrainer, arguments, last_checkpoint
 from hypertok.training.work_folder import (
     begin,
     discard,

@@ -1,0 +1,72 @@
+"""What goes on beside the training loop: when it saves and looks at held-out text, the bar, the log."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+from transformers.trainer_callback import ProgressCallback
+
+from hypertok.artifact import write_file
+from hypertok.training.data import Blocks
+
+LOG = "log.jsonl"
+
+
+class Steps(TrainerCallback):  # type: ignore[misc, unused-ignore]
+    """When the loop logs, saves and evaluates: as this start was told, and held-out text at the end in any case."""
+
+    def __init__(self, *, evaluates: bool) -> None:
+        self._evaluates = evaluates
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """A checkpoint brings the steps of the start that it is of."""
+        state.compute_steps(args, state.max_steps)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """While reports are still open: TensorBoard's is closed when the loop ends."""
+        if self._evaluates and state.global_step >= state.max_steps:
+            control.should_evaluate = True
+
+
+class Bar(ProgressCallback):  # type: ignore[misc, unused-ignore]
+    """A bar with the time left, on standard error, and no more: the library's writes logs where `--json` is printed."""
+
+    def on_log(self, *args: Any, **kwargs: Any) -> None:
+        """Lines are in log.jsonl."""
+
+
+class LogFile(TrainerCallback):  # type: ignore[misc, unused-ignore]
+    """Writes one JSON line for each report; lines of steps that are done again are dropped on resuming."""
+
+    def __init__(self, path: Path, blocks: Blocks) -> None:
+        self.path = path
+        self._blocks = blocks
+        self._begun = time.monotonic()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Keep the lines up to the step that the run begins from."""
+        if not state.is_world_process_zero:
+            return
+        kept = []
+        if state.global_step and self.path.is_file():
+            lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= state.global_step]
+        write_file(self.path, "".join(kept).encode())  # whole or not at all: earlier steps stand nowhere else
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        """Add a line: step, characters read so far (all epochs), seconds since this start, and what the loop tells."""
+        if not state.is_world_process_zero or not logs:
+            return
+        read = round(self._blocks.characters * self._blocks.epochs * state.global_step / max(state.max_steps, 1))
+        line = {
+            "step": state.global_step,
+            "characters": read,
+            "seconds": round(time.monotonic() - self._begun, 3),
+            **logs,
+        }
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
