@@ -256,6 +256,14 @@ def write_file(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def free_disk(folder: Path) -> int:
+    """Bytes free on the disk of a folder that may still have to be made."""
+    folder = folder.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
 def sha256_of(path: Path) -> str:
     """sha256 of a file's bytes, as lower-case hex."""
     with path.open("rb") as file:

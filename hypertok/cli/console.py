@@ -54,6 +54,11 @@ def steps(names: Mapping[str, str]) -> Iterator[Tell]:
         yield tell
 
 
+def tells() -> bool:
+    """Whether this process is to tell what came out: of several under a launcher the first one does."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def left_out() -> Iterator[Skipped]:
     """Gives the function that is told of files that cannot be read (path, reason); at the end of a command, lists them
@@ -65,7 +70,7 @@ def left_out() -> Iterator[Skipped]:
     try:
         yield reasons.__setitem__
     finally:  # an error may well come from this: nothing was left to read
-        for path, reason in reasons.items() if os.environ.get("RANK", "0") == "0" else ():
+        for path, reason in reasons.items() if tells() else ():
             err.print(f"[yellow]left out:[/] {escape(path)}: {escape(reason)}", soft_wrap=True)
     if reasons and os.environ.get("WORLD_SIZE", "1") == "1":
         raise typer.Exit(EXIT_SKIPPED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from hypertok.cli.console import err, left_out, out
+from hypertok.cli.console import err, left_out, out, tells
 from hypertok.errors import InputError
 from hypertok.model.extra import require_train
 
@@ -106,7 +105,7 @@ def train(
             model, data, output, read_options(given), held_out=held_out, resume=resume, progress=err.is_terminal,
             skipped=skipped,
         )  # fmt: skip
-        if os.environ.get("RANK", "0") != "0":  # of several processes under a launcher the first one tells
+        if not tells():
             return
         if as_json:
             sys.stdout.write(done.manifest.to_json())

@@ -192,8 +192,7 @@ def _number_concepts(found: pl.DataFrame, old: Lexicon | None, overrides: Overri
 
 def _most(found: pl.DataFrame, number: int, overrides: Overrides) -> pl.DataFrame:
     """The first so many concepts, and those that are to be there in any case."""
-    added = pl.DataFrame(sorted(overrides.add), schema={"lemma": pl.String, "pos": pl.String}, orient="row")
-    rest = found[number:].join(added, on=["lemma", "pos"], how="semi", maintain_order="left")
+    rest = found[number:].join(overrides.added, on=["lemma", "pos"], how="semi", maintain_order="left")
     return pl.concat([found[:number], rest])
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from hypertok.codec.marks import EACH
-from hypertok.lexicon.grammemes import concept_pos, inflection_of, kind_of
+from hypertok.lexicon.grammemes import OUTSIDE, concept_pos, inflection_of, kind_of
 from hypertok.lexicon.inflections import Inflections
 from hypertok.lexicon.morphology import Analyses
 from hypertok.lexicon.overrides import Overrides
@@ -143,7 +143,7 @@ def _kinds_of(base: pl.DataFrame | None) -> pl.DataFrame:
     """
     if base is None:
         return pl.DataFrame(schema={"lemma": pl.String, "pos": pl.String, "had": pl.String})
-    outside = base.filter(pl.col("kind").is_in(["unknown", "abbreviation"]))
+    outside = base.filter(pl.col("kind").is_in(OUTSIDE))
     return outside.unique(["lemma", "pos"], keep="first", maintain_order=True).select("lemma", "pos", had="kind")
 
 
@@ -173,8 +173,7 @@ def _kept(rows: pl.DataFrame, choice: pl.DataFrame, overrides: Overrides, min_co
     enough = pl.when(pl.col("kind") == "unknown").then(max(MIN_UNKNOWN, min_count)).otherwise(min_count)
     meant = pl.col("chosen").fill_null(False) | (pl.col("share") >= MIN_SHARE)
     # Half a use is the least a chosen concept can have; rounding keeps it at min_count 1.
-    added = pl.DataFrame(sorted(overrides.add), schema={"lemma": pl.String, "pos": pl.String}, orient="row")
-    concepts = concepts.join(added.with_columns(added=True), on=["lemma", "pos"], how="left")
+    concepts = concepts.join(overrides.added.with_columns(added=True), on=["lemma", "pos"], how="left")
     kept = pl.col("added").fill_null(False) | ((pl.col("weight").round() >= enough) & meant)
     return concepts.filter(kept).select(*KEY, count=pl.col("weight").round().cast(pl.Int64))
 

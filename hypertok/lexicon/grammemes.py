@@ -58,6 +58,10 @@ def concept_pos(tag: str) -> str:
     return POS.get(tag.split(" ", 1)[0].split(",", 1)[0], OTHER_POS)
 
 
+#: Kinds that a word outside the dictionary can have: case decides between the two.
+OUTSIDE: tuple[Kind, ...] = ("unknown", "abbreviation")
+
+
 @cache
 def kind_of(tag: str, known: bool) -> Kind:
     """Name, abbreviation, dictionary word or unknown (a predicted analysis)."""

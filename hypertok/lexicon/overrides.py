@@ -10,12 +10,11 @@ import polars as pl
 from hypertok.corpus.words import WORD, form_of
 from hypertok.data import read_rows
 from hypertok.errors import InputError
-from hypertok.lexicon.grammemes import OTHER_POS, POS
+from hypertok.lexicon.grammemes import OTHER_POS, OUTSIDE, POS
 from hypertok.lexicon.symbols import is_symbol
 
 COLUMNS = ("action", "lemma", "pos", "target", "note")
-#: Kinds of words that the dictionary does not have.
-_OUTSIDE = ("unknown", "abbreviation")
+_KEY = {"lemma": pl.String, "pos": pl.String}
 _ALL_POS = {*POS.values(), OTHER_POS}
 
 
@@ -46,22 +45,26 @@ class Overrides:
         }
         return Overrides(add | other.add, forbid | other.forbid, merge | other.merge)
 
+    @property
+    def added(self) -> pl.DataFrame:
+        """What must exist: columns lemma, pos."""
+        return pl.DataFrame(sorted(self.add), schema=_KEY, orient="row")
+
     def apply(self, rows: pl.DataFrame) -> pl.DataFrame:
         """`rows` (columns lemma, pos, kind) with forbidden concepts removed and merged lemmas renamed.
 
         What is merged and outside the dictionary (a misspelling, say) has the kind of its target, where that is met:
         it is no concept of its own.
         """
-        key = {"lemma": pl.String, "pos": pl.String}
-        forbidden = pl.DataFrame(sorted(self.forbid), schema=key, orient="row")
+        forbidden = pl.DataFrame(sorted(self.forbid), schema=_KEY, orient="row")
         merges = [(*old, new) for old, new in self.merge.items()]
-        merged = pl.DataFrame(merges, schema={**key, "target": pl.String}, orient="row")
+        merged = pl.DataFrame(merges, schema={**_KEY, "target": pl.String}, orient="row")
         rows = rows.join(forbidden, on=["lemma", "pos"], how="anti", maintain_order="left").join(
             merged, on=["lemma", "pos"], how="left", maintain_order="left"
         )
-        own = rows.filter(pl.col("target").is_null() & ~pl.col("kind").is_in(_OUTSIDE))
+        own = rows.filter(pl.col("target").is_null() & ~pl.col("kind").is_in(OUTSIDE))
         own = own.unique(["lemma", "pos"], keep="first", maintain_order=True)
-        moved = pl.col("target").is_not_null() & pl.col("kind").is_in(_OUTSIDE)
+        moved = pl.col("target").is_not_null() & pl.col("kind").is_in(OUTSIDE)
         return (
             rows.with_columns(lemma=pl.coalesce("target", "lemma"))
             .join(own.select("lemma", "pos", own="kind"), on=["lemma", "pos"], how="left", maintain_order="left")

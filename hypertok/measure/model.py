@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from hypertok.measure.memory import (
     measure_prefill,
     predict_memory,
 )
-from hypertok.measure.minimal_pairs import PairAccuracy, measure_pairs, read_pairs
+from hypertok.measure.minimal_pairs import Pair, PairAccuracy, measure_pairs, read_pairs
 from hypertok.measure.options import PARTS, MeasureOptions, PartName
 from hypertok.measure.passages import sha256_of_texts
 from hypertok.measure.quality import Quality, check_windows, measure_quality
@@ -113,8 +112,8 @@ def measure_model(
 
     folder, options, texts = Path(folder), options or MeasureOptions(), _checked(texts)
     coding = load_coding(folder)
-    _check_parts(coding, str(folder), options)
-    if _wanted("quality", options):  # as there: before minutes of measuring are lost to it
+    pairs = _asked_pairs(coding, str(folder), options)
+    if _wanted("quality", options):  # before minutes of measuring are lost to it
         check_windows(read_config(folder), options.context, options.overlap, len(coding.start))
     skipped: dict[str, str] = {}
     found = _memory(folder, coding, texts, options, skipped, progress) if _wanted("memory", options) else {}
@@ -122,7 +121,7 @@ def measure_model(
         subject = load_subject(folder, device=options.device, dtype=options.dtype, coding=coding)
         if options.dtype == "auto":  # memory, above, is that of the checkpoint's own type
             computed(subject.model)
-        found |= _measure(subject, texts, options, skipped, progress)
+        found |= _measure(subject, texts, pairs, options, skipped, progress)
     return _result(str(folder), coding, texts, options, {**found, "skipped": skipped})
 
 
@@ -139,13 +138,13 @@ def measure_subject(
         InputError: no text, or a part asked for by name cannot be measured.
     """
     options, texts = options or MeasureOptions(), _checked(texts)
-    _check_parts(subject.coding, subject.name, options)
+    pairs = _asked_pairs(subject.coding, subject.name, options)
     skipped: dict[str, str] = {}
     found: dict[str, Any] = {}
     if _wanted("memory", options):
         with _excused("memory", options, skipped):
             found |= _predicted(subject.model.config, subject.coding, texts, options)
-    found |= _measure(subject, texts, options, skipped, progress)
+    found |= _measure(subject, texts, pairs, options, skipped, progress)
     return _result(subject.name, subject.coding, texts, options, {**found, "skipped": skipped})
 
 
@@ -156,15 +155,17 @@ def _checked(texts: Iterable[str]) -> list[str]:
     return found
 
 
-def _check_parts(coding: Coding, name: str, options: MeasureOptions) -> None:
-    """What is asked for and cannot be had, before minutes of measuring are lost to it."""
-    if options.pairs is not None and _wanted("pairs", options):
-        read_pairs(options.pairs)
+def _asked_pairs(coding: Coding, name: str, options: MeasureOptions) -> list[Pair]:
+    """The minimal pairs, if they are to be measured; what is asked for by name and cannot be had is refused first.
+
+    Before minutes of measuring are lost to it.
+    """
     by_name = options.parts or ()
     if options.pairs is None and "pairs" in by_name:
         raise InputError("minimal pairs were asked for and no file of them is named; give one (--pairs FILE)")
     if "emission" in by_name:
         require_new_units(coding, name)
+    return read_pairs(options.pairs) if options.pairs is not None and _wanted("pairs", options) else []
 
 
 def _wanted(part: PartName, options: MeasureOptions) -> bool:
@@ -219,7 +220,12 @@ def _predicted(config: Any, coding: Coding, texts: Sequence[str], options: Measu
 
 
 def _measure(
-    subject: Subject, texts: Sequence[str], options: MeasureOptions, skipped: dict[str, str], progress: Progress | None
+    subject: Subject,
+    texts: Sequence[str],
+    pairs: Sequence[Pair],
+    options: MeasureOptions,
+    skipped: dict[str, str],
+    progress: Progress | None,
 ) -> dict[str, Any]:
     """All parts that need the loaded model."""
     tell = progress or (lambda part, done, total: None)
@@ -255,9 +261,8 @@ def _measure(
         ),
         ("copy", "copied", lambda: measure_copy(subject, texts, samples=samples)),
     ]
-    if (file := options.pairs) is not None:
-        found_pairs = partial(measure_pairs, subject, read_pairs(file), context=options.context)
-        others.append(("pairs", "pairs", found_pairs))
+    if pairs:
+        others.append(("pairs", "pairs", lambda: measure_pairs(subject, pairs, context=options.context)))
     for part, name, measure in others:
         if _wanted(part, options):
             tell(part, 0, 1)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 import hypertok
-from hypertok.artifact import MANIFEST, Manifest, refuse_foreign, seal, writing
+from hypertok.artifact import MANIFEST, Manifest, free_disk, refuse_foreign, seal, writing
 from hypertok.errors import ArtifactError, InputError
 from hypertok.model.pair import MERGED_STOCK, Pair
 from hypertok.model.split import merge_rows, new_rows
@@ -64,10 +64,7 @@ def _check_disk(pair: Pair, output: Path, dtype: str | torch.dtype) -> None:
     kind = dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype, None)  # "auto" is none
     numbers = sum(torch.Size(entry.shape).numel() for entry in entries)
     needed = numbers * kind.itemsize if kind else sum(entry.size for entry in entries)
-    folder = output.absolute().parent
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
+    free = free_disk(output.parent)
     if needed > free:
         raise InputError(
             f"{output}: the merged model needs {needed / 2**30:,.2f} GiB there and {free / 2**30:,.2f} GiB are free; "

@@ -69,7 +69,7 @@ def write_tokenizer(folder: Path, stock: Stock, data: dict[str, Any]) -> list[Pa
     }
     if "auto_map" in config:
         files[_CODE_FILE] = _CODE.encode()
-    listed = bool(_templates(stock))  # beside a list transformers would take the one in the file for all
+    listed = bool(other_templates(stock))  # beside a list transformers would take the one in the file for all
     for name in COPIED:
         if (stock.folder / name).is_file() and not (listed and name == "chat_template.jinja"):
             files[name] = (stock.folder / name).read_bytes()
@@ -89,7 +89,7 @@ def _config(stock: Stock) -> dict[str, Any]:
         config["auto_map"] = {"AutoTokenizer": [None, f"{Path(_CODE_FILE).stem}.HypertokTokenizer"]}
     if "fix_mistral_regex" in config:  # it replaces the pre-tokenizer; a saved tokenizer has the right one
         config["fix_mistral_regex"] = False
-    if templates := _templates(stock):
+    if templates := other_templates(stock):
         named = {path.stem: path.read_text(encoding="utf-8") for path in templates}
         default = stock.folder / "chat_template.jinja"
         if default.is_file():
@@ -98,7 +98,7 @@ def _config(stock: Stock) -> dict[str, Any]:
     return config
 
 
-def _templates(stock: Stock) -> list[Path]:
+def other_templates(stock: Stock) -> list[Path]:
     """Chat templates besides the default one, as transformers 5 saves them: a folder of files."""
     return sorted((stock.folder / "additional_chat_templates").glob("*.jinja"))
 

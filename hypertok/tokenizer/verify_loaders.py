@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from hypertok.tokenizer.folder import other_templates
 from hypertok.tokenizer.stock import encoded
 from hypertok.tokenizer.stock_file import read_side_file
 from hypertok.tokenizer.verify_pair import Pair
@@ -84,7 +85,7 @@ def _template_files(pair: Pair) -> Line:
             tally.want(config.get(key) == value, f"{key} is {short(config.get(key))}")
     for name in ("chat_template.jinja", "special_tokens_map.json"):
         ours, theirs = pair.folder / name, pair.stock.folder / name
-        listed = name.startswith("chat") and (pair.stock.folder / "additional_chat_templates").is_dir()
+        listed = name == "chat_template.jinja" and bool(other_templates(pair.stock))
         if theirs.is_file() and not listed:
             tally.want(ours.is_file() and ours.read_bytes() == theirs.read_bytes(), f"{name} is not the stock's")
     if not tally.checked:

@@ -32,7 +32,8 @@ def add_adapter(model: Any, options: LoraOptions) -> Any:
     Raises:
         InputError: no layer has one of the names asked for.
     """
-    # Text never reaches what is there for images and sounds, so an adapter would get no gradient.
+    # Text never reaches what is there for images and sounds, so an adapter would get no gradient. PEFT warns of a
+    # pattern that meets nothing.
     elsewhere = any(NOT_TEXT.search(name) for name, part in model.named_modules() if isinstance(part, nn.Linear))
     config = LoraConfig(
         r=options.r,

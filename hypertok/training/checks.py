@@ -8,7 +8,6 @@ than all the memory there is, or than the free disk.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped, unused-ignore]
 import torch
 
+from hypertok.artifact import free_disk
 from hypertok.errors import InputError
 from hypertok.model.checkpoint import NOT_TEXT
 from hypertok.model.config import position_rows, read_config
@@ -140,10 +140,7 @@ def check_room(needs: Needs, work: Path, *, cpu: bool, written: int = 0, checkpo
             f"training needs about {_gib(needs.memory)} of memory ({told}) and there is {_gib(memory)}; lower batch "
             "(and raise accumulate), context or rows, set recompute, or take bfloat16"
         )
-    folder = work.parent
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
+    free = free_disk(work.parent)
     needed = needs.checkpoint * checkpoints + needs.result - written
     if needed > free:
         remedy = "lower keep, or write to another disk" if checkpoints > 1 else "write to another disk"
