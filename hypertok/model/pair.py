@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 import torch
 
@@ -99,6 +101,12 @@ class Pair:
             ArtifactError: the delta is damaged.
         """
         return Constituents.of(pl.read_parquet(self.folder / DELTA).sort("id"))
+
+    def stock_tokens(self, ids: npt.NDArray[np.integer[Any]]) -> int:
+        """How many stock tokens the text of these ids is."""
+        sizes = np.ones(self.checkpoint.stock_rows, np.int64)
+        sizes[list(self.new_ids)] = self.units.starts.diff().numpy()
+        return int(sizes[ids].sum())
 
     def load(self, dtype: str | torch.dtype, **options: Any) -> Any:
         """The model on the CPU, by transformers, from this folder alone and without foreign code.

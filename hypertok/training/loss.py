@@ -14,7 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from hypertok.errors import InputError
+from hypertok.model.constituents import Constituents
 from hypertok.model.split import HeadRows, backbone, causal_lm, head_rows, rows_once
+from hypertok.training.soft_loss import SoftLoss
+from hypertok.training.teacher import Teacher
 from hypertok.training.tiles import TiledLoss
 
 #: Label of a position that is not predicted.
@@ -124,7 +127,16 @@ class LossModel(nn.Module):
     cut_place: Tensor | None
     rest: Tensor | None
 
-    def __init__(self, model: nn.Module, chunk: int = 0, ids: Tensor | None = None, sampled: int | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        chunk: int = 0,
+        ids: Tensor | None = None,
+        sampled: int | None = None,
+        *,
+        distil: float = 0.0,
+        units: Constituents | None = None,
+    ) -> None:
         """Wrap a model.
 
         Args:
@@ -133,10 +145,16 @@ class LossModel(nn.Module):
             ids: where there are gradients, make the loss over these, the new ones and a sample of the others
                 (`sampled_head`), which may be no labels; None for the whole head.
             sampled: ids in the sample, `SAMPLED` if None; the head stays whole where there are not so many others.
+            distil: share of the loss that is cross-entropy on what the stock model expects (`soft_loss.py`).
+            units: what the new rows are made of, in their order; None where nothing is distilled.
         """
         super().__init__()
         self.model = model
         self.chunk = chunk
+        self.distil = distil
+        taught = distil > 0 and units is not None and len(units) > 0
+        if ids is not None and taught:
+            ids = torch.cat([ids, units.ids])  # type: ignore[union-attr]
         self.sampled = SAMPLED if sampled is None else sampled
         cut, rest = None, None
         if ids is not None:
@@ -149,6 +167,13 @@ class LossModel(nn.Module):
         self.register_buffer("cut_stock", None if cut is None else cut.stock, persistent=False)
         self.register_buffer("cut_place", None if cut is None else cut.place, persistent=False)
         self.register_buffer("rest", rest, persistent=False)
+        self.teacher: Teacher | None = None
+        if taught:
+            assert units is not None
+            table = causal_lm(model).get_output_embeddings().table
+            self.teacher = Teacher(
+                units, table.new_ids.cpu(), table.place if cut is None or cut.place is None else cut.place
+            )
         self._no_split_modules = getattr(causal_lm(model), "_no_split_modules", None)
 
     @property
@@ -162,13 +187,16 @@ class LossModel(nn.Module):
         whole = head_rows(self.model)
         return _width(whole) if self.cut_stock is None else self.sampled + _width(replace(whole, stock=self.cut_stock))
 
-    def head(self) -> HeadRows:
-        """The rows that the loss is made over, new ones as they are now."""
+    def heads(self) -> tuple[HeadRows, HeadRows]:
+        """The rows of the ids in use, new ones as they are now, and the same with a fresh sample of all others.
+
+        Both are the whole head where it is not cut, or where there are no gradients.
+        """
         whole = head_rows(self.model)
         if self.cut_stock is None or self.rest is None or not torch.is_grad_enabled():
-            return whole
+            return whole, whole
         cut = replace(whole, stock=self.cut_stock, place=self.cut_place)
-        return sampled_head(cut, whole.stock, self.rest, self.sampled)
+        return cut, sampled_head(cut, whole.stock, self.rest, self.sampled)
 
     def forward(
         self, input_ids: Tensor, labels: Tensor, num_items_in_batch: Tensor | int | None = None
@@ -184,4 +212,12 @@ class LossModel(nn.Module):
         count = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
         with rows_once(self.model):
             hidden = backbone(self.model)(input_ids=input_ids, use_cache=False).last_hidden_state
-            return {"loss": cross_entropy_sum(self.head(), hidden, labels, self.chunk) / count}
+            in_use, head = self.heads()
+            loss = cross_entropy_sum(head, hidden, labels, self.chunk)
+            if self.teacher is not None and torch.is_grad_enabled():
+                targets = self.teacher(self.model, in_use, input_ids, labels, IGNORED)
+                soft = SoftLoss.apply(  # type: ignore[no-untyped-call]
+                    hidden[labels != IGNORED], head.stock, head.new, head, self.teacher.cells, targets
+                )
+                loss = (1.0 - self.distil) * loss + self.distil * soft
+            return {"loss": loss / count}

@@ -104,15 +104,20 @@ class TiledLoss(torch.autograd.Function):
 
 def _logits(head: HeadRows, hidden: Tensor, rows: Tensor, sampled: int = 0) -> tuple[Tensor, Tensor | float]:
     """(T, n) fp32 logits over some rows, the first few of the sample, and their derivative by the product."""
-    logits = (hidden @ rows.T).float()
+    logits, slope = capped_logits(head, hidden @ rows.T)
+    if sampled > 0:
+        logits[:, :sampled] += head.log_weight
+    return logits, slope
+
+
+def capped_logits(head: HeadRows, products: Tensor) -> tuple[Tensor, Tensor | float]:
+    """fp32 logits from the products of hidden states and rows, and their derivative by the product."""
+    logits = products.float()
     if head.multiplier != 1.0:
         logits.mul_(head.multiplier)
     if head.softcap is not None:
         logits.div_(head.softcap).tanh_().mul_(head.softcap)
-    slope = _slope(head, logits)
-    if sampled > 0:
-        logits[:, :sampled] += head.log_weight
-    return logits, slope
+    return logits, _slope(head, logits)
 
 
 def _slope(head: HeadRows, logits: Tensor) -> Tensor | float:
