@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ class Pair:
         """What the tokenizer reads text by; one for symbol text writes the symbols first."""
         return self.tokenizer.plain if isinstance(self.tokenizer, HyperTokenizer) else self.tokenizer
 
-    @property
+    @cached_property
     def units(self) -> Constituents:
         """What the new units are made of, in the order of `new_ids`.
 

@@ -145,21 +145,19 @@ class LossModel(nn.Module):
             ids: where there are gradients, make the loss over these, the new ones and a sample of the others
                 (`sampled_head`), which may be no labels; None for the whole head.
             sampled: ids in the sample, `SAMPLED` if None; the head stays whole where there are not so many others.
-            distil: share of the loss that is cross-entropy on what the stock model expects (`soft_loss.py`).
-            units: what the new rows are made of, in their order; None where nothing is distilled.
+            distil: share of the loss that is cross-entropy on what the stock model expects (`soft_loss.py`), if units
+                are given.
+            units: what the new rows are made of, in their order; None to distil nothing.
         """
         super().__init__()
         self.model = model
         self.chunk = chunk
         self.distil = distil
-        taught = distil > 0 and units is not None and len(units) > 0
-        if ids is not None and taught:
-            ids = torch.cat([ids, units.ids])  # type: ignore[union-attr]
         self.sampled = SAMPLED if sampled is None else sampled
         cut, rest = None, None
         if ids is not None:
             whole = head_rows(model)
-            cut = cut_head(whole, ids)
+            cut = cut_head(whole, ids if units is None else torch.cat([ids, units.ids]))
             rest = _left_out(whole, cut)
             if len(rest) <= self.sampled:
                 cut, rest = None, None
@@ -168,12 +166,10 @@ class LossModel(nn.Module):
         self.register_buffer("cut_place", None if cut is None else cut.place, persistent=False)
         self.register_buffer("rest", rest, persistent=False)
         self.teacher: Teacher | None = None
-        if taught:
-            assert units is not None
+        if units is not None:
             table = causal_lm(model).get_output_embeddings().table
-            self.teacher = Teacher(
-                units, table.new_ids.cpu(), table.place if cut is None or cut.place is None else cut.place
-            )
+            place = table.place if self.cut_place is None else self.cut_place
+            self.teacher = Teacher(units, table.new_ids.cpu(), place)
         self._no_split_modules = getattr(causal_lm(model), "_no_split_modules", None)
 
     @property

@@ -88,19 +88,19 @@ class SoftLoss(torch.autograd.Function):
         ctx: Any, hidden: Tensor, stock: Tensor, new: Tensor, head: HeadRows, cells: Cells, targets: Targets
     ) -> Tensor:
         """The loss, and its gradients for `backward`."""
-        kind, positions = hidden.dtype, len(hidden)
+        kind = hidden.dtype
         step = max(1, part_elements(cpu=hidden.device.type == "cpu") // (len(stock) + len(new)))
-        fresh = new.to(kind)
+        frozen, fresh = stock.to(kind), new.to(kind)
         grad_hidden, grad_new = torch.empty_like(hidden), torch.zeros_like(new, dtype=torch.float32)
         loss = hidden.new_zeros((), dtype=torch.float32)
         # The sample that stands for ids that are left out comes first in a cut head.
         cells = cells._replace(first=cells.first + head.sampled)
-        for begin in range(0, positions, step):
+        for begin in range(0, len(hidden), step):
             part = hidden[begin : begin + step]
             told = Targets(*(tensor[begin : begin + step] for tensor in targets))
             told = told._replace(true=told.true + head.sampled, rows=told.rows + head.sampled)
             # One column for each position, so that sums over units are sums of rows.
-            old, slope = capped_logits(head, stock.to(kind) @ part.T)
+            old, slope = capped_logits(head, frozen @ part.T)
             old[: head.sampled] += head.log_weight
             units, unit_slope = capped_logits(head, fresh @ part.T)
             top = torch.maximum(old.amax(0), units.amax(0))
@@ -113,7 +113,7 @@ class SoftLoss(torch.autograd.Function):
             loss += value
             drawn = old.mul_(ratio.neg_().add_(1.0)).mul_(slope).to(kind)
             drawn_units = units.mul_(unit_ratio.neg_().add_(1.0)).mul_(unit_slope).to(kind)
-            grad_hidden[begin : begin + step] = drawn.T @ stock.to(kind) + drawn_units.T @ fresh
+            grad_hidden[begin : begin + step] = drawn.T @ frozen + drawn_units.T @ fresh
             grad_new += drawn_units @ part
         ctx.grads = grad_hidden, grad_new
         return loss

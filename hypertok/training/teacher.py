@@ -37,7 +37,7 @@ class Teacher(nn.Module):
         """For the units of a model.
 
         Args:
-            units: what the N new rows are made of.
+            units: what the N new rows are made of, two stock tokens each or more.
             new_ids: (N,) their ids.
             place: (V,) for each id its row in the head, that of every constituent known.
         """
