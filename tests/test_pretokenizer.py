@@ -179,13 +179,13 @@ def test_validation_text_keeps_its_ids(name: str, shared_data: Path) -> None:
     files = [file for file in files if file.is_file()]
     assert len(files) > 10
     for file in files:
-        check_same(name, file.read_text(encoding="utf-8", errors="replace")[:200_000])
+        check_same(name, file.read_text(encoding="utf-8", errors="replace")[:50_000])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BYTE_LEVEL[:4])
 def test_program_text_keeps_its_ids(name: str) -> None:
-    files = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))
-    assert len(files) > 50
+    files = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))[::4]
+    assert len(files) > 25
     for file in files:
         check_same(name, file.read_text(encoding="utf-8", errors="replace"))
