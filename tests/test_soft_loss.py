@@ -25,6 +25,9 @@ CELLS = Cells(
     first=torch.tensor([3, 3, 7, 8, 9]), second=torch.tensor([4, 6, 3, 9, 8]), of=torch.tensor([0, 0, 1, 2, 3, 4])
 )
 
+#: Rows of the text's own tokens: stock ones, and units that begin with the true first tokens of `targets`.
+LABELLED = torch.tensor([0, STOCK, STOCK + 5, STOCK + 3, 3, STOCK + 2, STOCK + 4, 19, 1])
+
 
 def constituents(units: tuple[tuple[int, ...], ...]) -> Constituents:
     sizes = torch.tensor([0, *map(len, units)])
@@ -52,7 +55,7 @@ def targets(seed: int = 0) -> Targets:
     return Targets(true, true_odds[:, 0], likely.indices, likely.values, chosen, shares * true_odds)
 
 
-def plain(head: HeadRows, hidden: torch.Tensor, told: Targets) -> torch.Tensor:
+def plain(head: HeadRows, hidden: torch.Tensor, labels: torch.Tensor, told: Targets, taught: float) -> torch.Tensor:
     """Position by position, cell by cell."""
     assert head.new is not None
     logits = hidden @ torch.cat([head.stock, head.new]).T * head.multiplier
@@ -80,7 +83,7 @@ def plain(head: HeadRows, hidden: torch.Tensor, told: Targets) -> torch.Tensor:
                 inside.append((share, sum(new[at, unit] for unit in range(len(UNITS)) if CELLS.of[unit] == cell)))
         rest = told.true_odds[at] - sum(one for one, _ in inside), begun[true] - sum(one for _, one in inside)
         total = total - sum(share * torch.log(given) for share, given in (*cells, *inside, rest, tail))
-    return total
+    return taught * total - (1 - taught) * odds.gather(1, labels[:, None]).log().sum()
 
 
 @pytest.mark.parametrize("softcap", [None, 3.0])
@@ -93,10 +96,10 @@ def test_value_and_gradients_are_those_of_sums_over_cells(
     torch.manual_seed(1)
     hidden, new = torch.randn(POSITIONS, WIDTH, requires_grad=True), torch.randn(6, WIDTH, requires_grad=True)
     head = HeadRows(torch.randn(sampled + STOCK, WIDTH), new, None, softcap, 0.5, sampled, 1.5 if sampled else 0.0)
-    told = targets()
-    expected = plain(head, hidden, told)
+    told, labels = targets(), LABELLED + sampled
+    expected = plain(head, hidden, labels, told, 0.3)
     wanted = torch.autograd.grad(expected * 0.7, [hidden, new])
-    loss = SoftLoss.apply(hidden, head.stock, new, head, CELLS, told)
+    loss = SoftLoss.apply(hidden, labels, head.stock, new, head, CELLS, told, 0.3)
     found = torch.autograd.grad(loss * 0.7, [hidden, new])
     torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-5)
     for one, other in zip(found, wanted, strict=True):
@@ -116,11 +119,12 @@ def test_who_expects_the_same_is_not_drawn_anywhere() -> None:
         odds=begun.gather(1, told.rows),
         cell_odds=torch.where(told.cell_odds > 0, inside.gather(1, told.cells), 0.0),
     )
-    loss = SoftLoss.apply(hidden, head.stock, new, head, CELLS, told)
+    loss = SoftLoss.apply(hidden, LABELLED, head.stock, new, head, CELLS, told, 1.0)
     for grad in torch.autograd.grad(loss, [hidden, new]):
         assert grad.abs().max() < 1e-5
     moved = told._replace(true_odds=told.true_odds * 0.5)
-    grads = torch.autograd.grad(SoftLoss.apply(hidden, head.stock, new, head, CELLS, moved), [hidden, new])
+    loss = SoftLoss.apply(hidden, LABELLED, head.stock, new, head, CELLS, moved, 1.0)
+    grads = torch.autograd.grad(loss, [hidden, new])
     assert max(grad.abs().max() for grad in grads) > 1e-2, "the measure measures"
 
 

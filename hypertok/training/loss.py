@@ -42,16 +42,24 @@ def cross_entropy_sum(head: HeadRows, hidden: Tensor, labels: Tensor, chunk: int
     if bool((labels == IGNORED).any()):
         kept = labels != IGNORED
         hidden, labels = hidden[kept], labels[kept]
-    targets = labels if head.place is None else head.place[labels]
-    if head.place is not None and bool((targets < 0).any()):
-        raise InputError(
-            f"token id {int(labels[targets < 0][0])}: not among the ids of the texts that the head was cut to; cut it "
-            "to these texts too, or train without cut_head"
-        )
+    targets = _target_rows(head, labels)
     # Without detach autograd asks for the gradient of a parameter under no_grad too, and it would be made for nothing.
     new = head.new if head.new is None or torch.is_grad_enabled() else head.new.detach()
     loss: Tensor = TiledLoss.apply(hidden, head.stock, new, targets, chunk, head)  # type: ignore[no-untyped-call]
     return loss
+
+
+def _target_rows(head: HeadRows, labels: Tensor) -> Tensor:
+    """(T,) ids -> (T,) their rows in the head."""
+    if head.place is None:
+        return labels
+    targets = head.place[labels]
+    if bool((targets < 0).any()):
+        raise InputError(
+            f"token id {int(labels[targets < 0][0])}: not among the ids of the texts that the head was cut to; cut it "
+            "to these texts too, or train without cut_head"
+        )
+    return targets
 
 
 def _width(head: HeadRows) -> int:
@@ -209,11 +217,12 @@ class LossModel(nn.Module):
         with rows_once(self.model):
             hidden = backbone(self.model)(input_ids=input_ids, use_cache=False).last_hidden_state
             in_use, head = self.heads()
-            loss = cross_entropy_sum(head, hidden, labels, self.chunk)
-            if self.teacher is not None and torch.is_grad_enabled():
-                targets = self.teacher(self.model, in_use, input_ids, labels, IGNORED)
-                soft = SoftLoss.apply(  # type: ignore[no-untyped-call]
-                    hidden[labels != IGNORED], head.stock, head.new, head, self.teacher.cells, targets
-                )
-                loss = (1.0 - self.distil) * loss + self.distil * soft
+            if self.teacher is None or not torch.is_grad_enabled():
+                return {"loss": cross_entropy_sum(head, hidden, labels, self.chunk) / count}
+            told = self.teacher(self.model, in_use, input_ids, labels, IGNORED)
+            kept = labels != IGNORED
+            rows = _target_rows(head, labels[kept])
+            loss: Tensor = SoftLoss.apply(  # type: ignore[no-untyped-call]
+                hidden[kept], rows, head.stock, head.new, head, self.teacher.cells, told, self.distil
+            )
             return {"loss": loss / count}

@@ -1,4 +1,4 @@
-"""Cross-entropy of an extended model's next token on a teacher that knows stock tokens alone: sums over cells.
+"""Cross-entropy of an extended model's next token on a teacher that knows stock tokens alone, beside that on the text.
 
 Every new unit is made of stock tokens, so the two vocabularies compare without matching texts, which distillation
 across tokenizers has to do (Minixhofer, Vulić and Ponti, 2025): what the model gives to all that begins with a stock
@@ -14,7 +14,8 @@ The cells of a position, which together are the whole vocabulary:
 - all else.
 
 With t and q what teacher and model give to a cell, the loss is -sum t log q, and its slope in the logit of a token v
-in the cell c is p(v) (1 - t(c) / q(c)): gradients are made at once, for some positions at a time.
+in the cell c is p(v) (1 - t(c) / q(c)). Cross-entropy on the text itself takes the same logits, so both losses are made
+here, and their gradients at once, for some positions at a time.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from hypertok.model.split import HeadRows
-from hypertok.training.tiles import capped_logits
+from hypertok.training.tiles import capped_logits, within
 
 #: Logits held at once, of one kind. 1 << 24 in fp32 are 64 MB.
 _ELEMENTS, _ELEMENTS_GPU = 1 << 24, 1 << 26
@@ -81,11 +82,22 @@ class Targets(NamedTuple):
 
 
 class SoftLoss(torch.autograd.Function):
-    """hidden (T, d), stock (S, d) frozen, new (N, d) -> summed cross-entropy on the targets, in nats, fp32."""
+    """hidden (T, d), labels (T,) rows, stock (S, d) frozen, new (N, d) -> summed cross-entropy in nats, fp32.
+
+    `share` of it is on what the teacher gives to cells, the rest on the labels.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, stock: Tensor, new: Tensor, head: HeadRows, cells: Cells, targets: Targets
+        ctx: Any,
+        hidden: Tensor,
+        labels: Tensor,
+        stock: Tensor,
+        new: Tensor,
+        head: HeadRows,
+        cells: Cells,
+        targets: Targets,
+        share: float,
     ) -> Tensor:
         """The loss, and its gradients for `backward`."""
         kind = hidden.dtype
@@ -104,15 +116,22 @@ class SoftLoss(torch.autograd.Function):
             old[: head.sampled] += head.log_weight
             units, unit_slope = capped_logits(head, fresh @ part.T)
             top = torch.maximum(old.amax(0), units.amax(0))
+            label = labels[begin : begin + step]
+            at, in_old = within(label, len(old))
+            at_units, in_units = within(label - len(old), len(units))
+            chosen = torch.where(in_old, old.gather(0, at[None])[0], units.gather(0, at_units[None])[0]) - top
             old.sub_(top).exp_()
             units.sub_(top).exp_()
             total = old.sum(0) + units.sum(0)
             old.div_(total)
             units.div_(total)
             value, ratio, unit_ratio = _ratios(old, units, cells, told)
-            loss += value
-            drawn = old.mul_(ratio.neg_().add_(1.0)).mul_(slope).to(kind)
-            drawn_units = units.mul_(unit_ratio.neg_().add_(1.0)).mul_(unit_slope).to(kind)
+            loss += share * value + (1.0 - share) * (total.log() - chosen).sum()
+            drawn = old.mul_(ratio.mul_(-share).add_(1.0)).scatter_add_(0, at[None], (share - 1.0) * in_old[None])
+            drawn = drawn.mul_(slope).to(kind)
+            drawn_units = units.mul_(unit_ratio.mul_(-share).add_(1.0))
+            drawn_units.scatter_add_(0, at_units[None], (share - 1.0) * in_units[None])
+            drawn_units = drawn_units.mul_(unit_slope).to(kind)
             grad_hidden[begin : begin + step] = drawn.T @ frozen + drawn_units.T @ fresh
             grad_new += drawn_units @ part
         ctx.grads = grad_hidden, grad_new
@@ -124,7 +143,7 @@ class SoftLoss(torch.autograd.Function):
         """The gradients, times that of the loss."""
         grad_hidden, grad_new = ctx.grads
         ctx.grads = None
-        return grad_hidden.mul_(grad.to(grad_hidden.dtype)), None, grad_new.mul_(grad), None, None, None
+        return grad_hidden.mul_(grad.to(grad_hidden.dtype)), None, None, grad_new.mul_(grad), None, None, None, None
 
 
 def _ratios(old: Tensor, units: Tensor, cells: Cells, told: Targets) -> tuple[Tensor, Tensor, Tensor]:
