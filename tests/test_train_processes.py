@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).resolve().parents[1]
 DRIVER_FSDP = "fsdp_on_cpu.py"
 ARGUMENTS = ["--lora", "r=4", "--characters", "960", "--dtype", "float32", "--context", "24", "--batch", "2"]
-ARGUMENTS += ["--set", "device=cpu", "--set", "save_every=2", "--set", "log_every=1", "--set", "distil=0.5"]
+ARGUMENTS += ["--set", "device=cpu", "--set", "save_every=2", "--set", "log_every=1"]
 
 
 @pytest.fixture(scope="module")

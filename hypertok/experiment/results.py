@@ -38,7 +38,7 @@ class Trained(BaseModel):
         steps: of the optimizer.
         parameters: trained ones.
         model_parameters: those that take part in a product for each token.
-        compute: tokens x model_parameters; what a teacher reads counts a third.
+        compute: tokens x model_parameters.
         seconds: as the log tells it, of all starts where a run was resumed.
         loss: mean per token, in nats; does not compare across tokenizers.
         device: the GPU's name, or "cpu"; it may be another than that of the figures. Older results do not tell.

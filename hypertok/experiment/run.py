@@ -239,8 +239,7 @@ class _Runner:
         self.tell("counting compute")
         theirs = spent(self.model, self.corpus, characters, seed, self.definition.stock.train.epochs)
         for name, folder in folders.items():
-            train = self.definition.arm(name).train
-            ours = spent(folder, self.corpus, characters, seed, train.epochs, distil=train.distil > 0)
+            ours = spent(folder, self.corpus, characters, seed, self.definition.arm(name).train.epochs)
             self.budgets[name, "compute"] = equal_compute(name, ours, theirs, self.read.corpus_characters)
 
     def _one(self, planned: Planned, folder: Path, key: str) -> RunResult:

@@ -32,9 +32,8 @@ _FREE = {"device", "compile", "log_every", "save_every", "keep", "report_to"}
 
 def deciding(options: TrainOptions) -> dict[str, Any]:
     """The options of training that decide figures, for keys."""
-    # Results are older than these choices; what was trained without them has the key that it had.
-    newer = {name for name in ("bos", "distil") if not getattr(options, name)}
-    found: dict[str, Any] = options.model_dump(mode="json", exclude=_FREE | newer)
+    # Results are older than the choice of `bos`; what was trained without it has the key that it had.
+    found: dict[str, Any] = options.model_dump(mode="json", exclude=_FREE | (set() if options.bos else {"bos"}))
     return found
 
 
@@ -47,31 +46,23 @@ class Spent:
         tokens: of all passes over it.
         parameters: that every token is multiplied with.
         before: tokens that were read to make the rows.
-        taught: stock tokens that a teacher read beside; forward alone, so they count a third.
     """
 
     characters: int
     tokens: int
     parameters: int
     before: int = 0
-    taught: int = 0
-
-    @property
-    def read(self) -> int:
-        """Tokens of the text, those of a teacher included."""
-        return self.tokens + self.taught // 3
 
     @property
     def compute(self) -> int:
         """Tokens x parameters, all that is read included."""
-        return (self.read + self.before) * self.parameters
+        return (self.tokens + self.before) * self.parameters
 
 
-def spent(folder: Path, corpus: Path, characters: int, seed: int, epochs: int = 1, *, distil: bool = False) -> Spent:
+def spent(folder: Path, corpus: Path, characters: int, seed: int, epochs: int = 1) -> Spent:
     """What a model folder spends on so many passes over the characters that an arm with this seed reads first."""
     pair, tokens = _read(folder, corpus, characters, seed)
-    taught = pair.stock_tokens(tokens) if distil and pair.new_ids else 0
-    return Spent(characters, len(tokens) * epochs, product_parameters(pair), _read_before(pair), taught * epochs)
+    return Spent(characters, len(tokens) * epochs, product_parameters(pair), _read_before(pair))
 
 
 def seen_in_training(folder: Path, corpus: Path, characters: int, seed: int) -> Ids:
@@ -116,7 +107,7 @@ def equal_compute(arm: str, ours: Spent, stock: Spent, available: int) -> int:
         InputError: there are not so many.
     """
     left = stock.compute - ours.before * ours.parameters
-    characters = ours.characters * left // (ours.read * ours.parameters)
+    characters = ours.characters * left // (ours.tokens * ours.parameters)
     if characters < 1:
         raise InputError(f"arms.{arm}: making its rows took more compute than training stock; raise characters")
     if characters > available:
@@ -174,8 +165,7 @@ def train_arm(
         run(again, [_snapshots(output, missing, stop=True)])
     shutil.rmtree(again, ignore_errors=True)  # also one that an earlier start left, killed before it came here
     tokens = facts["tokens"] * arm.train.epochs
-    taught = facts.get("taught", 0) * arm.train.epochs
-    cost = Spent(facts["characters"], tokens, product_parameters(pair), _read_before(pair), taught)
+    cost = Spent(facts["characters"], tokens, product_parameters(pair), _read_before(pair))
     return Trained(
         characters=facts["characters"] * arm.train.epochs,
         tokens=tokens,

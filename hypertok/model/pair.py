@@ -9,12 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 import torch
 
@@ -94,7 +91,7 @@ class Pair:
         """What the tokenizer reads text by; one for symbol text writes the symbols first."""
         return self.tokenizer.plain if isinstance(self.tokenizer, HyperTokenizer) else self.tokenizer
 
-    @cached_property
+    @property
     def units(self) -> Constituents:
         """What the new units are made of, in the order of `new_ids`.
 
@@ -102,12 +99,6 @@ class Pair:
             ArtifactError: the delta is damaged.
         """
         return Constituents.of(pl.read_parquet(self.folder / DELTA).sort("id"))
-
-    def stock_tokens(self, ids: npt.NDArray[np.integer[Any]]) -> int:
-        """How many stock tokens the text of these ids is."""
-        sizes = np.ones(self.checkpoint.stock_rows, np.int64)
-        sizes[list(self.new_ids)] = self.units.starts.diff().numpy()
-        return int(sizes[ids].sum())
 
     def load(self, dtype: str | torch.dtype, **options: Any) -> Any:
         """The model on the CPU, by transformers, from this folder alone and without foreign code.

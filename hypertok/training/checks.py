@@ -21,7 +21,6 @@ from hypertok.model.checkpoint import NOT_TEXT
 from hypertok.model.config import position_rows, read_config
 from hypertok.model.pair import DTYPES, Pair
 from hypertok.training.options import TrainOptions
-from hypertok.training.soft_loss import held_elements
 from hypertok.training.tiles import held_logits
 
 #: fp32 weight and gradient, and the two moments of AdamW.
@@ -56,7 +55,7 @@ class Needs:
         weights: the frozen model.
         rows: new rows, their gradients and optimizer state, and what they are made of.
         adapter: the adapter, its gradient and optimizer state.
-        logits: the tile of the loss, and the mean of the rows that it keeps; of distillation, what it holds beside.
+        logits: the tile of the loss, and the mean of the rows that it keeps.
         activations: estimated.
         checkpoint: bytes on the disk of one.
         result: of what is written in the end.
@@ -104,13 +103,11 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = 
     kept = layers * width + wide if options.recompute else layers * wide
     positions, made = options.batch * options.context, options.rows != "flat"
     tile = held_logits(positions, checkpoint.stock_rows, options.loss_chunk, cpu=cpu)
-    taught = options.distil > 0 and rows > 0
-    soft = 4 * held_elements(cpu=cpu) + 4 * rows // sides if taught else 0  # and a gradient of the rows for itself
     return Needs(
         weights=numbers * size // spread,  # rows and their gradient lie whole in each device for a time
         rows=(_WHOLE + _MOMENTS // spread + _BESIDE + (_MADE if made else 0)) * rows,
         adapter=_TRAINED * adapter // spread,
-        logits=tile * (4 + size) + positions * width * 4 + soft,
+        logits=tile * (4 + size) + positions * width * 4,
         activations=positions * kept * size,
         checkpoint=_SAVED * (round(rows * (_SHARED if made else 1)) + adapter),
         result=_WRITTEN * (rows + adapter),

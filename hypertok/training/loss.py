@@ -14,10 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from hypertok.errors import InputError
-from hypertok.model.constituents import Constituents
 from hypertok.model.split import HeadRows, backbone, causal_lm, head_rows, rows_once
-from hypertok.training.soft_loss import SoftLoss
-from hypertok.training.teacher import Teacher
 from hypertok.training.tiles import TiledLoss
 
 #: Label of a position that is not predicted.
@@ -42,24 +39,16 @@ def cross_entropy_sum(head: HeadRows, hidden: Tensor, labels: Tensor, chunk: int
     if bool((labels == IGNORED).any()):
         kept = labels != IGNORED
         hidden, labels = hidden[kept], labels[kept]
-    targets = _target_rows(head, labels)
-    # Without detach autograd asks for the gradient of a parameter under no_grad too, and it would be made for nothing.
-    new = head.new if head.new is None or torch.is_grad_enabled() else head.new.detach()
-    loss: Tensor = TiledLoss.apply(hidden, head.stock, new, targets, chunk, head)  # type: ignore[no-untyped-call]
-    return loss
-
-
-def _target_rows(head: HeadRows, labels: Tensor) -> Tensor:
-    """(T,) ids -> (T,) their rows in the head."""
-    if head.place is None:
-        return labels
-    targets = head.place[labels]
-    if bool((targets < 0).any()):
+    targets = labels if head.place is None else head.place[labels]
+    if head.place is not None and bool((targets < 0).any()):
         raise InputError(
             f"token id {int(labels[targets < 0][0])}: not among the ids of the texts that the head was cut to; cut it "
             "to these texts too, or train without cut_head"
         )
-    return targets
+    # Without detach autograd asks for the gradient of a parameter under no_grad too, and it would be made for nothing.
+    new = head.new if head.new is None or torch.is_grad_enabled() else head.new.detach()
+    loss: Tensor = TiledLoss.apply(hidden, head.stock, new, targets, chunk, head)  # type: ignore[no-untyped-call]
+    return loss
 
 
 def _width(head: HeadRows) -> int:
@@ -135,16 +124,7 @@ class LossModel(nn.Module):
     cut_place: Tensor | None
     rest: Tensor | None
 
-    def __init__(
-        self,
-        model: nn.Module,
-        chunk: int = 0,
-        ids: Tensor | None = None,
-        sampled: int | None = None,
-        *,
-        distil: float = 0.0,
-        units: Constituents | None = None,
-    ) -> None:
+    def __init__(self, model: nn.Module, chunk: int = 0, ids: Tensor | None = None, sampled: int | None = None) -> None:
         """Wrap a model.
 
         Args:
@@ -153,19 +133,15 @@ class LossModel(nn.Module):
             ids: where there are gradients, make the loss over these, the new ones and a sample of the others
                 (`sampled_head`), which may be no labels; None for the whole head.
             sampled: ids in the sample, `SAMPLED` if None; the head stays whole where there are not so many others.
-            distil: share of the loss that is cross-entropy on what the stock model expects (`soft_loss.py`), if units
-                are given.
-            units: what the new rows are made of, in their order; None to distil nothing.
         """
         super().__init__()
         self.model = model
         self.chunk = chunk
-        self.distil = distil
         self.sampled = SAMPLED if sampled is None else sampled
         cut, rest = None, None
         if ids is not None:
             whole = head_rows(model)
-            cut = cut_head(whole, ids if units is None else torch.cat([ids, units.ids]))
+            cut = cut_head(whole, ids)
             rest = _left_out(whole, cut)
             if len(rest) <= self.sampled:
                 cut, rest = None, None
@@ -173,11 +149,6 @@ class LossModel(nn.Module):
         self.register_buffer("cut_stock", None if cut is None else cut.stock, persistent=False)
         self.register_buffer("cut_place", None if cut is None else cut.place, persistent=False)
         self.register_buffer("rest", rest, persistent=False)
-        self.teacher: Teacher | None = None
-        if units is not None:
-            table = causal_lm(model).get_output_embeddings().table
-            place = table.place if self.cut_place is None else self.cut_place
-            self.teacher = Teacher(units, table.new_ids.cpu(), place)
         self._no_split_modules = getattr(causal_lm(model), "_no_split_modules", None)
 
     @property
@@ -191,16 +162,13 @@ class LossModel(nn.Module):
         whole = head_rows(self.model)
         return _width(whole) if self.cut_stock is None else self.sampled + _width(replace(whole, stock=self.cut_stock))
 
-    def heads(self) -> tuple[HeadRows, HeadRows]:
-        """The rows of the ids in use, new ones as they are now, and the same with a fresh sample of all others.
-
-        Both are the whole head where it is not cut, or where there are no gradients.
-        """
+    def head(self) -> HeadRows:
+        """The rows that the loss is made over, new ones as they are now."""
         whole = head_rows(self.model)
         if self.cut_stock is None or self.rest is None or not torch.is_grad_enabled():
-            return whole, whole
+            return whole
         cut = replace(whole, stock=self.cut_stock, place=self.cut_place)
-        return cut, sampled_head(cut, whole.stock, self.rest, self.sampled)
+        return sampled_head(cut, whole.stock, self.rest, self.sampled)
 
     def forward(
         self, input_ids: Tensor, labels: Tensor, num_items_in_batch: Tensor | int | None = None
@@ -216,13 +184,4 @@ class LossModel(nn.Module):
         count = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
         with rows_once(self.model):
             hidden = backbone(self.model)(input_ids=input_ids, use_cache=False).last_hidden_state
-            in_use, head = self.heads()
-            if self.teacher is None or not torch.is_grad_enabled():
-                return {"loss": cross_entropy_sum(head, hidden, labels, self.chunk) / count}
-            told = self.teacher(self.model, in_use, input_ids, labels, IGNORED)
-            kept = labels != IGNORED
-            rows = _target_rows(head, labels[kept])
-            loss: Tensor = SoftLoss.apply(  # type: ignore[no-untyped-call]
-                hidden[kept], rows, head.stock, head.new, head, self.teacher.cells, told, self.distil
-            )
-            return {"loss": loss / count}
+            return {"loss": cross_entropy_sum(self.head(), hidden, labels, self.chunk) / count}

@@ -91,9 +91,6 @@ class TrainOptions(BaseModel):
         cut_head: make the logits of a step over those ids that stand in the run's texts, trained on or held out, the
             new ids, and a fresh sample that stands for all others (`training/loss.py`). For CPUs, where a head of 262k
             rows costs more than the rest of a small model. Held-out text is judged with the whole head in any case.
-        distil: share of the loss that is cross-entropy on what the stock model, the adapter switched off, expects of
-            the same text in its own tokens (`training/soft_loss.py`); the rest is cross-entropy on the text. A model
-            without new units is trained as without it.
         save_every: optimizer steps between checkpoints.
         keep: checkpoints that are kept.
         log_every: optimizer steps between lines of log.jsonl.
@@ -125,7 +122,6 @@ class TrainOptions(BaseModel):
     compile: bool = False
     loss_chunk: int = Field(0, ge=0)
     cut_head: bool = False
-    distil: float = Field(0.0, ge=0, lt=1)
     save_every: int = Field(200, ge=1)
     keep: int = Field(2, ge=2)
     log_every: int = Field(10, ge=1)

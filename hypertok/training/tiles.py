@@ -59,7 +59,7 @@ class TiledLoss(torch.autograd.Function):
         mean = torch.zeros_like(hidden, dtype=torch.float32) if wants_hidden else None
         for first, rows in chain(_tiles(stock, kind, tile), _tiles(new, kind, tile, size)):
             logits, slope = _logits(head, hidden, rows, head.sampled - first)
-            at, inside = within(targets - first, len(rows))
+            at, inside = _inside(targets - first, len(rows))
             chosen = torch.where(inside, logits.gather(1, at), chosen)
             top = torch.maximum(high, logits.amax(dim=1, keepdim=True))
             fade, high = (high - top).exp_(), top
@@ -79,7 +79,7 @@ class TiledLoss(torch.autograd.Function):
         if mean is not None or grad_new is not None:
             for first, rows in _tiles(new, kind, tile):
                 logits, slope = _logits(head, hidden, rows)
-                at, inside = within(targets - size - first, len(rows))
+                at, inside = _inside(targets - size - first, len(rows))
                 odds = logits.sub_(log_sum).exp_().scatter_add_(1, at, -inside.float()).mul_(slope).to(kind)
                 if mean is not None:
                     mean.add_(odds @ rows)
@@ -104,20 +104,15 @@ class TiledLoss(torch.autograd.Function):
 
 def _logits(head: HeadRows, hidden: Tensor, rows: Tensor, sampled: int = 0) -> tuple[Tensor, Tensor | float]:
     """(T, n) fp32 logits over some rows, the first few of the sample, and their derivative by the product."""
-    logits, slope = capped_logits(head, hidden @ rows.T)
-    if sampled > 0:
-        logits[:, :sampled] += head.log_weight
-    return logits, slope
-
-
-def capped_logits(head: HeadRows, products: Tensor) -> tuple[Tensor, Tensor | float]:
-    """fp32 logits from the products of hidden states and rows, and their derivative by the product."""
-    logits = products.float()
+    logits = (hidden @ rows.T).float()
     if head.multiplier != 1.0:
         logits.mul_(head.multiplier)
     if head.softcap is not None:
         logits.div_(head.softcap).tanh_().mul_(head.softcap)
-    return logits, _slope(head, logits)
+    slope = _slope(head, logits)
+    if sampled > 0:
+        logits[:, :sampled] += head.log_weight
+    return logits, slope
 
 
 def _slope(head: HeadRows, logits: Tensor) -> Tensor | float:
@@ -134,6 +129,6 @@ def _tiles(matrix: Tensor | None, kind: torch.dtype, tile: int, before: int = 0)
         yield before + first, matrix[first : first + tile].to(kind)
 
 
-def within(at: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+def _inside(at: Tensor, rows: int) -> tuple[Tensor, Tensor]:
     """Columns of a tile that may be read, and whether they are meant: without asking a GPU for numbers."""
     return at.clamp(0, rows - 1), (at >= 0) & (at < rows)

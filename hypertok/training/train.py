@@ -101,8 +101,8 @@ def train(
 
     Raises:
         InputError: the text is too short or holds held-out documents, the output lies inside it, model and tokenizer do
-            not belong together, the context is too long for the model, its layers cannot be compiled here, nothing can
-            be distilled, or there is too little memory or disk.
+            not belong together, the context is too long for the model, its layers cannot be compiled here, or there is
+                too little memory or disk.
         ArtifactError: `output` is something else, or an unfinished run is in the way.
         Diverged: the loss is no number any more; the message names the last good checkpoint.
     """
@@ -118,8 +118,6 @@ def train(
     pair = Pair.open(model_folder)
     if options.rows_only and not pair.new_ids:
         raise InputError(f"{pair.folder}: a stock model has no new rows; extend it first, or train without rows_only")
-    if options.distil and pair.manifest and pair.manifest.recipe.get("text") == "symbols":
-        raise InputError(f"{pair.folder}: reads symbol text, which the stock model cannot teach; leave distil out")
     check_positions(pair.folder, options.context)
     cpu = options.device == "cpu" or not torch.cuda.is_available()
     spread = ranks if os.environ.get("ACCELERATE_USE_FSDP") == "true" else 1
@@ -144,14 +142,10 @@ def train(
         args._n_gpu = 1  # several GPUs are for accelerate launch; threads over them would copy the model in every step
     logs = [Steps(evaluates=held is not None), LogFile(work / LOG, blocks), *_tensorboard(args, output, first)]
     logs += [*([Bar()] if progress and first else []), *callbacks]
-    used = _used(blocks, held) if options.cut_head else None
-    units = pair.units if options.distil and pair.new_ids else None
-    whole = LossModel(model, options.loss_chunk, used, distil=options.distil, units=units)
+    whole = LossModel(model, options.loss_chunk, _used(blocks, held) if options.cut_head else None)
     trainer = RowsTrainer(whole, args, options, blocks, held, logs)
     trainer.remove_callback(PrinterCallback)
     facts = _facts(whole, blocks, held, ranks, args.device)  # now: FSDP takes the parameters apart
-    if units is not None:
-        facts["taught"] = pair.stock_tokens(blocks.tokens)
     checkpoint = begin(work, run) if first else last_checkpoint(work) if resume else None
     with compiling(options):
         done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
