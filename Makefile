@@ -18,8 +18,7 @@ export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF -DCMAKE_C_FLAGS_RELEASE=-O1 -DCMAKE_CXX_F
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	# Bytecode is made when a module is imported: of all of them it is a minute, and few are used.
-	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[dev,peers,datasets,ray,plot,transformers,export,train,bench]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,peers,datasets,ray,plot,transformers,export,train,bench]'
 	touch $@
 
 $(TOKENIZERS)/.ready:
