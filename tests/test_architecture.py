@@ -54,19 +54,33 @@ def room_of(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
+def names_in(node: ast.AST, module: str) -> list[str]:
+    """Modules of ours that a statement of a module imports; none where it is no import."""
+    if isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        assert not node.level, f"{module}:{node.lineno}: relative import"
+        full = [f"{node.module}.{alias.name}" for alias in node.names]
+        names = [name if name in MODULES else str(node.module) for name in full]
+    else:
+        return []
+    return [name for name in names if name.split(".")[0] == "hypertok"]
+
+
 def imported(module: str) -> Iterator[tuple[int, str]]:
     """(line, module of ours) for every import, wherever it stands: in functions and TYPE_CHECKING too."""
-    tree = ast.parse(path_of(module).read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{module}:{node.lineno}: relative import"
-            full = [f"{node.module}.{alias.name}" for alias in node.names]
-            names = [name if name in MODULES else str(node.module) for name in full]
-        else:
-            continue
-        yield from ((node.lineno, name) for name in names if name.split(".")[0] == "hypertok")
+    for node in ast.walk(ast.parse(path_of(module).read_text(encoding="utf-8"))):
+        yield from ((node.lineno, name) for name in names_in(node, module))
+
+
+def run_at_load_time(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and all below it that runs while its module loads: no functions, nothing for type checkers alone."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return
+    yield node
+    checked = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    for child in node.orelse if checked else ast.iter_child_nodes(node):
+        yield from run_at_load_time(child)
 
 
 def test_every_room_has_a_floor() -> None:
@@ -90,24 +104,16 @@ def test_imports_point_down() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def at_load_time(module: str) -> set[str]:
-    """Modules of ours that are imported before the module is there: not those in functions and for type checkers."""
-    found, waiting = set[str](), list[ast.stmt](ast.parse(path_of(module).read_text(encoding="utf-8")).body)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.ImportFrom):
-            full = [f"{node.module}.{alias.name}" for alias in node.names]
-            found |= {name if name in MODULES else str(node.module) for name in full}
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and "TYPE_CHECKING" not in ast.dump(node):
-            waiting += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
-    return found & set(MODULES)
-
-
 def test_no_import_cycles_at_load_time() -> None:
     """So every module can be the first one imported (a cycle shows only from some sides)."""
-    graph = {module: at_load_time(module) for module in MODULES}
+    graph = {
+        module: {
+            name
+            for node in run_at_load_time(ast.parse(path_of(module).read_text(encoding="utf-8")))
+            for name in names_in(node, module)
+        }
+        for module in MODULES
+    }
     assert sum(map(len, graph.values())) > 200
     TopologicalSorter(graph).prepare()
     with pytest.raises(CycleError):

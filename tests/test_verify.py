@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import SENTENCES, stock_folder, stock_of
+from conftest import SENTENCES, STOCK, stock_folder, stock_of
 from proofs import artefact, assert_sound, spoiled
 from typer.testing import CliRunner
 
@@ -21,8 +21,8 @@ from hypertok.tokenizer.verify_pair import Pair
 from hypertok.tokenizer.verify_tables import delta_line
 from hypertok.vocabulary.units import Span
 
-#: One of every make; llama3_1 and deepseek_v3, made as qwen3 is, are in test_surgery.py and test_folder.py.
-PROVED = [(name, "phrase") for name in ("qwen3", "gemma3", "gpt4o", "llama2")] + [("qwen3", "word"), ("llama2", "word")]
+#: Units inside words are the simpler case: one tokenizer of bytes and one of characters.
+PROVED = [*((name, "phrase") for name in STOCK), ("qwen3", "word"), ("llama2", "word")]
 
 
 @pytest.mark.usefixtures("quick_proof")
