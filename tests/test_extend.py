@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from conftest import stock_folder
+from proofs import assert_sound
 from tokenizers import Tokenizer
 from typer.testing import CliRunner
 
@@ -54,8 +55,9 @@ def test_other_kinds_are_proved_too(vault_lexicon: Lexicon, tmp_path: Path, opti
     assert report.passed, [line for line in report.lines if not line.passed]
 
 
-@pytest.mark.usefixtures("quick_proof")
-def test_replace_unused_does_not_grow(vault_lexicon: Lexicon, tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.usefixtures("fewer_texts")
+def test_replace_unused_does_not_grow_and_what_goes_is_told(vault_lexicon: Lexicon, tmp_path: Path) -> None:
     stock = Stock.load(stock_folder("qwen3"))
     manifest = extend(
         stock.path, vault_lexicon.folder, tmp_path / "out", Options(rows=300, replace_unused=("ru", "en"))
@@ -64,7 +66,11 @@ def test_replace_unused_does_not_grow(vault_lexicon: Lexicon, tmp_path: Path) ->
     given_up = pl.read_parquet(tmp_path / "out" / "given_up.parquet")
     assert sum(manifest.facts["given_up"].values()) == given_up.height == 300
     report = verify(tmp_path / "out", stock.path)
-    assert report.passed, [line for line in report.lines if not line.passed]
+    assert_sound(report)
+    details = {line.name: line.detail for line in report.lines}
+    assert "given up are exempt" in details["stock ids in tokenizer.json"]
+    assert "given up are exempt" in details["texts without Cyrillic: the same ids"]
+    assert "tokens given up" in details
 
 
 def test_delta_says_what_units_mean(qwen: Path, vault_lexicon: Lexicon) -> None:

@@ -48,27 +48,40 @@ def run(*arguments: str, fails: bool = False, **environment: str) -> str:
     return done.stdout
 
 
-def test_two_processes_train_what_one_does(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What a run is told to look at held-out text after every step."""
+    held = tmp_path_factory.mktemp("held")
+    (held / "text.txt").write_text(
+        "Река текла мимо дома, вода в ней была холодной, и кот не пил её.\n", encoding="utf-8"
+    )
+    return ["--held-out", str(held), "--set", "evaluate_every=1"]
+
+
+@pytest.fixture(scope="module")
+def one(model: Path, small_corpus: Path, evaluated: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process trains that accumulates two batches."""
+    folder = tmp_path_factory.mktemp("one") / "one"
+    run(*command(model, small_corpus, folder, "--accumulate", "2", *evaluated))
+    return folder
+
+
+def test_two_processes_train_what_one_does(
+    model: Path, one: Path, small_corpus: Path, evaluated: list[str], tmp_path: Path
+) -> None:
     """Two processes with a batch each are one process that accumulates two batches."""
     # With --cpu accelerate starts one process unless mpirun is there; this way torchrun starts two.
     launch = ["-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu", "--num_processes", "2"]
     launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    told = run(*launch, *command(model, small_corpus, tmp_path / "two", "--json"))
+    told = run(*launch, *command(model, small_corpus, tmp_path / "two", *evaluated, "--json"))
     assert json.loads(told)["facts"]["processes"] == 2, "one of them tells"
-    run(*command(model, small_corpus, tmp_path / "one", "--accumulate", "2"))
-    assert_two_did_what_one_did(model, tmp_path)
+    assert_two_did_what_one_did(model, one, tmp_path / "two")
 
 
 def test_fsdp_breaks_off_resumes_and_trains_what_one_process_does(
-    model: Path, small_corpus: Path, tmp_path: Path
+    model: Path, one: Path, small_corpus: Path, evaluated: list[str], tmp_path: Path
 ) -> None:
     """The driver sees that everything is spread, and frozen parameters keep their bits."""
-    held = tmp_path / "held"
-    held.mkdir()
-    (held / "text.txt").write_text(
-        "Река текла мимо дома, вода в ней была холодной, и кот не пил её.\n", encoding="utf-8"
-    )
-    evaluated = ["--held-out", str(held), "--set", "evaluate_every=1"]
     launch = ["-m", "accelerate.commands.accelerate_cli", "launch", "--num_processes", "2", "--main_process_port", "0"]
     launch += ["--config_file", str(REPOSITORY / "experiments" / "fsdp.yaml"), str(Path(__file__).parent / DRIVER_FSDP)]
     _, _, *two = command(model, small_corpus, tmp_path / "two", *evaluated)
@@ -81,22 +94,21 @@ def test_fsdp_breaks_off_resumes_and_trains_what_one_process_does(
     ]
     assert not list(checkpoint.glob("pytorch_model*")), "the frozen model is in the checkpoint"
     run(*launch, *two, "--resume")
-    run(*command(model, small_corpus, tmp_path / "one", "--accumulate", "2", *evaluated))
-    assert_two_did_what_one_did(model, tmp_path)
+    assert_two_did_what_one_did(model, one, tmp_path / "two")
 
 
-def assert_two_did_what_one_did(model: Path, tmp_path: Path) -> None:
-    facts = [read_manifest(tmp_path / name, kind=KIND, command="").facts for name in ("one", "two")]
+def assert_two_did_what_one_did(model: Path, one: Path, two: Path) -> None:
+    facts = [read_manifest(folder, kind=KIND, command="").facts for folder in (one, two)]
     assert [fact["processes"] for fact in facts] == [1, 2]
     assert facts[0]["steps"] == facts[1]["steps"] > 2
     assert facts[0].keys() == facts[1].keys()
-    assert facts[1].get("eval_bpc") == pytest.approx(facts[0].get("eval_bpc"), abs=1e-4)
+    assert facts[1]["eval_bpc"] == pytest.approx(facts[0]["eval_bpc"], abs=1e-4)
     for name in ("new_rows.safetensors", "adapter_model.safetensors"):
-        one, two = (load_file(tmp_path / folder / name) for folder in ("one", "two"))
-        assert one.keys() == two.keys()
-        for key in one:
-            torch.testing.assert_close(one[key], two[key], rtol=0, atol=1e-4)
-    rows = load_file(tmp_path / "one" / "new_rows.safetensors")
+        expected, found = load_file(one / name), load_file(two / name)
+        assert found.keys() == expected.keys()
+        for key, tensor in expected.items():
+            torch.testing.assert_close(found[key], tensor, rtol=0, atol=1e-4)
+    rows = load_file(one / "new_rows.safetensors")
     start = load_file(model / "model.safetensors")["model.embed_tokens.weight"][rows["ids"]]
     assert (rows["input"] - start).abs().max() > 1e-3, "rows that did not move prove nothing"
 

@@ -72,18 +72,6 @@ def test_a_unit_that_alone_would_be_looked_up_is_no_error() -> None:
     assert delta_line(pair).passed, delta_line(pair)
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("fewer_texts")
-def test_replaced_tokens_are_exempt_and_told(tmp_path: Path) -> None:
-    folder = artefact(tmp_path / "new", stock_of("qwen3"), "phrase", languages=("ru", "en"))
-    report = verify(folder, stock_folder("qwen3"))
-    assert_sound(report)
-    details = {line.name: line.detail for line in report.lines}
-    assert "given up are exempt" in details["stock ids in tokenizer.json"]
-    assert "given up are exempt" in details["texts without Cyrillic: the same ids"]
-    assert "tokens given up" in details
-
-
 def test_another_stock_tokenizer_is_refused(small_stock: Path, sound_extension: Path, tmp_path: Path) -> None:
     shutil.copytree(small_stock, tmp_path / "stock")
     file = tmp_path / "stock" / "tokenizer.json"
