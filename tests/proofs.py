@@ -15,9 +15,10 @@ from tokenizers import Tokenizer, pre_tokenizers, trainers
 
 from hypertok.artifact import MANIFEST, Manifest, seal
 from hypertok.tokenizer.folder import write_tokenizer
-from hypertok.tokenizer.kind import DELTA, KIND, SCHEMA_VERSION
+from hypertok.tokenizer.kind import DELTA, GIVEN_UP, KIND, SCHEMA_VERSION
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.surgery import extended
+from hypertok.tokenizer.unused import given_up_table, unused_tokens, with_replaced
 from hypertok.tokenizer.verify_report import Report
 from hypertok.vocabulary.units import Span
 
@@ -48,10 +49,15 @@ def trained_stock(folder: Path) -> Path:
     return folder
 
 
-def artefact(folder: Path, stock: Stock, span: Span) -> Path:
+def artefact(folder: Path, stock: Stock, span: Span, languages: tuple[str, ...] = ()) -> Path:
     """What `extend` writes, of units learned from the sample sentences."""
     units = learned(stock, SENTENCES.splitlines(), span)
-    data = extended(stock, units, span=span)
+    given_up = unused_tokens(stock, languages)[: len(units.tokens)] if languages else []
+    if given_up:
+        units = learned(stock, SENTENCES.splitlines(), span, rounds=1, per_round=len(given_up) // 2)
+        data = with_replaced(stock, units, span=span, given_up=given_up)
+    else:
+        data = extended(stock, units, span=span)
     ids = [data["model"]["vocab"][token] for token in units.tokens]
     folder.mkdir()
     write_tokenizer(folder, stock, data)
@@ -68,6 +74,8 @@ def artefact(folder: Path, stock: Stock, span: Span) -> Path:
     columns = ("id", "token", "text", "constituents", "lengths", "concepts", "inflections", "count", "saved")
     pl.DataFrame(rows, schema=columns, orient="row").write_parquet(folder / DELTA)
     pl.DataFrame({"symbol": ["肝"], "lemma": ["печень"]}).write_parquet(folder / "concepts.parquet")
+    if given_up:
+        given_up_table(given_up[: len(ids)]).write_parquet(folder / GIVEN_UP)
     size = max(data["model"]["vocab"].values()) + 1
     facts = {"family": stock.family.value, "units": len(ids), "rows": -(-size // 64) * 64, "first_id": ids[0]}
     parents = {"stock": stock.sha256, "lexicon": "0" * 64}
