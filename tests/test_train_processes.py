@@ -132,8 +132,11 @@ main()
 """
 
 
-def test_killed_and_resumed_is_the_same(model: Path, small_corpus: Path, tmp_path: Path) -> None:
-    _, _, *arguments = command(model, small_corpus, tmp_path / "killed")
+def test_killed_and_resumed_is_the_same(
+    model: Path, one: Path, small_corpus: Path, evaluated: list[str], tmp_path: Path
+) -> None:
+    started = command(model, small_corpus, tmp_path / "killed", "--accumulate", "2", *evaluated)
+    _, _, *arguments = started
     with subprocess.Popen(
         [sys.executable, "-c", DRIVER, *arguments],
         env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -143,7 +146,6 @@ def test_killed_and_resumed_is_the_same(model: Path, small_corpus: Path, tmp_pat
         process.send_signal(signal.SIGKILL)
     assert [path.name for path in (tmp_path / "killed.work").glob("checkpoint-*")] == ["checkpoint-2"]
     assert not (tmp_path / "killed").exists()
-    run(*command(model, small_corpus, tmp_path / "killed", "--resume"))
-    run(*command(model, small_corpus, tmp_path / "whole"))
+    run(*started, "--resume")
     for name in ("new_rows.safetensors", "adapter_model.safetensors"):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+        assert (tmp_path / "killed" / name).read_bytes() == (one / name).read_bytes(), name
