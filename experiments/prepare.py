@@ -40,9 +40,10 @@ def make_model(folder: Path) -> None:
     from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.initialization import no_init_weights
 
-    gguf = folder.with_name("model.gguf")
-    assemble(gguf)
-    leave_out_tokens(gguf)
+    whole, gguf = folder.with_name("whole.gguf"), folder.with_name("model.gguf")
+    assemble(whole)
+    leave_out_tokens(whole, gguf)
+    whole.unlink()
     loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     config = AutoConfig.for_model(loaded.config.model_type, **_plain(loaded.config.to_dict()))
     with no_init_weights():
@@ -59,21 +60,21 @@ def make_model(folder: Path) -> None:
     gguf.unlink()
 
 
-def leave_out_tokens(path: Path) -> None:
-    """Write a GGUF again with the number of its tokens in their place.
+def leave_out_tokens(source: Path, output: Path) -> None:
+    """Write a GGUF with the number of its tokens in their place.
 
     The library makes several objects of each token only to drop them: 30 of 54 s.
     """
     from hypertok.tokenizer.gguf_file import number, read_gguf, write_gguf
 
-    file = read_gguf(path)
-    lists = [name for name in file.fields if name.startswith("tokenizer.") and isinstance(file.value(name), list)]
-    fields = {name: field for name, field in file.fields.items() if name not in lists}
-    fields[f"{file.value('general.architecture')}.vocab_size"] = number(len(file.value("tokenizer.ggml.tokens")))
-    beside = path.with_suffix(".part")
-    with beside.open("wb") as target:
+    file = read_gguf(source)
+    fields = dict(file.fields)
+    tokens = len(file.value("tokenizer.ggml.tokens"))
+    for name in ("tokens", "scores", "token_type"):
+        del fields[f"tokenizer.ggml.{name}"]
+    fields[f"{file.value('general.architecture')}.vocab_size"] = number(tokens)
+    with output.open("wb") as target:
         write_gguf(target, fields, file.tensors, version=file.version, alignment=file.alignment)
-    beside.rename(path)
 
 
 def untie(model: Path, folder: Path) -> None:

@@ -47,7 +47,7 @@ def test_the_road_of_the_readme(vault_lexicon: Lexicon, tmp_path: Path) -> None:
     assert proved.exit_code == 0, proved.output
 
 
-@pytest.mark.usefixtures("quick_proof")  # all is tried on the road of the README
+@pytest.mark.usefixtures("fewer_texts")  # all of them are tried on the road of the README
 @pytest.mark.parametrize("options", [Options(rows=300, span="word"), Options(rows=300, text="symbols")])
 def test_other_kinds_are_proved_too(vault_lexicon: Lexicon, tmp_path: Path, options: Options) -> None:
     extend(stock_folder("qwen3"), vault_lexicon.folder, tmp_path / "out", options)

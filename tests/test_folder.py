@@ -18,7 +18,7 @@ from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.units import Units
 
-#: None: without a config.json, once for a tokenizer of bytes and once for one of characters.
+#: None: without a config.json, as test_verify has it for every family, too: here one of bytes and one of characters.
 CASES = [
     ("qwen3", None), ("qwen3", "qwen3"), ("qwen3", "qwen2"), ("qwen3", "qwen3_5"), ("llama3_1", "llama"),
     ("gpt4o", "gpt_oss"), ("gpt4o", "gpt2"), ("deepseek_v3", "deepseek_v3"), ("gemma3", "gemma3_text"),
