@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 from conftest import SENTENCES, stock_of
-from test_exports import learned
+from counted_units import learned
 from tokenizers import Tokenizer, pre_tokenizers, trainers
 
 from hypertok.artifact import MANIFEST, Manifest, seal

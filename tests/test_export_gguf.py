@@ -12,7 +12,7 @@ import gguf
 import numpy as np
 import pytest
 from conftest import stock_folder, stock_of
-from test_exports import TEXTS, corpus_sample, extended_folder, ids_of, learned, read, unit_ids, units, write_folder
+from counted_units import TEXTS, corpus_sample, extended_folder, ids_of, learned, read, unit_ids, units, write_folder
 
 from hypertok.errors import ArtifactError, InputError
 from hypertok.tokenizer import export_gguf as module

@@ -2,117 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import re
 import sys
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SENTENCES, stock_folder, stock_of
+from conftest import stock_folder, stock_of
+from counted_units import TEXTS, corpus_sample, extended_folder, ids_of, learned, read, unit_ids, units, write_folder
 
 from hypertok.errors import ArtifactError, InputError
 from hypertok.tokenizer.export_sentencepiece import export_sentencepiece
 from hypertok.tokenizer.export_tiktoken import MergeAgreement, export_tiktoken, load_tiktoken
-from hypertok.tokenizer.stock import Stock
-from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.units import Span, Units
-
-WORD = re.compile(" ?[А-Яа-яЁё]++")
-PHRASE = re.compile("(?: ?[А-Яа-яЁё]++|,)++")
-OTHER = (
-    "def f(x: int) -> int:\n    return x + 1  # прибавить один\n",
-    "Hello, world! It's 12 o'clock; naïve café.",
-    "你好，世界。こんにちは 안녕하세요 مرحبا שלום 🙂👩‍👩‍👧",
-    "  два  пробела,\tтабуляция…\n\n— Да? — Нет!.. «Ёлка»",
-    "слово" * 50,
-)
-TEXTS = (*SENTENCES.splitlines(), SENTENCES, *OTHER)
-
-
-def learned(tokenizer: Stock, texts: Iterable[str], span: Span, *, rounds: int = 6, per_round: int = 40) -> Units:
-    """Units by counting neighbours in the stock segmentation, the commonest pairs of a round at once."""
-    name = {identifier: token for token, identifier in tokenizer.vocabulary.items()}
-    documents = [[name[i] for i in ids] for ids in tokenizer.segment(list(texts))]
-    shape = WORD if span == "word" else PHRASE
-    merges: dict[tuple[str, str], int] = {}
-    made: set[str] = set()
-
-    def may_join(pair: tuple[str, str]) -> bool:
-        text = b"".join(map(tokenizer.bytes_of, pair)).decode(errors="replace")
-        return "".join(pair) not in tokenizer.vocabulary and bool(shape.fullmatch(text)) and text != ","
-
-    for _ in range(rounds):
-        counts = Counter(pair for tokens in documents for pair in pairwise(tokens))
-        best = [pair for pair, _ in sorted(counts.items(), key=lambda c: (-c[1], c[0])) if may_join(pair)]
-        for pair in best[:per_round]:
-            if "".join(pair) not in made:
-                merges[pair] = len(merges)
-                made.add("".join(pair))
-        documents = [merged(tokens, merges) for tokens in documents]
-    tokens = tuple(left + right for left, right in merges)
-    return Units(tokens, tuple(merges), (1,) * len(tokens))
-
-
-def merged(tokens: list[str], rank: dict[tuple[str, str], int]) -> list[str]:
-    """The tokens after all merges, lowest rank first."""
-    while True:
-        pairs = [(rank[pair], i) for i, pair in enumerate(pairwise(tokens)) if pair in rank]
-        if not pairs:
-            return tokens
-        _, i = min(pairs)
-        tokens = [*tokens[:i], tokens[i] + tokens[i + 1], *tokens[i + 2 :]]
-
-
-@functools.cache
-def units(name: str, span: Span) -> Units:
-    return learned(stock_of(name), SENTENCES.splitlines(), span)
-
-
-def write_folder(folder: Path, data: dict[str, Any]) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tokenizer.json").write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
-    return folder
-
-
-def extended_folder(folder: Path, name: str, span: Span, new: Units | None = None, start: int | None = None) -> Path:
-    new = units(name, span) if new is None else new
-    return write_folder(folder, extended(stock_of(name), new, span=span, start=start))
-
-
-@functools.lru_cache(maxsize=1)  # a test asks several times for the same one
-def read(folder: Path) -> Stock:
-    return Stock.load(folder)
-
-
-def unit_ids(folder: Path, new: Units) -> list[int]:
-    vocabulary = read(folder).vocabulary
-    return [vocabulary[token] for token in new.tokens]
-
-
-def ids_of(folder: Path, texts: Sequence[str]) -> list[list[int]]:
-    encoded = read(folder).tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-    return [encoding.ids for encoding in encoded]
-
-
-def corpus_sample(shared_data: Path) -> list[str]:
-    """Beginnings of 248 validation documents: technical Markdown, prose, poems, drama; about 1.2M characters."""
-    corpora = shared_data / "corpora"
-    taken: Counter[str] = Counter()
-    texts = []
-    for line in (corpora / "splits.tsv").read_text(encoding="utf-8").splitlines()[1:]:
-        name, domain, split, _ = line.split("\t")
-        if split == "valid" and domain != "gold_lemma" and taken[domain] < 1_000_000:
-            text = (corpora / name).read_text(encoding="utf-8", errors="replace")
-            texts.append(text[:20_000])
-            taken[domain] += len(text)
-    return texts
-
 
 # --- tiktoken
 

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import SENTENCES, stock_folder
-from test_surgery import learned, stock_of
+from conftest import SENTENCES, stock_folder, stock_of
+from counted_units import units
 from tokenizers import Tokenizer
 
 from hypertok.errors import InputError
@@ -40,7 +40,7 @@ def test_transformers_gives_the_same_ids(
     transformers = pytest.importorskip("transformers")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     stock = stock_of(name)
-    data = extended(stock, learned(stock), span="phrase")
+    data = extended(stock, units(name, "word"), span="phrase")
     ours, theirs, saved = (tmp_path / part for part in ("ours", "theirs", "saved"))
     for folder in (ours, theirs, saved):
         folder.mkdir()

@@ -4,65 +4,33 @@ from __future__ import annotations
 
 import copy
 import json
-from collections import Counter
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from conftest import SENTENCES, STOCK, stock_of
+from counted_units import units
 from reachability import unreachable
 from tokenizers import Tokenizer
 
 from hypertok.errors import InputError
-from hypertok.tokenizer.pretokenizer import lookup_only_words
-from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.units import Span, Units
-
-
-def learned(stock: Stock, merges: int = 200) -> Units:
-    """Units of words of the sample sentences: the most frequent adjacent pair is merged, again and again."""
-    token_of = {identifier: token for token, identifier in stock.vocabulary.items()}
-    counts = Counter(f" {word}" for word in SENTENCES.split() if word.isalpha())
-    for text in lookup_only_words(stock):
-        counts.pop(text, None)
-    words = [[token_of[one] for one in ids] for ids in stock.segment(list(counts))]
-    weights = list(counts.values())
-    units: dict[str, int] = {}
-    chosen: list[tuple[str, str]] = []
-    for _ in range(merges):
-        pairs: Counter[tuple[str, str]] = Counter()
-        for word, weight in zip(words, weights, strict=True):
-            pairs.update(dict.fromkeys(pairwise(word), weight))
-        if not pairs:
-            break
-        (left, right), count = max(pairs.items(), key=lambda entry: (entry[1], entry[0]))
-        chosen.append((left, right))
-        if left + right not in stock.vocabulary:
-            units.setdefault(left + right, count)
-        for word in words:
-            place = 0
-            while place < len(word) - 1:
-                if (word[place], word[place + 1]) == (left, right):
-                    word[place : place + 2] = [left + right]
-                place += 1
-    return Units(tuple(units), tuple(chosen), tuple(units.values()))
 
 
 @pytest.mark.parametrize("span", ["word", "phrase"])
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n == "gemma3" else n for n in STOCK])
 def test_extension_keeps_all_that_was_there(name: str, span: Span, tmp_path: Path) -> None:
-    stock, units = stock_of(name), learned(stock_of(name))
+    stock, new = stock_of(name), units(name, "word")
     before = copy.deepcopy({key: value for key, value in stock.data.items() if key != "model"})
-    data = extended(stock, units, span=span)
+    data = extended(stock, new, span=span)
     assert {key: value for key, value in stock.data.items() if key != "model"} == before
-    assert len(units.tokens) > 50
+    assert len(new.tokens) > 50
     vocabulary = data["model"]["vocab"]
-    assert sorted(vocabulary.values()) == list(range(stock.first_free_id + len(units.tokens)))
+    assert sorted(vocabulary.values()) == list(range(stock.first_free_id + len(new.tokens)))
     assert stock.vocabulary.items() <= vocabulary.items()
     assert data["model"]["merges"][: len(stock.merges)] == stock.data["model"]["merges"]
     assert data["model"].get("ignore_merges") == stock.data["model"].get("ignore_merges")
-    assert unreachable(data, units) == []
+    assert unreachable(data, new) == []
     tokenizer = Tokenizer.from_str(json.dumps(data))
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     again = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
