@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict
 import hypertok
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "peft", "accelerate")
+#: Results of a checkout, for git: a run writes its plan and figures there itself, which changes no code.
+_RESULTS = ":(exclude)experiments/results"
 
 
 class Provenance(BaseModel):
@@ -23,7 +25,7 @@ class Provenance(BaseModel):
         versions: of hypertok, Python and the libraries.
         device: the GPU's name, "cpu" with its threads, or what torch calls another device.
         commit: of the code, where it lies in a git repository; None elsewhere.
-        dirty: whether files that git knows were changed since; None outside of git.
+        dirty: whether files that git knows were changed since, `experiments/results` apart; None outside of git.
         sha256: of model, tokenizer, lexicon, corpus, held-out texts; of the extended folder too, where there is one.
     """
 
@@ -67,7 +69,7 @@ def _git() -> tuple[str | None, bool | None]:
         return None, None
     try:
         commit = _asked(folder, "rev-parse", "HEAD")
-        return commit, bool(_asked(folder, "status", "--porcelain", "--untracked-files=no"))
+        return commit, bool(_asked(folder, "status", "--porcelain", "--untracked-files=no", "--", ".", _RESULTS))
     except (OSError, subprocess.CalledProcessError):
         return None, None
 

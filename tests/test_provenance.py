@@ -1,0 +1,44 @@
+"""Where a result says that it comes from."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+import hypertok
+from hypertok.experiment.provenance import Provenance, provenance
+
+
+def git(folder: Path, *arguments: str) -> str:
+    who = ("-c", "user.name=Анна", "-c", "user.email=anna@example.org")
+    done = subprocess.run(["git", "-C", str(folder), *who, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def test_changed_code_is_told_and_results_are_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, result = (
+        tmp_path / "hypertok" / "__init__.py",
+        tmp_path / "experiments" / "results" / "ab" / "experiment.json",
+    )
+    monkeypatch.setattr(hypertok, "__file__", str(code))
+
+    def made() -> Provenance:
+        return provenance("cpu", {})
+
+    for path in (code, result):
+        path.parent.mkdir(parents=True)
+        path.write_text("1")
+    assert (made().commit, made().dirty) == (None, None), "not in a repository"
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "-m", "one")
+    assert (made().commit, made().dirty) == (git(tmp_path, "rev-parse", "HEAD"), False)
+    result.write_text("2")
+    (tmp_path / "new.toml").write_text("3")
+    assert made().dirty is False
+    code.write_text("2")
+    assert made().dirty is True
