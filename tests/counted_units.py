@@ -92,17 +92,3 @@ def unit_ids(folder: Path, new: Units) -> list[int]:
 def ids_of(folder: Path, texts: Sequence[str]) -> list[list[int]]:
     encoded = read(folder).tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
     return [encoding.ids for encoding in encoded]
-
-
-def corpus_sample(shared_data: Path) -> list[str]:
-    """Beginnings of 248 validation documents: technical Markdown, prose, poems, drama; about 1.2M characters."""
-    corpora = shared_data / "corpora"
-    taken: Counter[str] = Counter()
-    texts = []
-    for line in (corpora / "splits.tsv").read_text(encoding="utf-8").splitlines()[1:]:
-        name, domain, split, _ = line.split("\t")
-        if split == "valid" and domain != "gold_lemma" and taken[domain] < 1_000_000:
-            text = (corpora / name).read_text(encoding="utf-8", errors="replace")
-            texts.append(text[:20_000])
-            taken[domain] += len(text)
-    return texts

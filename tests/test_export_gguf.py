@@ -12,7 +12,8 @@ import gguf
 import numpy as np
 import pytest
 from conftest import stock_folder, stock_of
-from counted_units import TEXTS, corpus_sample, extended_folder, ids_of, learned, read, unit_ids, units, write_folder
+from counted_units import TEXTS, extended_folder, ids_of, learned, read, unit_ids, units, write_folder
+from held_out_texts import corpus_sample
 
 from hypertok.errors import ArtifactError, InputError
 from hypertok.tokenizer import export_gguf as module

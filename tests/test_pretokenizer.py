@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import SENTENCES
 from conftest import stock_of as real_stock
+from held_out_texts import held_out_texts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
@@ -173,13 +174,10 @@ def test_time_is_linear(unit: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BYTE_LEVEL[:4])
 def test_validation_text_keeps_its_ids(name: str, shared_data: Path) -> None:
-    corpora = shared_data / "corpora"
-    rows = [line.split("\t") for line in (corpora / "splits.tsv").read_text(encoding="utf-8").splitlines()]
-    files = [corpora / cell for row in rows if any("valid" in cell for cell in row) for cell in row]
-    files = [file for file in files if file.is_file()]
-    assert len(files) > 10
-    for file in files:
-        check_same(name, file.read_text(encoding="utf-8", errors="replace")[:50_000])
+    texts = [text for _, text in held_out_texts(shared_data)]
+    assert len(texts) > 10
+    for text in texts:
+        check_same(name, text[:50_000])
 
 
 @pytest.mark.slow

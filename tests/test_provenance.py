@@ -20,10 +20,8 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def test_changed_code_is_told_and_results_are_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code, result = (
-        tmp_path / "hypertok" / "__init__.py",
-        tmp_path / "experiments" / "results" / "ab" / "experiment.json",
-    )
+    code = tmp_path / "hypertok" / "__init__.py"
+    result = tmp_path / "experiments" / "results" / "ab" / "experiment.json"
     monkeypatch.setattr(hypertok, "__file__", str(code))
 
     def made() -> Provenance:

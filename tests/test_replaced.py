@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import json
 import sysconfig
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 from conftest import stock_of
 from given_up import FOREIGN, KEPT, NAMES, assert_read_back, given_up_of, ids_of, never, without
+from held_out_texts import held_out_texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reachability import unreachable
@@ -181,11 +182,9 @@ def test_source_code_has_the_same_ids() -> None:
 
 @pytest.mark.slow
 def test_real_text_has_the_same_ids(shared_data: Path) -> None:
-    splits = pl.read_csv(shared_data / "corpora" / "splits.tsv", separator="\t").filter(pl.col("split") != "train")
-    assert splits.height
-    assert_same_ids(
-        "qwen3", [(shared_data / "corpora" / path).read_text("utf-8", "ignore") for path in splits["path"].head(200)]
-    )
+    texts = [text for _, text in islice(held_out_texts(shared_data), 200)]
+    assert texts
+    assert_same_ids("qwen3", texts)
 
 
 def assert_same_ids(name: str, texts: list[str]) -> None:
