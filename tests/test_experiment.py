@@ -143,6 +143,26 @@ def test_a_lost_result_is_measured_again_without_training(done: Done) -> None:
     assert not any("training" in text for text in told)
 
 
+def test_a_killed_measurement_goes_on_with_the_part_it_was_at(done: Done) -> None:
+    path = done.experiment.output / "runs" / "ours-characters-s1.json"
+    before = undated(path.read_bytes())
+    path.unlink()
+
+    def interrupt(text: str) -> None:
+        if text == "measuring memory":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        done.experiment.run(tell=interrupt)
+    assert not path.exists()
+    told: list[str] = []
+    done.experiment.run(tell=told.append)
+    assert undated(path.read_bytes()) == before
+    parts = [text.removeprefix("measuring ") for text in told if text.startswith("measuring") and "steps" not in text]
+    assert parts == ["memory", "speed", "samples", "emission"]
+    assert not list((done.experiment.work / "measured").iterdir())
+
+
 def test_all_arms_read_the_same_characters_or_spend_the_same_compute(done: Done) -> None:
     runs = {run.name: run for run in done.results.runs if run.trained is not None}
     for seed in (0, 1):

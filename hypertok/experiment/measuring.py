@@ -1,19 +1,21 @@
 """A trained arm measured while it is in memory: adapter merged and rows flat, as it would be shipped.
 
 Everything but the steps on the way is measured once, at the end. A part that cannot be measured (no pairs given, texts
-too short) is noted with its reason and stops nothing; bits per character must be measured.
+too short) is noted with its reason and stops nothing; bits per character must be measured. On a CPU all parts take half
+an hour, so each is kept as it is done (`kept.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hypertok.errors import InputError
-from hypertok.experiment.arms import Tell
 from hypertok.experiment.definition import Measure, Part
+from hypertok.experiment.kept import Kept
 from hypertok.experiment.results import Sample
 from hypertok.measure.bootstrap import ratio
 from hypertok.measure.copy_task import measure_copy
@@ -79,33 +81,36 @@ def measure_arm(
     measure: Measure,
     *,
     seed: int,
-    tell: Tell,
+    kept: Kept,
     seen: Callable[[], Ids] | None = None,
 ) -> dict[str, Any]:
     """Fields of `RunResult` that say what the arm can do.
 
     Args:
+        kept: parts that an earlier start measured, and where those of this one go.
         seen: how often each id is in what the arm was trained on; None for one that was not.
 
     Raises:
         InputError: bits per character cannot be measured.
     """
-    tell("measuring bits per character")
-    scored = _scored(subject, texts.held_out, measure)
-    quality = _sum_of(scored, measure)
-    found: dict[str, Any] = {
-        "quality": quality,
-        "interval": ratio(*quality.sums),
-        "rows": subject.rows,
-        "new_rows": len(subject.coding.new_ids),
-    }
+
+    @cache
+    def scored() -> list[Scored]:
+        return _scored(subject, texts.held_out, measure)
+
+    def bits() -> dict[str, Any]:
+        quality = _sum_of(scored(), measure)
+        return {"quality": quality, "interval": ratio(*quality.sums)}
+
+    found = {**kept.part("bits per character", bits), "rows": subject.rows, "new_rows": len(subject.coding.new_ids)}
+    quality: Quality = found["quality"]
     samples, tokens = measure.samples, measure.new_tokens
     held = texts.held_out
     parts: list[tuple[Part, Callable[[], dict[str, Any]]]] = [
         ("drift", lambda: {"drift": {name: quality_of(subject, ones, measure) for name, ones in texts.drift.items()}}),
         ("pairs", lambda: {"pairs": measure_pairs(subject, _pairs(texts.pairs, measure), context=measure.context)}),
         ("copy", lambda: {"copied": measure_copy(subject, held, samples=samples)}),
-        ("forms", lambda: {"forms": _forms(subject, scored, seen)}),
+        ("forms", lambda: {"forms": _forms(subject, scored(), seen)}),
         ("memory", lambda: _memory(subject, quality, measure)),
         ("speed", lambda: {"speed": measure_speed(subject, "\n\n".join(held), new_tokens=tokens, seed=seed)}),
         ("samples", lambda: {"samples": _samples(subject, measure, seed)}),
@@ -121,9 +126,8 @@ def measure_arm(
     for part, work in parts:
         if part not in measure.parts:
             continue
-        tell(f"measuring {part}")
         try:
-            found |= work()
+            found |= kept.part(part, work)
         except InputError as error:
             skipped[part] = str(error).replace(f"{subject.folder}: ", "")
     return {**found, "skipped": skipped}

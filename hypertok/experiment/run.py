@@ -15,6 +15,7 @@ from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.arms import Tell, alone, arm_folder, key_of
 from hypertok.experiment.definition import Arm, Definition, Line
 from hypertok.experiment.inputs import Read, needed, read_inputs
+from hypertok.experiment.kept import Kept, forget
 from hypertok.experiment.measuring import Texts, live_subject, measure_arm, quality_of
 from hypertok.experiment.provenance import provenance
 from hypertok.experiment.reading import read_definition
@@ -230,6 +231,7 @@ class _Runner:
             self.tell(f"run {number} of {len(left)}: {planned.name}")
             result = self._one(planned, folders[planned.arm.name], keys[planned.name])
             write_result(run_path(self.experiment.output, planned.name), result)
+            forget(self.experiment.work, result.key)
 
     def _budget(self, folders: Mapping[str, Path]) -> None:
         """Characters of these arms at equal compute, counted on what the first seed reads; the same for all seeds."""
@@ -264,10 +266,12 @@ class _Runner:
         subject = live_subject(folder, output, measure)
         once = trained.characters // arm.train.epochs if trained else 0
         seen = partial(seen_in_training, folder, self.corpus, once, planned.seed) if trained else None
-        figures = measure_arm(subject, self.texts, measure, seed=planned.seed, tell=self.tell, seen=seen)
         hashes = dict(self.read.sha256)
         if not arm.stock:
             hashes["extended"] = sha256_of(folder / MANIFEST)
+        made = provenance(str(subject.model.device), hashes)
+        kept = Kept.of(self.experiment.work, key, trained, made, self.tell)
+        figures = measure_arm(subject, self.texts, measure, seed=planned.seed, kept=kept, seen=seen)
         return RunResult(
             name=planned.name,
             arm=arm.name,
@@ -277,7 +281,7 @@ class _Runner:
             key=key,
             trained=trained,
             steps=tuple(steps),
-            provenance=provenance(str(subject.model.device), hashes),
+            provenance=made,
             **figures,
         )
 
