@@ -60,7 +60,8 @@ def _folder(work: Path, key: str) -> Path:
 
 
 def _type(field: str) -> TypeAdapter[Any]:
-    return TypeAdapter(RunResult.model_fields[field].annotation)
+    kind: Any = RunResult.model_fields[field].annotation
+    return TypeAdapter(kind)
 
 
 def _read(path: Path) -> Figures | None:
