@@ -19,11 +19,7 @@ export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF "-DCMAKE_PROJECT_llama.cpp_INCLUDE=$(CURD
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	# Compiled while the rest is fetched and unpacked, which takes about as long and one core.
-	$(BIN)/python -m pip wheel --quiet -c constraints.txt --no-deps --wheel-dir $(VENV)/wheels llama-cpp-python & llama=$$!; \
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,datasets,ray,plot,transformers,export,train,bench]'; \
-	installed=$$?; wait $$llama && exit $$installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt $(VENV)/wheels/*.whl -e '.[peers]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,peers,datasets,ray,plot,transformers,export,train,bench]'
 	touch $@
 
 $(TOKENIZERS)/.ready:
