@@ -33,7 +33,10 @@ class Kept:
 
     @classmethod
     def of(cls, work: Path, key: str, trained: Trained | None, made: Provenance, tell: Tell) -> Self:
-        """Of a run with this key; other weights, code, versions or devices find nothing there."""
+        """Of a run with this key.
+
+        Other weights, commits, versions or devices find nothing there; changes that are not committed do.
+        """
         own = key_of(trained and trained.model_dump(), made.model_dump(exclude={"made"}))
         return cls(_folder(work, key) / own[:16], tell)
 
@@ -69,5 +72,5 @@ def _read(path: Path) -> Figures | None:
         return None
     try:
         return {field: _type(field).validate_python(value) for field, value in json.loads(path.read_bytes()).items()}
-    except (ValueError, KeyError):  # of an older version; measured again
+    except (ValueError, KeyError):  # damaged, or of code changed without a commit: measured again
         return None

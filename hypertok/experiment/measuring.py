@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from hypertok.errors import InputError
 from hypertok.experiment.definition import Measure, Part
-from hypertok.experiment.kept import Kept
+from hypertok.experiment.kept import Figures, Kept
 from hypertok.experiment.results import Sample
 from hypertok.measure.bootstrap import ratio
 from hypertok.measure.copy_task import measure_copy
@@ -83,7 +82,7 @@ def measure_arm(
     seed: int,
     kept: Kept,
     seen: Callable[[], Ids] | None = None,
-) -> dict[str, Any]:
+) -> Figures:
     """Fields of `RunResult` that say what the arm can do.
 
     Args:
@@ -98,7 +97,7 @@ def measure_arm(
     def scored() -> list[Scored]:
         return _scored(subject, texts.held_out, measure)
 
-    def bits() -> dict[str, Any]:
+    def bits() -> Figures:
         quality = _sum_of(scored(), measure)
         return {"quality": quality, "interval": ratio(*quality.sums)}
 
@@ -106,7 +105,7 @@ def measure_arm(
     quality: Quality = found["quality"]
     samples, tokens = measure.samples, measure.new_tokens
     held = texts.held_out
-    parts: list[tuple[Part, Callable[[], dict[str, Any]]]] = [
+    parts: list[tuple[Part, Callable[[], Figures]]] = [
         ("drift", lambda: {"drift": {name: quality_of(subject, ones, measure) for name, ones in texts.drift.items()}}),
         ("pairs", lambda: {"pairs": measure_pairs(subject, _pairs(texts.pairs, measure), context=measure.context)}),
         ("copy", lambda: {"copied": measure_copy(subject, held, samples=samples)}),
@@ -159,7 +158,7 @@ def _pairs(path: Path | None, measure: Measure) -> list[Pair]:
     return spread(found, measure.pairs) if measure.pairs else found
 
 
-def _memory(subject: Subject, quality: Quality, measure: Measure) -> dict[str, Any]:
+def _memory(subject: Subject, quality: Quality, measure: Measure) -> Figures:
     # Of the checkpoint's own type, as in use: the model in memory may be of another one to be measured.
     config = subject.model.config if subject.folder is None else read_config(subject.folder)
     predicted = predict_memory(

@@ -21,7 +21,7 @@ class Provenance(BaseModel):
     """What a result was made with.
 
     Attributes:
-        made: when, UTC, to the minute.
+        made: when, UTC, to the minute; of an arm, when its measuring was begun, or gone on with.
         versions: of hypertok, Python and the libraries.
         device: the GPU's name, "cpu" with its threads, or what torch calls another device.
         commit: of the code, where it lies in a git repository; None elsewhere.
