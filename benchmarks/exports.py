@@ -1,6 +1,6 @@
 """Do exported tokenizers give the ids of the tokenizer that they were exported from? As a Markdown table.
 
-The exports are read by the programs they are for: tiktoken, sentencepiece, llama.cpp (through llama-cpp-python).
+The exports are read by the programs they are for: tiktoken, sentencepiece, llama.cpp (through xllamacpp).
 
     python benchmarks/exports.py extended/qwen3 extended/gemma3 --texts held-out/ --gguf gemma3=gemma.gguf
 """
@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from llama import Llama
 from measure import facts
 from tokenizers import Tokenizer
 
@@ -38,11 +39,9 @@ def sentencepiece_ids(folder: Path, place: Path) -> Encode:
 
 
 def gguf_ids(folder: Path, place: Path, stock: Path) -> Encode:
-    from llama_cpp import Llama
-
-    export_gguf(folder, stock, place / "out.gguf", vocabulary_only=True)
-    model = Llama(str(place / "out.gguf"), vocab_only=True, verbose=False)
-    return lambda text: list(model.tokenize(text.encode(), add_bos=False, special=False))
+    export_gguf(folder, stock, place / "out.gguf")
+    model = Llama(place / "out.gguf")
+    return lambda text: model.tokenize(text, special=False)
 
 
 def main() -> None:
@@ -56,7 +55,7 @@ def main() -> None:
     wanted = parser.parse_args()
     stocks = dict(one.split("=", 1) for one in wanted.gguf)
     texts = [text[: wanted.characters] for text in documents(wanted.texts)]
-    print(f"{facts('tokenizers', 'tiktoken', 'sentencepiece', 'llama-cpp-python')}\n")
+    print(f"{facts('tokenizers', 'tiktoken', 'sentencepiece', 'xllamacpp')}\n")
     print("| tokenizer | format | documents identical | tokens, relative to ours |\n|---|---|---|---|", flush=True)
     for folder in wanted.folders:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))

@@ -67,9 +67,7 @@ class GgufExport:
     widened: tuple[str, ...]
 
 
-def export_gguf(
-    folder: Path | str, model: Path | str, output: Path | str, *, vocabulary_only: bool = False
-) -> GgufExport:
+def export_gguf(folder: Path | str, model: Path | str, output: Path | str) -> GgufExport:
     """Write the GGUF file `model` with the tokenizer of `folder` in the place of its own.
 
     A new row is the mean of its constituents' rows, weighted by their characters (both as in delta.parquet, for
@@ -80,7 +78,6 @@ def export_gguf(
         folder: the extended tokenizer.
         model: a GGUF file of the stock model, in one part.
         output: the file to write; it is there whole or not at all.
-        vocabulary_only: write no tensors; llama.cpp loads such a file with vocab_only.
 
     Raises:
         InputError: gguf is missing, or `model` is no GGUF file of the stock model that was extended or of a kind
@@ -101,7 +98,7 @@ def export_gguf(
     rows = max(len(tokens), max(tokenizer.vocabulary.values()) + 1)
     fields = _fields(tokenizer, stock, tokens, units, rows)
     tensors, grown, widened = [], [], []
-    for tensor in () if vocabulary_only else stock.tensors:
+    for tensor in stock.tensors:
         # llama.cpp wants one row per token, so any matrix with that many rows is one over the vocabulary.
         if len(tensor.shape) <= 2 and tensor.shape[-1] == len(tokens):
             new = grown_tensor(tensor, units, rows)
@@ -110,7 +107,7 @@ def export_gguf(
             tensors.append(new)
         else:
             tensors.append(tensor)
-    if tensors and not grown:
+    if not grown:
         raise InputError(f"{model}: no matrix has a row for each of the {len(tokens)} tokens; download it again")
     with writing_file(output) as file:
         write_gguf(file, fields, tensors, version=stock.version, alignment=stock.alignment)
