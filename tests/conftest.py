@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from functools import cache
@@ -43,7 +44,9 @@ def stock_folder(name: str) -> Path:
 @cache
 def stock_of(name: str) -> Stock:
     """A real stock tokenizer, one of `STOCK`, loaded once."""
-    return Stock.load(stock_folder(name))
+    stock = Stock.load(stock_folder(name))
+    gc.freeze()  # millions of objects that stay; every training run collects garbage, and would look through them
+    return stock
 
 
 # Machines that run the tests are often busy; a slow example is no fault of the code.

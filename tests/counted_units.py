@@ -53,14 +53,12 @@ def learned(tokenizer: Stock, texts: Iterable[str], span: Span, *, rounds: int =
     return Units(tokens, tuple(merges), (1,) * len(tokens))
 
 
-def merged(tokens: list[str], rank: dict[tuple[str, str], int]) -> list[str]:
-    """The tokens after all merges, lowest rank first."""
-    while True:
-        pairs = [(rank[pair], i) for i, pair in enumerate(pairwise(tokens)) if pair in rank]
-        if not pairs:
-            return tokens
-        _, i = min(pairs)
-        tokens = [*tokens[:i], tokens[i] + tokens[i + 1], *tokens[i + 2 :]]
+def merged(tokens: list[str], merges: Iterable[tuple[str, str]]) -> list[str]:
+    """The tokens after all merges, one after the other: what a merge makes is met by later ones alone."""
+    text = "".join(f"\0{token}\1" for token in tokens)  # as one text: replacing is many times faster than a loop
+    for left, right in merges:
+        text = text.replace(f"\0{left}\1\0{right}\1", f"\0{left}{right}\1")
+    return text[1:-1].split("\1\0") if tokens else []
 
 
 @functools.cache

@@ -17,8 +17,14 @@ from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.units import Span, Units
 
 
-@pytest.mark.parametrize("span", ["word", "phrase"])
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n == "gemma3" else n for n in STOCK])
+@pytest.mark.parametrize(
+    ("name", "span"),
+    [
+        *(pytest.param(n, "phrase", marks=pytest.mark.slow if n == "gemma3" else ()) for n in STOCK),
+        ("qwen3", "word"),
+        ("llama2", "word"),
+    ],
+)
 def test_extension_keeps_all_that_was_there(name: str, span: Span, tmp_path: Path) -> None:
     stock, new = stock_of(name), units(name, "word")
     before = copy.deepcopy({key: value for key, value in stock.data.items() if key != "model"})
