@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import SENTENCES, stock_folder, stock_of
@@ -32,6 +34,11 @@ def place_config(folder: Path, model_type: str | None, rows: int) -> None:
         (folder / "config.json").write_text(json.dumps({"model_type": model_type, "vocab_size": rows}))
 
 
+@cache
+def with_words_of_phrases(name: str) -> dict[str, Any]:
+    return extended(stock_of(name), units(name, "word"), span="phrase")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "model_type"), CASES)
 def test_transformers_gives_the_same_ids(
@@ -40,7 +47,7 @@ def test_transformers_gives_the_same_ids(
     transformers = pytest.importorskip("transformers")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     stock = stock_of(name)
-    data = extended(stock, units(name, "word"), span="phrase")
+    data = with_words_of_phrases(name)
     ours, theirs, saved = (tmp_path / part for part in ("ours", "theirs", "saved"))
     for folder in (ours, theirs, saved):
         folder.mkdir()

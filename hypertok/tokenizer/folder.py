@@ -64,7 +64,7 @@ def write_tokenizer(folder: Path, stock: Stock, data: dict[str, Any]) -> list[Pa
     _check_tokens(stock)
     config = _config(stock)
     files = {
-        "tokenizer.json": json.dumps(data, ensure_ascii=False, indent=1).encode(),
+        "tokenizer.json": json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(),
         "tokenizer_config.json": (json.dumps(config, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode(),
     }
     if "auto_map" in config:
