@@ -60,6 +60,7 @@ class Llama:
 
     def next_likelihoods(self, ids: list[int], count: int) -> dict[int, float]:
         """Natural logarithms of the probabilities of the `count` likeliest ids after these."""
-        asked = {"n_predict": 1, "n_probs": count, "cache_prompt": False}
+        # Of an id that ends the text it would tell nothing.
+        asked = {"n_predict": 1, "n_probs": count, "temperature": 0, "ignore_eos": True, "cache_prompt": False}
         (place,) = self._asked("/completion", prompt=ids, **asked)["completion_probabilities"]
         return {one["id"]: one["logprob"] for one in place["top_logprobs"]}

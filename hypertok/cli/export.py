@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from rich.markup import escape
 
 from hypertok.cli.console import err, out
 from hypertok.errors import InputError
+from hypertok.model.extra import require_train
 
 if TYPE_CHECKING:
     from hypertok.tokenizer.hyper import HyperTokenizer
@@ -33,7 +35,7 @@ _SUFFIXES = {Target.tiktoken: ".tiktoken", Target.sentencepiece: ".model", Targe
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(help="Extended tokenizer made by `hypertok extend`.")],
+    folder: Annotated[Path, typer.Argument(help="Extended tokenizer or model, made by `hypertok extend` or `merge`.")],
     to: Annotated[Target, typer.Option("--to", help="Format; tiktoken also writes a JSON that says how to use it.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write (default: FOLDER with a suffix, here).")
@@ -52,6 +54,8 @@ def export(
     hypertok export qwen3-notes --to tiktoken
 
     hypertok export qwen3-notes --to gguf --model qwen3-stock.gguf -o qwen3-notes.gguf
+
+    A folder with weights (`hypertok merge`) gives the GGUF file what it has learned.
     """
     from hypertok.tokenizer.hyper import HyperTokenizer
 
@@ -112,21 +116,37 @@ def _gguf(tokenizer: HyperTokenizer, path: Path, model: Path | None) -> dict[str
 
     if model is None:
         raise InputError("--to gguf needs the stock model: name its GGUF file with --model")
-    written = export_gguf(tokenizer.folder, model, path)
+    weights = None
+    if any(tokenizer.folder.glob("*.safetensors")):
+        require_train()
+        from hypertok.model.gguf_weights import ModelWeights
+
+        weights = partial(ModelWeights.open, tokenizer.folder)
+    written = export_gguf(tokenizer.folder, model, path, weights=weights)
     facts = _facts(tokenizer, [path])
     facts |= {"rows": written.rows, "grown": list(written.grown), "widened": list(written.widened)}
+    facts["replaced"] = list(written.replaced)
+    rows = _origin_of_rows(weights is not None, len(written.replaced))
     if tokenizer.plain.family is Family.SENTENCEPIECE:
-        facts["parity"] = _merging(tokenizer, facts)
+        facts["parity"] = [rows, *_merging(tokenizer, facts)]
         return facts
     texts = [tokenizer.plain.text_of(identifier) for identifier in tokenizer.new_ids]
     facts["phrase_units"] = sum(_WORD.fullmatch(text) is None for text in texts)
-    facts["parity"] = ["units inside words: the same ids as here, for text in the same Unicode normal form"]
+    facts["parity"] = [rows, "units inside words: the same ids as here, for text in the same Unicode normal form"]
     if facts["phrase_units"]:
         facts["parity"].append(
             f"{facts['phrase_units']:,} units reach over a space, comma or hyphen: llama.cpp cuts there first, so it "
             "never makes them from input (the text costs more tokens); in output they are valid"
         )
     return facts
+
+
+def _origin_of_rows(model: bool, replaced: int) -> str:
+    if not model:
+        return "new rows are means of their constituents' rows: nothing in this file has learned to use them"
+    if not replaced:
+        return "new rows are the folder's; it is not trained, so all else is the stock model's"
+    return f"new rows and {replaced:,} matrices are the trained model's, norms and stock rows those of the stock model"
 
 
 def _facts(tokenizer: HyperTokenizer, files: list[Path]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Export of an extended tokenizer into a GGUF file of the stock model, for llama.cpp.
 
 Tokens, token types, scores and merges are those of the GGUF plus the new ones; the embedding and output matrices get
-one row for each new token, so far the mean of the rows of its constituents; all else is copied bit for bit.
+one row for each new token. All else is copied bit for bit, but what a trained model has learned (`Weights`).
 
 How llama.cpp then reads text, by `tokenizer.ggml.model` of the file:
 
@@ -20,9 +20,10 @@ Cyrillic letters; llama.cpp's own programs and its function `llama_detokenize` d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from hypertok.artifact import writing_file
 from hypertok.errors import ArtifactError, InputError
@@ -30,6 +31,7 @@ from hypertok.tokenizer.gguf_file import (
     FLOAT32,
     INT32,
     GgufFile,
+    Tensor,
     number,
     numbers,
     read_gguf,
@@ -37,15 +39,28 @@ from hypertok.tokenizer.gguf_file import (
     strings,
     write_gguf,
 )
-from hypertok.tokenizer.gguf_rows import Constituents, grown_tensor
+from hypertok.tokenizer.gguf_rows import Constituents, grown_tensor, replaced_tensor
 from hypertok.tokenizer.kind import DELTA
 from hypertok.tokenizer.stock import Family, Stock
 from hypertok.tokenizer.surface import row_columns
+
+if TYPE_CHECKING:
+    from hypertok.tokenizer.gguf_rows import Array
 
 #: tokenizer.ggml.model of the files that can be extended.
 MODELS = {"gpt2": Family.BYTE_LEVEL, "llama": Family.SENTENCEPIECE}
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5  # tokenizer.ggml.token_type
 LOWEST_SCORE = -(2.0**24)  # beyond this, 32-bit floats do not tell neighbouring whole numbers apart
+
+
+class Weights(Protocol):
+    """What a model has learned, by the names of a GGUF file (`hypertok.model.gguf_weights`)."""
+
+    def rows(self, name: str) -> Callable[[Sequence[int]], Array] | None:
+        """What gives rows of a matrix over the vocabulary, (ids, columns) in float32; None if the model has no such."""
+
+    def matrix(self, tensor: Tensor) -> Callable[[slice], Array] | None:
+        """What gives rows of the trained form of another matrix, in float32; None if it stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -57,27 +72,36 @@ class GgufExport:
         rows: tokens in it, and rows of its matrices.
         units: new tokens among them.
         grown: names of the matrices that got rows.
-        widened: those of them that became F16 because their type cannot be written.
+        replaced: names of those that have a trained model's values.
+        widened: those of both that became F16 because their type cannot be written.
     """
 
     path: Path
     rows: int
     units: int
     grown: tuple[str, ...]
+    replaced: tuple[str, ...]
     widened: tuple[str, ...]
 
 
-def export_gguf(folder: Path | str, model: Path | str, output: Path | str) -> GgufExport:
+def export_gguf(
+    folder: Path | str,
+    model: Path | str,
+    output: Path | str,
+    *,
+    weights: Callable[[GgufFile], Weights] | None = None,
+) -> GgufExport:
     """Write the GGUF file `model` with the tokenizer of `folder` in the place of its own.
 
-    A new row is the mean of its constituents' rows, weighted by their characters (both as in delta.parquet, for
-    symbol text those of its surface; without it the unit's merges tell the constituents, all of one weight). Rows of
-    ids that no token has are the mean of all.
+    Without `weights` a new row is the mean of its constituents' rows, weighted by their characters (both as in
+    delta.parquet, for symbol text those of its surface; without it the unit's merges tell the constituents, all of one
+    weight). Rows of ids that no token has are the mean of all.
 
     Args:
         folder: the extended tokenizer.
         model: a GGUF file of the stock model, in one part.
         output: the file to write; it is there whole or not at all.
+        weights: opens the model that new rows, and whatever else is trained, are taken from.
 
     Raises:
         InputError: gguf is missing, or `model` is no GGUF file of the stock model that was extended or of a kind
@@ -97,21 +121,24 @@ def export_gguf(folder: Path | str, model: Path | str, output: Path | str) -> Gg
     _check_same_stock(tokenizer, stock, tokens, units)
     rows = max(len(tokens), max(tokenizer.vocabulary.values()) + 1)
     fields = _fields(tokenizer, stock, tokens, units, rows)
-    tensors, grown, widened = [], [], []
+    learned = weights(stock) if weights else None
+    tensors, grown, replaced = [], [], []
     for tensor in stock.tensors:
+        new = tensor
         # llama.cpp wants one row per token, so any matrix with that many rows is one over the vocabulary.
         if len(tensor.shape) <= 2 and tensor.shape[-1] == len(tokens):
-            new = grown_tensor(tensor, units, rows)
+            new = grown_tensor(tensor, units, rows, learned.rows(tensor.name) if learned else None)
             grown.append(tensor.name)
-            widened += [tensor.name] * (new.type != tensor.type)
-            tensors.append(new)
-        else:
-            tensors.append(tensor)
+        elif learned is not None and (values := learned.matrix(tensor)) is not None:
+            new = replaced_tensor(tensor, values)
+            replaced.append(tensor.name)
+        tensors.append(new)
+    widened = [new.name for new, old in zip(tensors, stock.tensors, strict=True) if new.type != old.type]
     if not grown:
         raise InputError(f"{model}: no matrix has a row for each of the {len(tokens)} tokens; download it again")
     with writing_file(output) as file:
         write_gguf(file, fields, tensors, version=stock.version, alignment=stock.alignment)
-    return GgufExport(output, rows, len(units), tuple(grown), tuple(widened))
+    return GgufExport(output, rows, len(units), tuple(grown), tuple(replaced), tuple(widened))
 
 
 def _checked(tokenizer: Stock, stock: GgufFile) -> list[str]:

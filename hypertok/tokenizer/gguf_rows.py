@@ -1,4 +1,4 @@
-"""Matrices over the vocabulary in a GGUF file: a row more for each new token, made of its constituents' rows.
+"""Matrices of a GGUF file made anew: with a row more for each new token, or with trained values.
 
 Where the matrix's type can be written by the `gguf` package, it stays and so does every old row, bit for bit;
 otherwise (K-quants) the whole matrix becomes F16, which holds the dequantised values.
@@ -6,7 +6,7 @@ otherwise (K-quants) the whole matrix becomes F16, which holds the dequantised v
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -32,18 +32,41 @@ class Constituents:
     weights: tuple[float, ...]
 
 
-def grown_tensor(tensor: Tensor, units: Mapping[int, Constituents], rows: int) -> Tensor:
+def grown_tensor(
+    tensor: Tensor, units: Mapping[int, Constituents], rows: int, of: Callable[[Sequence[int]], Array] | None = None
+) -> Tensor:
     """The matrix (or vector) with a row for each of `rows` tokens.
 
     Args:
         tensor: one over the stock vocabulary, its last dimension.
         units: what the row of each new id is made of; an id within the stock rows has its row replaced.
         rows: tokens in all; ids beyond the stock rows that are no units get the mean of all stock rows.
+        of: gives the rows of new ids, (ids, columns) in float32, where they are not made of constituents.
     """
     matrix = _Matrix(tensor)
     kind = matrix.new_type
     shape = (*tensor.shape[:-1], rows)
-    return Tensor(tensor.name, shape, int(kind), size_of(shape, int(kind)), lambda: matrix.grown(units, rows))
+
+    def new_rows(ids: Sequence[int]) -> Array:
+        return matrix.of([units[one] for one in ids]) if of is None else of(ids)
+
+    return Tensor(tensor.name, shape, int(kind), size_of(shape, int(kind)), lambda: matrix.grown(units, rows, new_rows))
+
+
+def replaced_tensor(tensor: Tensor, values: Callable[[slice], Array]) -> Tensor:
+    """The matrix with other values: `values` gives some of its rows in float32, (rows, columns)."""
+    matrix, rows = _Matrix(tensor), tensor.shape[-1]
+    kind = int(matrix.new_type)
+
+    def chunks() -> Iterator[Array]:
+        return (matrix.written(values(slice(start, start + CHUNK))) for start in range(0, rows, CHUNK))
+
+    return Tensor(tensor.name, tensor.shape, kind, size_of(tensor.shape, kind), chunks)
+
+
+def values_of(tensor: Tensor, rows: slice) -> Array:
+    """Some rows of a matrix as float32, (rows, columns)."""
+    return _Matrix(tensor).values(rows)
 
 
 class _Matrix:
@@ -100,7 +123,9 @@ class _Matrix:
         starts = np.cumsum([0, *lengths[:-1]])
         return np.asarray(np.add.reduceat(rows, starts) / np.add.reduceat(weights, starts)[:, None])
 
-    def grown(self, units: Mapping[int, Constituents], rows: int) -> Iterator[Array]:
+    def grown(
+        self, units: Mapping[int, Constituents], rows: int, new_rows: Callable[[Sequence[int]], Array]
+    ) -> Iterator[Array]:
         """All rows of the new matrix in order, as bytes of the new type."""
         import numpy as np
 
@@ -118,5 +143,5 @@ class _Matrix:
                 parts.append(np.repeat(self.written(self.mean), beyond, axis=0))
             block = np.concatenate(parts)
             if new:
-                block[[i - start for i in new]] = self.written(self.of([units[i] for i in new]))
+                block[[i - start for i in new]] = self.written(new_rows(new))
             yield block

@@ -1,0 +1,138 @@
+"""What an extended model folder has learned, under the names of a GGUF file of its stock model.
+
+New rows come from the folder's embedding and output matrix. Of a trained model (`hypertok merge`) every other matrix is
+taken too, because the adapter is in it; norms and biases, which are never trained, stay those of the GGUF file. Names
+are matched by the `gguf` package. Whether a matrix is laid out as it is in the file is not believed but seen: training
+with an adapter changes a matrix little, so the two must point the same way. llama.cpp's converter takes the rows of
+the two halves of each head in turn, in `attn_q` and `attn_k` of the architecture "llama"; that order is tried, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hypertok.artifact import read_manifest
+from hypertok.errors import InputError
+from hypertok.model.checkpoint import Checkpoint
+from hypertok.model.shard import FLOATS, Matrix
+from hypertok.tokenizer.gguf_file import GgufFile, Tensor
+from hypertok.tokenizer.gguf_rows import values_of
+from hypertok.tokenizer.kind import COMMAND, KIND
+
+if TYPE_CHECKING:
+    from hypertok.tokenizer.gguf_rows import Array
+
+#: Rows of a matrix that are compared with the stock's.
+SAMPLE = 256
+#: Cosine between a matrix and its trained form. MEASURED
+ALIKE = 0.8
+_CONVERT = "convert the trained model with llama.cpp's convert_hf_to_gguf.py instead"
+
+
+@dataclass(frozen=True)
+class ModelWeights:
+    """The matrices of a model folder, by the names of a GGUF file.
+
+    Attributes:
+        checkpoint: the folder's weights.
+        matrices: what is trained besides rows, by the name in the GGUF file; none if nothing is.
+        heads: attention heads by the names of the matrices whose rows may stand in another order.
+    """
+
+    checkpoint: Checkpoint
+    matrices: dict[str, Matrix] = field(repr=False)
+    heads: dict[str, int] = field(repr=False)
+
+    @classmethod
+    def open(cls, folder: Path, stock: GgufFile) -> ModelWeights:
+        """Read what the folder holds.
+
+        Args:
+            folder: of an extended model.
+            stock: a GGUF file of the stock model.
+
+        Raises:
+            InputError: the folder's weights cannot be read, or a trained matrix has no place in the file.
+        """
+        checkpoint = Checkpoint.open(folder)
+        if "trained" not in read_manifest(folder, kind=KIND, command=COMMAND).parents:
+            return cls(checkpoint, {}, {})
+        name_of = _names(stock)
+        known = {tensor.name: tensor for tensor in stock.tensors}
+        vocabulary = {one.name for one in (checkpoint.input, checkpoint.output, checkpoint.copy) if one}
+        matrices, heads = {}, {}
+        for matrix in (Matrix(shard, name) for shard in checkpoint.shards for name in shard.entries):
+            if len(matrix.entry.shape) != 2 or matrix.name in vocabulary:
+                continue
+            name = name_of(matrix.name)
+            if name not in known or known[name].shape != matrix.entry.shape[::-1] or matrix.entry.dtype not in FLOATS:
+                raise InputError(
+                    f"{stock.path}: has no matrix for {matrix.name} {list(matrix.entry.shape)} of {folder}; name a "
+                    f"GGUF file of the stock model, or {_CONVERT}"
+                )
+            matrices[name] = matrix
+            architecture = stock.value("general.architecture")
+            for part, key in (("attn_q.", "head_count"), ("attn_k.", "head_count_kv")):
+                count = stock.value(
+                    f"{architecture}.attention.{key}", stock.value(f"{architecture}.attention.head_count")
+                )
+                if part in name and isinstance(count, int):
+                    heads[name] = count
+        return cls(checkpoint, matrices, heads)
+
+    def rows(self, name: str) -> Callable[[Sequence[int]], Array] | None:
+        """What gives rows of a matrix over the vocabulary, (ids, width) in float32; None if it is none of those."""
+        matrix = {"token_embd.weight": self.checkpoint.input, "output.weight": self.checkpoint.output}.get(name)
+        return None if matrix is None else partial(_numbers, matrix)
+
+    def matrix(self, tensor: Tensor) -> Callable[[slice], Array] | None:
+        """What gives rows of the trained form of a matrix, in the order of the file; None if it stays as it is.
+
+        Raises:
+            InputError: it is no trained form of that matrix.
+        """
+        matrix = self.matrices.get(tensor.name)
+        if matrix is None:
+            return None
+        before = values_of(tensor, slice(SAMPLE))
+        orders = [np.arange(matrix.rows)]
+        if tensor.name in self.heads and matrix.rows % (2 * self.heads[tensor.name]) == 0:
+            orders.append(orders[0].reshape(self.heads[tensor.name], 2, -1).swapaxes(1, 2).reshape(-1))
+        alike, order = max(
+            ((_cosine(before, _numbers(matrix, order[:SAMPLE])), order) for order in orders), key=itemgetter(0)
+        )
+        if alike < ALIKE:
+            raise InputError(
+                f"{self.checkpoint.folder}: {matrix.name} is no trained form of {tensor.name} in the GGUF file (cosine "
+                f"{alike:.2f}); name a GGUF file of the stock model that was trained, or {_CONVERT}"
+            )
+        return lambda rows: _numbers(matrix, order[rows])
+
+
+def _names(stock: GgufFile) -> Callable[[str], str]:
+    """What gives the name in the GGUF file for one in the checkpoint, "" if there is none."""
+    import gguf
+
+    architecture = stock.value("general.architecture")
+    kinds = [kind for kind, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture]
+    if not kinds:
+        raise InputError(f"{stock.path}: of the architecture {architecture!r}, which gguf does not know; {_CONVERT}")
+    names = gguf.get_tensor_name_map(kinds[0], int(stock.value(f"{architecture}.block_count", 0)))
+    return lambda name: names.get_name(name, try_suffixes=(".weight",)) or ""
+
+
+def _numbers(matrix: Matrix, ids: Sequence[int] | NDArray[Any]) -> Array:
+    numbers: Array = matrix.read(ids).float().numpy()
+    return numbers
+
+
+def _cosine(one: Array, two: Array) -> float:
+    return float((one * two).sum() / max(np.linalg.norm(one) * np.linalg.norm(two), 1e-30))

@@ -1,0 +1,122 @@
+"""A trained model as a GGUF file: llama.cpp says what transformers says of the merged checkpoint."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import gguf
+import pytest
+
+pytest.importorskip("peft")
+
+import torch
+from llama import Llama
+from safetensors.torch import load_file
+from tiny_models import put_model, tiny_config, tiny_model
+from trained_models import QUICK
+from transformers import AutoModelForCausalLM
+
+from hypertok.errors import InputError
+from hypertok.model.gguf_weights import ModelWeights
+from hypertok.model.merge import merge
+from hypertok.tokenizer.export_gguf import CONTROL, NORMAL, export_gguf
+from hypertok.tokenizer.hyper import HyperTokenizer
+from hypertok.tokenizer.stock import Stock
+from hypertok.training.train import train
+
+TEXT = "Печень очищает кровь, а лёгкие дают ей кислород."
+
+
+def in_turn(matrix: torch.Tensor, heads: int) -> torch.Tensor:
+    """Rows as llama.cpp wants them for "llama", whose positions turn neighbours, where transformers turns halves."""
+    order = [
+        head + part for head in range(0, len(matrix), len(matrix) // heads) for part in _halves(len(matrix) // heads)
+    ]
+    return matrix[order]
+
+
+def _halves(size: int) -> list[int]:
+    return [one for pair in zip(range(size // 2), range(size // 2, size), strict=True) for one in pair]
+
+
+def write_stock(path: Path, kind: str, folder: Path, stock: Stock) -> Path:
+    """The stock model of an extended folder as a GGUF file: its tensors without the rows of units."""
+    config, rows = tiny_config(kind, tied=True), stock.first_free_id
+    writer = gguf.GGUFWriter(path, kind)
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_key_length(config.head_dim)
+    writer.add_value_length(config.head_dim)
+    writer.add_rope_dimension_count(config.head_dim)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_vocab_size(rows)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("qwen2")
+    names = {number: token for token, number in stock.vocabulary.items()}
+    special = {token["id"] for token in stock.added}
+    writer.add_token_list([names[number] for number in range(rows)])
+    writer.add_token_types([CONTROL if number in special else NORMAL for number in range(rows)])
+    writer.add_token_merges([f"{left} {right}" for left, right in stock.merges])
+    writer.add_eos_token_id(stock.vocabulary["<|end|>"])
+    architecture = {name: kind for kind, name in gguf.MODEL_ARCH_NAMES.items()}[kind]
+    name_of = gguf.get_tensor_name_map(architecture, config.num_hidden_layers)
+    for name, tensor in load_file(folder / "model.safetensors").items():
+        if "embed_tokens" in name or "lm_head" in name:
+            tensor = tensor[:rows]
+        if kind == "llama" and "q_proj" in name:
+            tensor = in_turn(tensor, config.num_attention_heads)
+        if kind == "llama" and "k_proj" in name:
+            tensor = in_turn(tensor, config.num_key_value_heads)
+        writer.add_tensor(name_of.get_name(name, try_suffixes=(".weight",)), tensor.float().numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+@pytest.mark.parametrize(("kind", "tied"), [("llama", False), ("llama", True), ("qwen3", True)])
+def test_llama_cpp_says_what_transformers_says(
+    kind: str, tied: bool, small_stock: Path, sound_extension: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    rows = HyperTokenizer.from_pretrained(sound_extension).rows
+    folder = put_model(sound_extension, tmp_path / "model", tiny_model(kind, tied=tied, rows=rows))
+    stock = write_stock(tmp_path / "stock.gguf", kind, folder, Stock.load(small_stock))
+    train(folder, small_corpus, tmp_path / "trained", QUICK)
+    merge(tmp_path / "trained", tmp_path / "merged")
+    tokenizer = HyperTokenizer.from_pretrained(tmp_path / "merged")
+    ids = tokenizer.encode(TEXT)
+    assert set(ids) & set(tokenizer.new_ids)
+
+    found = {}
+    for name in ("model", "merged"):
+        weights = partial(ModelWeights.open, tmp_path / name)
+        done = export_gguf(tmp_path / name, stock, tmp_path / f"{name}.gguf", weights=weights)
+        assert len(done.replaced) == (14 if name == "merged" else 0)
+        assert set(done.grown) == {"token_embd.weight"} | (set() if tied else {"output.weight"})
+        with Llama(tmp_path / f"{name}.gguf") as model:
+            found[name] = model.next_likelihoods(ids, tokenizer.vocab_size)
+        logits = AutoModelForCausalLM.from_pretrained(tmp_path / name)(torch.tensor([ids])).logits[0, -1]
+        expected = logits[: tokenizer.vocab_size].log_softmax(0).tolist()
+        assert [found[name][one] for one in range(tokenizer.vocab_size)] == pytest.approx(expected, abs=1e-2), (
+            "its cache is float16"
+        )
+    assert max(abs(found["model"][one] - found["merged"][one]) for one in found["model"]) > 0.1, "training was written"
+
+
+def test_other_models_are_refused(small_stock: Path, sound_extension: Path, small_corpus: Path, tmp_path: Path) -> None:
+    rows = HyperTokenizer.from_pretrained(sound_extension).rows
+    folder = put_model(sound_extension, tmp_path / "model", tiny_model("qwen3", tied=True, rows=rows))
+    other = put_model(sound_extension, tmp_path / "other", tiny_model("qwen3", tied=True, rows=rows, seed=1))
+    train(folder, small_corpus, tmp_path / "trained", QUICK)
+    merge(tmp_path / "trained", tmp_path / "merged")
+    weights, output = partial(ModelWeights.open, tmp_path / "merged"), tmp_path / "out.gguf"
+    stock = write_stock(tmp_path / "other.gguf", "qwen3", other, Stock.load(small_stock))
+    with pytest.raises(InputError, match=r"is no trained form of .* or convert the trained model"):
+        export_gguf(tmp_path / "merged", stock, output, weights=weights)
+    assert not output.exists()
