@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from hypertok.errors import InputError
 from hypertok.model.gguf_weights import ModelWeights
 from hypertok.model.merge import merge
 from hypertok.tokenizer.export_gguf import CONTROL, NORMAL, export_gguf
+from hypertok.tokenizer.gguf_file import read_gguf
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.stock import Stock
 from hypertok.training.train import train
@@ -120,3 +122,6 @@ def test_other_models_are_refused(small_stock: Path, sound_extension: Path, smal
     with pytest.raises(InputError, match=r"is no trained form of .* or convert the trained model"):
         export_gguf(tmp_path / "merged", stock, output, weights=weights)
     assert not output.exists()
+    (matrix,) = (tensor for tensor in read_gguf(stock).tensors if tensor.name == "token_embd.weight")
+    with pytest.raises(InputError, match=r"rows have 32 numbers, those of token_embd\.weight in the GGUF file 64"):
+        weights(read_gguf(stock)).rows(replace(matrix, shape=(64, matrix.shape[1])))

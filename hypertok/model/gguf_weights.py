@@ -45,7 +45,7 @@ class ModelWeights:
     Attributes:
         checkpoint: the folder's weights.
         matrices: what is trained besides rows, by the name in the GGUF file; none if nothing is.
-        heads: attention heads by the names of the matrices whose rows may stand in another order.
+        heads: attention heads by what is in the names of matrices whose rows may stand in another order.
     """
 
     checkpoint: Checkpoint
@@ -69,7 +69,7 @@ class ModelWeights:
         name_of = _names(stock)
         known = {tensor.name: tensor for tensor in stock.tensors}
         vocabulary = {one.name for one in (checkpoint.input, checkpoint.output, checkpoint.copy) if one}
-        matrices, heads = {}, {}
+        matrices = {}
         for matrix in (Matrix(shard, name) for shard in checkpoint.shards for name in shard.entries):
             if len(matrix.entry.shape) != 2 or matrix.name in vocabulary:
                 continue
@@ -80,19 +80,23 @@ class ModelWeights:
                     f"GGUF file of the stock model, or {_CONVERT}"
                 )
             matrices[name] = matrix
-            architecture = stock.value("general.architecture")
-            for part, key in (("attn_q.", "head_count"), ("attn_k.", "head_count_kv")):
-                count = stock.value(
-                    f"{architecture}.attention.{key}", stock.value(f"{architecture}.attention.head_count")
-                )
-                if part in name and isinstance(count, int):
-                    heads[name] = count
-        return cls(checkpoint, matrices, heads)
+        return cls(checkpoint, matrices, _heads(stock))
 
-    def rows(self, name: str) -> Callable[[Sequence[int]], Array] | None:
-        """What gives rows of a matrix over the vocabulary, (ids, width) in float32; None if it is none of those."""
-        matrix = {"token_embd.weight": self.checkpoint.input, "output.weight": self.checkpoint.output}.get(name)
-        return None if matrix is None else partial(_numbers, matrix)
+    def rows(self, tensor: Tensor) -> Callable[[Sequence[int]], Array] | None:
+        """What gives rows of a matrix over the vocabulary, (ids, width) in float32; None if it is none of those.
+
+        Raises:
+            InputError: the model is of another width.
+        """
+        matrix = {"token_embd.weight": self.checkpoint.input, "output.weight": self.checkpoint.output}.get(tensor.name)
+        if matrix is None:
+            return None
+        if tensor.shape[:-1] != (matrix.width,):
+            raise InputError(
+                f"{self.checkpoint.folder}: its rows have {matrix.width} numbers, those of {tensor.name} in the GGUF "
+                f"file {tensor.shape[0]}; name a GGUF file of the stock model that was extended"
+            )
+        return partial(_numbers, matrix)
 
     def matrix(self, tensor: Tensor) -> Callable[[slice], Array] | None:
         """What gives rows of the trained form of a matrix, in the order of the file; None if it stays as it is.
@@ -105,8 +109,9 @@ class ModelWeights:
             return None
         before = values_of(tensor, slice(SAMPLE))
         orders = [np.arange(matrix.rows)]
-        if tensor.name in self.heads and matrix.rows % (2 * self.heads[tensor.name]) == 0:
-            orders.append(orders[0].reshape(self.heads[tensor.name], 2, -1).swapaxes(1, 2).reshape(-1))
+        heads = next((count for part, count in self.heads.items() if part in tensor.name), 0)
+        if heads and matrix.rows % (2 * heads) == 0:
+            orders.append(orders[0].reshape(heads, 2, -1).swapaxes(1, 2).reshape(-1))
         alike, order = max(
             ((_cosine(before, _numbers(matrix, order[:SAMPLE])), order) for order in orders), key=itemgetter(0)
         )
@@ -128,6 +133,13 @@ def _names(stock: GgufFile) -> Callable[[str], str]:
         raise InputError(f"{stock.path}: of the architecture {architecture!r}, which gguf does not know; {_CONVERT}")
     names = gguf.get_tensor_name_map(kinds[0], int(stock.value(f"{architecture}.block_count", 0)))
     return lambda name: names.get_name(name, try_suffixes=(".weight",)) or ""
+
+
+def _heads(stock: GgufFile) -> dict[str, int]:
+    prefix = f"{stock.value('general.architecture')}.attention.head_count"
+    queries = stock.value(prefix)
+    counts = {"attn_q.": queries, "attn_k.": stock.value(f"{prefix}_kv", queries)}
+    return {part: count for part, count in counts.items() if isinstance(count, int)}  # one for each layer: no Llama
 
 
 def _numbers(matrix: Matrix, ids: Sequence[int] | NDArray[Any]) -> Array:

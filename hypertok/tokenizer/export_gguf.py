@@ -56,7 +56,7 @@ LOWEST_SCORE = -(2.0**24)  # beyond this, 32-bit floats do not tell neighbouring
 class Weights(Protocol):
     """What a model has learned, by the names of a GGUF file (`hypertok.model.gguf_weights`)."""
 
-    def rows(self, name: str) -> Callable[[Sequence[int]], Array] | None:
+    def rows(self, tensor: Tensor) -> Callable[[Sequence[int]], Array] | None:
         """What gives rows of a matrix over the vocabulary, (ids, columns) in float32; None if the model has no such."""
 
     def matrix(self, tensor: Tensor) -> Callable[[slice], Array] | None:
@@ -127,7 +127,7 @@ def export_gguf(
         new = tensor
         # llama.cpp wants one row per token, so any matrix with that many rows is one over the vocabulary.
         if len(tensor.shape) <= 2 and tensor.shape[-1] == len(tokens):
-            new = grown_tensor(tensor, units, rows, learned.rows(tensor.name) if learned else None)
+            new = grown_tensor(tensor, units, rows, learned.rows(tensor) if learned else None)
             grown.append(tensor.name)
         elif learned is not None and (values := learned.matrix(tensor)) is not None:
             new = replaced_tensor(tensor, values)
