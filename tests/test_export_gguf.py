@@ -15,6 +15,7 @@ from conftest import stock_folder, stock_of
 from counted_units import TEXTS, extended_folder, ids_of, learned, read, unit_ids, units, write_folder
 from held_out_texts import corpus_sample
 from llama import Llama
+from small_gguf import add_shape, close
 
 from hypertok.errors import ArtifactError, InputError
 from hypertok.tokenizer import export_gguf as module
@@ -44,17 +45,7 @@ def rows_of(file: GgufFile, name: str) -> Any:
 
 def finish_model(writer: gguf.GGUFWriter, rows: int, *, norms: tuple[str, ...] = ()) -> None:
     """Add one layer of random weights to a file with a tokenizer, and close it; `norms` are besides the usual ones."""
-    writer.add_context_length(128)
-    writer.add_embedding_length(WIDTH)
-    writer.add_feed_forward_length(WIDTH)
-    writer.add_block_count(1)
-    writer.add_head_count(1)
-    writer.add_head_count_kv(1)
-    writer.add_key_length(WIDTH)
-    writer.add_value_length(WIDTH)
-    writer.add_rope_dimension_count(WIDTH)
-    writer.add_layer_norm_rms_eps(1e-6)
-    writer.add_vocab_size(rows)
+    add_shape(writer, rows=rows, width=WIDTH, inner=WIDTH, positions=128)
     random = np.random.default_rng(0)
     for name in ("token_embd", "output", *(f"blk.0.attn_{part}" for part in ("q", "k", "v", "output"))):
         values = random.normal(0, 0.05, (WIDTH if name.startswith("blk") else rows, WIDTH)).astype(np.float32)
@@ -64,10 +55,7 @@ def finish_model(writer: gguf.GGUFWriter, rows: int, *, norms: tuple[str, ...] =
         writer.add_tensor(f"blk.0.ffn_{name}.weight", random.normal(0, 0.05, (WIDTH, WIDTH)).astype(np.float32))
     for name in ("output_norm", *(f"blk.0.{part}_norm" for part in ("attn", "ffn", *norms))):
         writer.add_tensor(f"{name}.weight", np.ones(WIDTH, dtype=np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    close(writer)
 
 
 @pytest.fixture(scope="module")

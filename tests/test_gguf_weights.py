@@ -14,6 +14,7 @@ pytest.importorskip("peft")
 import torch
 from llama import Llama
 from safetensors.torch import load_file
+from small_gguf import add_shape, close
 from tiny_models import put_model, tiny_config, tiny_model
 from trained_models import QUICK
 from transformers import AutoModelForCausalLM
@@ -46,17 +47,11 @@ def write_stock(path: Path, kind: str, folder: Path, stock: Stock) -> Path:
     """The stock model of an extended folder as a GGUF file: its tensors without the rows of units."""
     config, rows = tiny_config(kind, tied=True), stock.first_free_id
     writer = gguf.GGUFWriter(path, kind)
-    writer.add_context_length(config.max_position_embeddings)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_feed_forward_length(config.intermediate_size)
-    writer.add_block_count(config.num_hidden_layers)
-    writer.add_head_count(config.num_attention_heads)
-    writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_key_length(config.head_dim)
-    writer.add_value_length(config.head_dim)
-    writer.add_rope_dimension_count(config.head_dim)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_vocab_size(rows)
+    add_shape(
+        writer, rows=rows, width=config.hidden_size, inner=config.intermediate_size,
+        positions=config.max_position_embeddings, layers=config.num_hidden_layers, heads=config.num_attention_heads,
+        key_value_heads=config.num_key_value_heads,
+    )  # fmt: skip
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2")
     names = {number: token for token, number in stock.vocabulary.items()}
@@ -75,10 +70,7 @@ def write_stock(path: Path, kind: str, folder: Path, stock: Stock) -> Path:
         if kind == "llama" and "k_proj" in name:
             tensor = in_turn(tensor, config.num_key_value_heads)
         writer.add_tensor(name_of.get_name(name, try_suffixes=(".weight",)), tensor.float().numpy())
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    close(writer)
     return path
 
 
