@@ -11,10 +11,11 @@ NPM_VERSION := 3.7.2
 
 .PHONY: demo test lint build bench tokenizers clean
 
+# Python compiles a module when it is first imported; pip would compile all 17,000, a minute on one core.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,peers,datasets,ray,plot,transformers,export,train,bench]'
+	$(BIN)/python -m pip install --quiet --no-compile --upgrade pip
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[dev,peers,datasets,ray,plot,transformers,export,train,bench]'
 	touch $@
 
 $(TOKENIZERS)/.ready:

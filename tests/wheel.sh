@@ -9,7 +9,7 @@ ROOT=$(pwd)
 
 "$BIN/python" -m build --wheel --outdir "$WORK/dist" . >"$WORK/build.log" 2>&1 || { cat "$WORK/build.log"; exit 1; }
 "$PYTHON" -m venv "$WORK/venv"
-"$WORK/venv/bin/python" -m pip install --quiet -c constraints.txt "$WORK"/dist/*.whl
+"$WORK/venv/bin/python" -m pip install --quiet --no-compile -c constraints.txt "$WORK"/dist/*.whl
 cd "$WORK" # away from the checkout, so that only the installed package can be found
 "$WORK/venv/bin/hypertok" build-lexicon "$ROOT/examples/vault" -o "$WORK/notes.lexicon"
 "$WORK/venv/bin/hypertok" lexicon explain "$WORK/notes.lexicon" печени

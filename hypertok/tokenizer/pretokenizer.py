@@ -11,7 +11,6 @@ Oniguruma (transformers.js) know too; time is linear because the words and the l
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -20,7 +19,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from hypertok.errors import InputError
-from hypertok.tokenizer.stock import Family, Stock
+from hypertok.tokenizer.stock import Family, Stock, built, merging_model
 
 #: Words in a run at most. Speed does not depend on it (6 MB of real text with Qwen3, GPT-4o, DeepSeek and Llama 3.1:
 #: 1.1–1.7 MB/s with 1, 2, 4 … 64 words, without a limit and with the stock pattern alike, differences are noise). But
@@ -126,20 +125,12 @@ def lookup_only_words(stock: Stock) -> list[str]:
         return []
     word = re.compile(rf"[^\r\n\w]?{_WORD}")
     found = []
-    by_merges = _by_merges(stock)
+    model = merging_model(stock.tokenizer, stock.data)
     for token in stock.data["model"]["vocab"]:
         text = stock.bytes_of(token).decode("utf-8", "replace")
-        if word.fullmatch(text) and by_merges(token) != 1:
+        if word.fullmatch(text) and len(model.tokenize(token)) != 1:
             found.append(text)
     return found
-
-
-def _by_merges(stock: Stock) -> Callable[[str], int]:
-    """How many tokens the merges alone make of a vocabulary string."""
-    data = {**stock.data, "model": {**stock.data["model"], "ignore_merges": False}, "added_tokens": []}
-    data["post_processor"] = None
-    model = Tokenizer.from_str(json.dumps(data)).model
-    return lambda token: len(model.tokenize(token))
 
 
 def _parts(stock: Stock) -> list[dict[str, Any]]:
@@ -265,7 +256,7 @@ def _check_cuts(stock: Stock, changed: dict[str, Any], joined: bool) -> None:
         InputError: it cuts where the stock one does not, takes a cut away elsewhere than in a run, or cuts a run.
     """
     model = {"type": "BPE", "vocab": {}, "merges": []}
-    new = Tokenizer.from_str(json.dumps({"model": model, "pre_tokenizer": changed}))
+    new = built({"model": model, "pre_tokenizer": changed})
     for text in _probes():
         before, after = _cuts(stock.tokenizer, text), _cuts(new, text)
         if after - before or any(not _OPENED.fullmatch(text[cut - 1 : cut + 1]) for cut in before - after):

@@ -16,7 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic_core import to_json
 from tokenizers import Tokenizer
+from tokenizers.models import Model
 
 from hypertok.errors import InputError
 from hypertok.tokenizer.from_tiktoken import BYTE_CHARACTERS
@@ -192,7 +194,7 @@ def tokenizer_of(path: Path, data: dict[str, Any]) -> Tokenizer:
     vocabulary = {**model["vocab"], **{token["content"]: token["id"] for token in data.get("added_tokens") or ()}}
     data = {**data, "model": {**model, "vocab": vocabulary}, "truncation": None, "padding": None}
     try:
-        return Tokenizer.from_str(json.dumps(data, ensure_ascii=False))
+        return built(data)
     except Exception as error:  # the library raises no narrower class
         raise InputError(
             f"{path}: the tokenizers library cannot read it ({error}); download the file again, or update the library"
@@ -240,3 +242,21 @@ def _family_of(path: Path, data: dict[str, Any]) -> Family:
         if part.get("type") == "Replace" and part.get("pattern") == {"String": " "} and part.get("content") == "▁":
             return Family.SENTENCEPIECE
     raise InputError(f"{path}: BPE that is neither byte-level nor writes the space as '▁'; {SUPPORTED}")
+
+
+def built(data: Mapping[str, Any]) -> Tokenizer:
+    """What `tokenizers` makes of the content of a tokenizer.json; its errors are of the class Exception."""
+    return Tokenizer.from_buffer(to_json(data))  # a quarter of the time of json.dumps, on Gemma's 0.17 s
+
+
+def merging_model(tokenizer: Tokenizer, data: Mapping[str, Any]) -> Model:
+    """The model that makes tokens by merges alone, of a tokenizer and what it was built from.
+
+    With `ignore_merges` a piece is first looked up whole.
+    """
+    options = data["model"]
+    if options.get("ignore_merges"):
+        options = {**options, "ignore_merges": False}
+        tokenizer = built({**data, "model": options, "added_tokens": [], "post_processor": None})
+    model: Model = tokenizer.model
+    return model

@@ -20,7 +20,7 @@ from hypertok.artifact import Manifest, open_checked
 from hypertok.errors import ArtifactError
 from hypertok.lexicon.lexicon import Lexicon, lexicon_manifest
 from hypertok.tokenizer.kind import COMMAND, DELTA, GIVEN_UP, KIND, SCHEMA_VERSION, SYMBOLS
-from hypertok.tokenizer.stock import Stock
+from hypertok.tokenizer.stock import Stock, built
 from hypertok.tokenizer.verify_texts import CYRILLIC
 
 #: Below it no character is a concept symbol but those that the units hold (codec/marks.py).
@@ -104,7 +104,7 @@ class Pair:
         vocabulary = {token: id_ for token, id_ in model["vocab"].items() if token not in self.units}
         merges = [list(merge) for merge in self.merges if merge in stock_merges]
         data = {**self.data, "model": {**model, "vocab": vocabulary, "merges": merges}}
-        return _plain(Tokenizer.from_str(json.dumps(data, ensure_ascii=False)))
+        return _plain(built(data))
 
     @cached_property
     def untouched(self) -> Callable[[str], bool]:

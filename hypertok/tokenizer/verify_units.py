@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 
-from tokenizers import Tokenizer
-
-from hypertok.tokenizer.stock import encoded
+from hypertok.tokenizer.stock import encoded, merging_model
 from hypertok.tokenizer.verify_pair import Pair
 from hypertok.tokenizer.verify_report import Line, Tally, short
 from hypertok.tokenizer.verify_texts import Completions, carriers
@@ -16,8 +13,7 @@ from hypertok.tokenizer.verify_texts import Completions, carriers
 def unit_lines(pair: Pair) -> list[Line]:
     """The merges make every unit, and there is text around which it comes out."""
     alone, inside = Tally("units, alone", "units"), Tally("units, in a sentence", "units")
-    data = {**pair.data, "model": {**pair.data["model"], "ignore_merges": False}, "post_processor": None}
-    model = Tokenizer.from_str(json.dumps(data, ensure_ascii=False)).model
+    model = merging_model(pair.tokenizer, pair.data)
     for token, id_ in pair.units.items():
         made = [piece.id for piece in model.tokenize(token)]
         alone.want(made == [id_], f"{short(token)} (id {id_}) falls into {made[:8]}")
