@@ -45,7 +45,9 @@ def main() -> None:
         for size in wanted.sizes:
             batches = [batch for batch in wanted.batches if batch * size <= wanted.most]
             for number, subject in enumerate(subjects):
-                for one in measure_speed(subject, text, batches=batches, characters=size, new_tokens=wanted.new_tokens):
+                for one in measure_speed(
+                    subject, [text], batches=batches, characters=size, new_tokens=wanted.new_tokens
+                ):
                     found.setdefault((one.batch, size, number), []).append(one)
     print(f"{facts('torch', 'transformers')}, {wanted.dtype}\n")
     print("| batch | characters | model | tokens | reads, characters/s | of stock | writes, characters/s | of stock |")

@@ -234,6 +234,10 @@ def test_everything_is_measured_and_says_where_it_comes_from(done: Done) -> None
         assert {"hypertok", "python", "torch", "transformers", "peft"} <= origin.versions.keys()
         assert origin.device.startswith("cpu")
         assert run.trained is None or run.trained.device == "cpu"
+        assert run.trained is None or run.trained.versions.keys() == {
+            "hypertok",
+            *["torch", "transformers", "peft", "accelerate"],
+        }
         assert origin.sha256.keys() >= {"model", "tokenizer", "lexicon", "corpus", "held_out", "english"}
         assert ("extended" in origin.sha256) == (run.role != "stock")
         assert all(re.fullmatch(r"[0-9a-f]{64}", value) for value in origin.sha256.values())
@@ -306,6 +310,7 @@ def test_the_report_says_what_was_found(done: Done) -> None:
         assert f">{heading}" in page, heading
     assert "900 characters of training text per arm, 2 seeds" in text
     assert "3 held-out documents" in text
+    assert re.search(r"\| versions that trained \| hypertok [\d.]+, torch ", text)
     assert re.search(r"\| ours, equal compute \|.*(met|missed).*\(aim: below \+0%\)", text)
     assert re.search(r"aim: at most \+2%", text)
     ours = next(run for run in done.results.runs if run.name == "ours-characters-s0").speed[0]

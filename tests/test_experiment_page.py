@@ -18,11 +18,12 @@ from matplotlib import image
 from small_experiments import report_folder
 
 from hypertok.experiment.compare import sides
-from hypertok.experiment.page import Table
+from hypertok.experiment.page import Paragraph, Table
 from hypertok.experiment.report import write_report
 from hypertok.experiment.results import Results, RunResult, run_path
 from hypertok.experiment.scale import scale
 from hypertok.experiment.sections import run_blocks
+from hypertok.measure.copy_task import Copied
 from hypertok.measure.speed import Speed
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -95,6 +96,22 @@ def test_speeds_of_two_devices_are_no_multiples_of_each_other(tmp_path: Path) ->
 
     assert cells(results.runs) == ["1,000", "1,000 (1.00)", "1,000 (1.00)"]
     assert cells(card) == ["1,000", "1,000 (1.00)", "1,000"]
+
+
+def test_copying_has_an_interval_where_passages_are_told(tmp_path: Path) -> None:
+    results = Results.load(report_folder(tmp_path / "results"))
+
+    def told(copied: Copied) -> tuple[str, str]:
+        runs = tuple(run.model_copy(update={"copied": copied}) for run in results.runs)
+        blocks = list(run_blocks(dataclasses.replace(results, runs=runs)))
+        table = next(block for block in blocks if isinstance(block, Table) and "copied exactly" in block.head)
+        text = next(one.text for one in blocks if isinstance(one, Paragraph) and "Copying:" in one.text)
+        return table.rows[0][table.head.index("copied exactly")], text
+
+    older, text = told(Copied(2, 0.5, 20, 0.6))
+    assert (older, "in 2 passages" in text, "can be chance" in text) == ("60.00%", True, True)
+    newer, text = told(Copied(2, 0.5, 20, 0.6, ((10, 10), (2, 10))))
+    assert (newer, "interval by passage" in text) == ("60.00% [20.0%, 100.0%]", True)
 
 
 def _device_of(results: Results, arm: str, device: str) -> list[RunResult]:

@@ -26,8 +26,8 @@ from hypertok.model.config import positions_of
 
 #: Parts by name, each as a call that needs few tokens.
 PARTS: dict[str, Callable[[Subject], Any]] = {
-    "speed": lambda one: measure_speed(one, SENTENCES, batches=(2,), characters=150, new_tokens=4, repeats=1),
-    "writing": lambda one: measure_speed(one, SENTENCES, batches=(2,), characters=5, new_tokens=40, repeats=1),
+    "speed": lambda one: measure_speed(one, [SENTENCES], batches=(2,), characters=150, new_tokens=4, repeats=1),
+    "writing": lambda one: measure_speed(one, [SENTENCES], batches=(2,), characters=5, new_tokens=40, repeats=1),
     "copy": lambda one: measure_copy(one, [SENTENCES], samples=2, characters=150, marker=" и "),
     "emission": lambda one: measure_emission(
         one, [SENTENCES], samples=3, prompt_characters=90, real_characters=40, new_tokens=4
@@ -141,8 +141,9 @@ def test_a_clock_waits_for_the_device(device: str, waits: list[str], monkeypatch
     wait_for(torch.device(device))
     assert seen == waits
     seen.clear()
-    _seconds(lambda: seen.append("work"), 2, torch.device(device))
-    assert seen == ["work", *[*waits, "work", *waits] * 2], "before the clock starts and before it stops"
+    _seconds(lambda number: seen.append(f"work {number}"), 2, torch.device(device))
+    expected = ["work 0", *waits, "work 0", *waits, *waits, "work 1", *waits]
+    assert seen == expected, "before the clock starts and before it stops"
 
 
 def test_what_lies_where_somebody_works_is_not_run(

@@ -154,6 +154,8 @@ def test_an_untaught_model_copies_nothing_and_says_so_in_exact_fields(subject: S
     assert found.exact_passages == 0
     assert 0 <= found.exact_characters < 0.2
     assert 3 * 75 <= found.characters <= 3 * 130
+    assert found.interval is not None
+    assert found.interval.value == pytest.approx(found.exact_characters)
 
 
 def test_a_model_taught_to_copy_copies(subject: Subject) -> None:
@@ -164,7 +166,8 @@ def test_a_model_taught_to_copy_copies(subject: Subject) -> None:
     whole = [600, *prompt, *coding.encode(passage[end:]), 600]
     assert taught(model, [whole]) < 0.05
     found = measure_copy(model, [passage], samples=1, characters=len(passage))
-    assert found == Copied(1, 1.0, len(passage) - end, 1.0)
+    assert found == Copied(1, 1.0, len(passage) - end, 1.0, ((len(passage) - end, len(passage) - end),))
+    assert found.interval is None, "there is none of a single passage"
     spoiled = list(whole)
     place = len(prompt) + 1 + 4
     spoiled[place] = coding.encode("7")[0]
@@ -172,21 +175,24 @@ def test_a_model_taught_to_copy_copies(subject: Subject) -> None:
     assert taught(model, [spoiled]) < 0.05
     found = measure_copy(model, [passage], samples=1, characters=len(passage))
     right = len(coding.continuation(prompt, spoiled[len(prompt) + 1 : place]))
-    assert found == Copied(1, 0.0, len(passage) - end, pytest.approx(right / (len(passage) - end)))
+    rest = len(passage) - end
+    assert found == Copied(1, 0.0, rest, pytest.approx(right / rest), ((right, rest),))
 
 
 def test_speed_counts_characters(subject: Subject) -> None:
-    found = measure_speed(subject, SENTENCES, characters=300, new_tokens=8, repeats=2)
+    found = measure_speed(subject, [SENTENCES], characters=300, new_tokens=8, repeats=2)
     assert [one.batch for one in found] == [1, 8]
     tokens = len(subject.coding.start) + len(subject.coding.encode(SENTENCES[:300]))
     for one in found:
         assert (one.prefill_characters, one.prefill_tokens, one.new_tokens) == (300, tokens, 8)
         assert one.prefill_characters_per_second / one.prefill_tokens_per_second == pytest.approx(300 / tokens)
         assert one.generated_tokens_per_second > 0
-        assert one.generated_characters_per_second > 0
+        assert one.counted_tokens == (1 + 8) * 2 * 8, "of both batches and both runs"
+    per_token = {one.generated_characters_per_second / one.generated_tokens_per_second for one in found}
+    assert max(per_token) == pytest.approx(min(per_token)), "of what the model writes, not of what it wrote in one run"
     assert found[1].generated_tokens_per_second > found[0].generated_tokens_per_second, "eight at once are not slower"
     with pytest.raises(InputError, match="no text to time"):
-        measure_speed(subject, "")
+        measure_speed(subject, [""])
 
 
 def test_planted_preferences_show_by_phenomenon(subject: Subject) -> None:

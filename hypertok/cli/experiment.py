@@ -40,13 +40,13 @@ def run(
     folder .work, where other experiments find them, and can be removed afterwards. Texts that cannot be read are
     listed, and the exit code is 3.
 
-      hypertok experiment run experiments/ab.toml --model gemma/ --lexicon notes.lexicon \\
+      hypertok experiment run experiments/ab-bos.toml -o my-ab --model gemma/ --lexicon notes.lexicon \\
         --corpus train/ --held-out held-out/ --report
 
     Several processes or machines share the work where each is given its own runs, and the folder runs/ of the results
     is copied together:
 
-      hypertok experiment run experiments/ab.toml --only 'stock-*,ours-word-*-s0' …
+      hypertok experiment run experiments/ab-bos.toml -o my-ab --only 'stock-*,ours-word-*-s0' …
     """
     from hypertok.experiment.run import Experiment
     from hypertok.measure.subject import without_bars

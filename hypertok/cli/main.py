@@ -59,7 +59,7 @@ def root(
       hypertok train model-notes --data notes/ -o model-notes-lora
       hypertok merge model-notes-lora -o model-notes-merged
       hypertok measure model-notes-merged --text held-out/
-      hypertok experiment run experiments/ab-bos.toml --report
+      hypertok experiment run experiments/ab-bos.toml -o my-ab --report
 
     Everything runs on this machine; nothing is sent anywhere.
     Exit codes: 0 done; 1 error; 2 wrong usage; 3 done, but files were left out (listed, or in `lexicon info`);

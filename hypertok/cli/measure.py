@@ -38,7 +38,7 @@ def measure(
     ] = None,
     context: Annotated[int, typer.Option(help="Tokens of a window for bits per character.")] = 512,
     characters: Annotated[
-        int | None, typer.Option(help="Use the first so many characters of the texts.", show_default=False)
+        int | None, typer.Option(min=1, help="Use the first so many characters of the texts.", show_default=False)
     ] = None,
     pairs: Annotated[
         Path | None, typer.Option(help="Minimal pairs (JSON Lines: chosen, rejected, phenomenon).", show_default=False)
@@ -141,7 +141,11 @@ def _lines(found: Measured) -> Iterator[tuple[str, str]]:
         shares = f"{emission.generated_character_share:.1%} of the characters it writes"
         yield "in new units", f"{shares}, {emission.real_character_share:.1%} of those of real text"
     if copied := found.copied:
-        yield "copy task", f"{copied.exact_characters:.2%} of characters, {copied.exact_passages:.1%} of passages exact"
+        spread = f" (95 % by passage: {one.low:.1%} to {one.high:.1%})" if (one := copied.interval) else ""
+        yield (
+            "copy task",
+            f"{copied.exact_characters:.2%} of characters{spread}, {copied.exact_passages:.1%} of passages exact",
+        )
     if pairs := found.pairs:
         yield "minimal pairs", f"{pairs.accuracy:.2%} of {pairs.pairs:,}"
         for kind in pairs.phenomena:

@@ -111,7 +111,7 @@ def measure_arm(
         ("copy", lambda: {"copied": measure_copy(subject, held, samples=samples)}),
         ("forms", lambda: {"forms": _forms(subject, scored(), seen)}),
         ("memory", lambda: _memory(subject, quality, measure)),
-        ("speed", lambda: {"speed": measure_speed(subject, "\n\n".join(held), new_tokens=tokens, seed=seed)}),
+        ("speed", lambda: {"speed": measure_speed(subject, held, new_tokens=tokens, seed=seed)}),
         ("samples", lambda: {"samples": _samples(subject, measure, seed)}),
     ]
     if subject.coding.new_ids:

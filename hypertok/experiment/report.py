@@ -69,7 +69,8 @@ def _blocks(results: Results) -> Iterator[Block]:
     if results.memory is not None:
         yield from _memory(results.memory)
     origins = [run.provenance for run in results.runs]
-    yield from _origin([*origins, results.memory.provenance] if results.memory is not None else origins)
+    trained = [run.trained.versions for run in results.runs if run.trained is not None and run.trained.versions]
+    yield from _origin([*origins, results.memory.provenance] if results.memory is not None else origins, trained)
 
 
 def _memory(memory: MemoryResult) -> Iterator[Block]:
@@ -126,8 +127,12 @@ def _memory(memory: MemoryResult) -> Iterator[Block]:
         yield Table(("not measured", "reason"), [[part, reason] for part, reason in memory.skipped.items()])
 
 
-def _origin(every: list[Provenance]) -> Iterator[Block]:
-    """What figures were made with; where results differ, each of it with the number of results."""
+def _origin(every: list[Provenance], trained: list[dict[str, str]]) -> Iterator[Block]:
+    """What figures were made with; where results differ, each of it with the number of results.
+
+    Args:
+        trained: versions of what trained, which may have been earlier or elsewhere.
+    """
     yield Heading("Origin")
     state = {True: " with changes that are not committed", False: "", None: ""}
     made = sorted(one.made for one in every)
@@ -135,13 +140,18 @@ def _origin(every: list[Provenance]) -> Iterator[Block]:
     rows += [["device", _counted(one.device for one in every)]]
     if code := [f"{one.commit}{state[one.dirty]}" for one in every if one.commit]:
         rows += [["code", _counted(code)]]
-    versions = [", ".join(f"{name} {number}" for name, number in one.versions.items()) for one in every]
-    rows += [["versions", _counted(versions)]]
+    rows += [["versions", _counted(_listed(one.versions) for one in every)]]
+    if trained:
+        rows += [["versions that trained", _counted(map(_listed, trained))]]
     names = sorted({name for one in every for name in one.sha256 if name != "extended"})  # that differs by arm
     for name in names:
         hashes = _counted(one.sha256[name] for one in every if name in one.sha256)
         rows += [[f"sha256 of {name.replace('_', '-')}", hashes]]
     yield Table(("what", "which"), rows)
+
+
+def _listed(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in versions.items())
 
 
 def _counted(values: Iterable[str]) -> str:

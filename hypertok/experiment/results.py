@@ -42,6 +42,7 @@ class Trained(BaseModel):
         seconds: as the log tells it, of all starts where a run was resumed.
         loss: mean per token, in nats; does not compare across tokenizers.
         device: the GPU's name, or "cpu"; it may be another than that of the figures. Older results do not tell.
+        versions: of hypertok and the libraries that trained; they may be others, too. Older results do not tell.
     """
 
     model_config = _STRICT
@@ -55,6 +56,7 @@ class Trained(BaseModel):
     seconds: float
     loss: float
     device: str | None = None
+    versions: dict[str, str] | None = None
 
 
 class AtStep(BaseModel):

@@ -1,11 +1,14 @@
-"""What a report says about trained arms: quality with aims beside it, abilities, memory, cost, samples."""
+"""What a report says about trained arms: quality with aims beside it, abilities, samples."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from hypertok.experiment import plots
 from hypertok.experiment.compare import Side, control_of, sides, stock_of
+from hypertok.experiment.cost_sections import cost_blocks
 from hypertok.experiment.definition import Aims
 from hypertok.experiment.form_tables import form_blocks
 from hypertok.experiment.page import Block, Heading, Paragraph, Plot, Table
@@ -20,8 +23,7 @@ from hypertok.experiment.wording import (
     ratio_verdict,
     share,
 )
-
-_MIB = 1 << 20
+from hypertok.measure.bootstrap import ratio
 
 
 def run_blocks(results: Results) -> Iterator[Block]:
@@ -41,9 +43,7 @@ def run_blocks(results: Results) -> Iterator[Block]:
     yield from _phenomena(every)
     yield from form_blocks(every)
     yield from _drift(every, stock)
-    yield from _memory(every)
-    yield from _speed(every, stock)
-    yield from _cost(every)
+    yield from cost_blocks(every, stock)
     yield from _samples(every)
     yield from _skipped(results.runs)
 
@@ -135,7 +135,7 @@ def _abilities(aims: Aims, every: Sequence[Side], stock: Side | None) -> Iterato
                 share(pairs),
                 f"{points.value:+.2f} [{points.low:+.2f}, {points.high:+.2f}]" if points else "",
                 points_verdict(points, -aims.pairs_points) if points and ours else "",
-                share(copied),
+                _copied(side),
                 at_least(sum(copied) / len(copied), aims.copy_share) if copied and ours else "",
                 f"{wrote} / {real}" if emitted else "",
             ]
@@ -154,9 +154,31 @@ def _abilities(aims: Aims, every: Sequence[Side], stock: Side | None) -> Iterato
         yield Table(head, rows)
         yield Paragraph(
             "Minimal pairs: share in which the grammatical sentence is likelier, interval by pair. Copying: share of "
-            "characters before the first mistake. New units: their share of the characters that the model writes, "
-            "beside their share of real text."
+            f"characters before the first mistake{_passages(every)}. New units: their share of the characters that "
+            "the model writes, beside their share of real text."
         )
+
+
+def _copied(side: Side) -> str:
+    """Share of the characters, with its interval where passages are told."""
+    found = [run.copied for run in side.shown if run.copied is not None]
+    told = share([one.exact_characters for one in found])
+    if not found or not all(len(one.by_passage) > 1 for one in found):
+        return told
+    right, whole = np.sum([one.by_passage for one in found], axis=0).T  # seeds repeat the same passages
+    one = ratio(right, whole)
+    return f"{told} [{one.low:.1%}, {one.high:.1%}]"
+
+
+def _passages(every: Sequence[Side]) -> str:
+    """How many were to be copied, and what that means for a share without an interval."""
+    found = [run.copied for side in every for run in side.shown if run.copied is not None]
+    if not found:
+        return ""
+    few = f", in {found[0].passages} passages"
+    if all(one.by_passage for one in found):
+        return f"{few}, interval by passage"
+    return f"{few}, most of them copied whole or hardly at all: a difference of ten points can be chance"
 
 
 def _phenomena(every: Sequence[Side]) -> Iterator[Block]:
@@ -187,82 +209,6 @@ def _drift(every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
             cells.append(mean(found) + (f" ({change - 1:+.2%})" if change is not None else ""))
         rows.append(cells)
     yield Table(("arm", *names), rows)
-
-
-def _memory(every: Sequence[Side]) -> Iterator[Block]:
-    measured = [(side, side.shown[0].predicted, side.shown[0].longest) for side in every]
-    found = [(side, one, longest) for side, one, longest in measured if one is not None]
-    if not found:
-        return
-    yield Heading("Memory, predicted from the configuration")
-    cards = [one.card_gib for one in found[0][2]]
-    head = (
-        "arm",
-        "weights, MiB",
-        "new rows, MiB",
-        "KV cache per 1,000 characters, MiB",
-        *(f"characters in {card:g} GiB" for card in cards),
-    )
-    rows = [
-        [
-            side.label,
-            f"{one.weights / _MIB:,.0f}",
-            f"{one.new_rows / _MIB:,.1f}",
-            f"{one.cache_per_1000_characters / _MIB:,.3f}",
-            *(f"{fits.characters:,} ({fits.limit})" for fits in longest),
-        ]
-        for side, one, longest in found
-    ]
-    yield Table(head, rows)
-
-
-def _speed(every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
-    measured = [(side, {one.batch: one for one in side.shown[0].speed}) for side in every]
-    batches = sorted({batch for _, found in measured for batch in found})
-    if not batches:
-        return
-    yield Heading("Speed, characters per second, first seed")
-    reference = {} if stock is None else {one.batch: one for one in stock.shown[0].speed}
-    rows = []
-    for side, found in measured:
-        cells = [side.label]
-        beside = stock is not None and side.device == stock.device
-        for batch in batches:
-            one, other = found.get(batch), reference.get(batch) if beside else None
-            for name in ("prefill_characters_per_second", "generated_characters_per_second"):
-                value = getattr(one, name) if one else None
-                times = f" ({value / getattr(other, name):.2f})" if value and other and other is not one else ""
-                cells.append(f"{value:,.0f}{times}" if value else "")
-        rows.append(cells)
-    head = (f"{what}, batch {batch}" for batch in batches for what in ("reads", "writes"))
-    yield Table(("arm", *head), rows)
-    read = next(one.prefill_characters for _, found in measured for one in found.values())
-    yield Paragraph(
-        f"Reading {read:,} characters at once, and writing after a short prompt; medians of three, in brackets as "
-        "multiples of the stock arm's, where that was measured on such a device, too. Whatever else the machine does "
-        "while an arm is measured shows in them."
-    )
-
-
-def _cost(every: Sequence[Side]) -> Iterator[Block]:
-    trained = [(side, side.shown[0].trained) for side in every]
-    if not any(one for _, one in trained):
-        return
-    yield Heading("What training read and took, first seed")
-    head = ("arm", "characters", "tokens", "steps", "trained parameters", "compute, 10¹² token-parameters", "minutes")
-    rows = [
-        [
-            side.label, f"{one.characters:,}", f"{one.tokens:,}", f"{one.steps:,}", f"{one.parameters:,}",
-            f"{one.compute / 1e12:,.2f}", f"{one.seconds / 60:,.1f}",
-        ]
-        for side, one in trained
-        if one is not None
-    ]  # fmt: skip
-    yield Table(head, rows)
-    yield Paragraph(
-        "Minutes are of the machine that trained an arm, with as many threads as it was given and pauses of the "
-        "process counted in: they compare where that was the same."
-    )
 
 
 def _samples(every: Sequence[Side]) -> Iterator[Block]:

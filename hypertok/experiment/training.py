@@ -176,6 +176,7 @@ def train_arm(
         seconds=_seconds(output / "log.jsonl"),
         loss=facts["loss"],
         device=facts["device"],
+        versions=manifest.versions,
     )
 
 

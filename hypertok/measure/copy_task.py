@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hypertok.errors import InputError
+from hypertok.measure.bootstrap import Interval, ratio
 from hypertok.measure.generate import generate
 from hypertok.measure.passages import passages, sentence_ends, spread
 from hypertok.measure.subject import Subject, encode_checked, require_positions
@@ -29,12 +30,19 @@ class Copied:
         exact_passages: share of them repeated to the last character.
         characters: sum of what was to be repeated.
         exact_characters: share of these before the first mistake in each passage.
+        by_passage: characters before the first mistake, and of the whole, of each; older results have none.
     """
 
     passages: int
     exact_passages: float
     characters: int
     exact_characters: float
+    by_passage: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def interval(self) -> Interval | None:
+        """Of the share of characters, by passage; None for a single passage or where they are not told."""
+        return ratio(*zip(*self.by_passage, strict=True)) if len(self.by_passage) > 1 else None
 
 
 def measure_copy(
@@ -71,13 +79,14 @@ def measure_copy(
     longest = max(map(len, prompts)) + budget - 1  # the last token is not read again
     what = f"repeating a passage of {characters:,} characters"
     require_positions(subject.positions, longest, what, "leave copy out, or give shorter passages (characters)")
-    exact_passages = right = total = 0
-    for prompt, rest, ids in zip(prompts, rests, generate(subject, prompts, tokens=budget), strict=True):
-        same = _in_common(coding.continuation(prompt, ids), rest)
-        exact_passages += same == len(rest)
-        right += same
-        total += len(rest)
-    return Copied(len(tasks), exact_passages / len(tasks), total, right / total)
+    written = generate(subject, prompts, tokens=budget)
+    by_passage = tuple(
+        (_in_common(coding.continuation(prompt, ids), rest), len(rest))
+        for prompt, rest, ids in zip(prompts, rests, written, strict=True)
+    )
+    exact_passages = sum(right == whole for right, whole in by_passage)
+    right, total = (sum(column) for column in zip(*by_passage, strict=True))
+    return Copied(len(tasks), exact_passages / len(tasks), total, right / total, by_passage)
 
 
 def _in_common(one: str, other: str) -> int:

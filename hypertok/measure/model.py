@@ -46,7 +46,7 @@ class Measured(BaseModel):
     """What was measured on one model; a part that was not measured is None, and `skipped` says why.
 
     Attributes:
-        model: folder, or class of a live model.
+        model: its folder.
         architecture, dtype, device: of the model as it ran; empty when it was never loaded.
         rows, new_units: of its vocabulary.
         options: how it was measured.
@@ -125,29 +125,6 @@ def measure_model(
     return _result(str(folder), coding, texts, options, {**found, "skipped": skipped})
 
 
-def measure_subject(
-    subject: Subject,
-    texts: Iterable[str],
-    options: MeasureOptions | None = None,
-    *,
-    progress: Progress | None = None,
-) -> Measured:
-    """Measure a model that is already loaded (after training, say); its memory is only predicted.
-
-    Raises:
-        InputError: no text, or a part asked for by name cannot be measured.
-    """
-    options, texts = options or MeasureOptions(), _checked(texts)
-    pairs = _asked_pairs(subject.coding, subject.name, options)
-    skipped: dict[str, str] = {}
-    found: dict[str, Any] = {}
-    if _wanted("memory", options):
-        with _excused("memory", options, skipped):
-            found |= _predicted(subject.model.config, subject.coding, texts, options)
-    found |= _measure(subject, texts, pairs, options, skipped, progress)
-    return _result(subject.name, subject.coding, texts, options, {**found, "skipped": skipped})
-
-
 def _checked(texts: Iterable[str]) -> list[str]:
     found = [text for text in texts if text]
     if not found:
@@ -163,9 +140,14 @@ def _asked_pairs(coding: Coding, name: str, options: MeasureOptions) -> list[Pai
     by_name = options.parts or ()
     if options.pairs is None and "pairs" in by_name:
         raise InputError("minimal pairs were asked for and no file of them is named; give one (--pairs FILE)")
+    if options.pairs is not None and not _wanted("pairs", options):
+        raise InputError(
+            f"{options.pairs}: minimal pairs are not among what is to be measured ({', '.join(by_name)}); add pairs "
+            "(--only), or leave the file out"
+        )
     if "emission" in by_name:
         require_new_units(coding, name)
-    return read_pairs(options.pairs) if options.pairs is not None and _wanted("pairs", options) else []
+    return read_pairs(options.pairs) if options.pairs is not None else []
 
 
 def _wanted(part: PartName, options: MeasureOptions) -> bool:
@@ -245,13 +227,12 @@ def _measure(
             found["bits_per_character"] = ratio(*quality.sums, seed=options.seed)
     samples, new_tokens, seed = options.samples, options.new_tokens, options.seed
     size = options.speed_characters
-    text = "\n\n".join(texts)[:size]
     others: list[tuple[PartName, str, Callable[[], Any]]] = [
         (
             "speed",
             "speed",
             lambda: measure_speed(
-                subject, text, batches=options.batches, characters=size, new_tokens=new_tokens, seed=seed
+                subject, texts, batches=options.batches, characters=size, new_tokens=new_tokens, seed=seed
             ),
         ),
         (

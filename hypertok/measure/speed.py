@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from time import perf_counter
 from typing import Any
 
 from hypertok.errors import InputError
 from hypertok.measure.generate import generate
+from hypertok.measure.passages import passages, sentence_ends, spread
 from hypertok.measure.subject import Subject, encode_checked, last_logits, require_positions, wait_for
 
-#: Characters before what is generated.
+#: Characters before what is generated, at most.
 _PROMPT = 200
+#: Prompts, one after the other: as many as a batch of 8 takes in three runs.
+_PROMPTS = 24
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,10 @@ class Speed:
         prefill_characters, prefill_tokens: length of the text that is read, per sequence.
         new_tokens: length of what is generated, per sequence.
         prefill_characters_per_second, prefill_tokens_per_second: reading, with a cache and the last logits only.
-        generated_characters_per_second, generated_tokens_per_second: writing, sampled with a fixed seed after a short
-            prompt whose reading is included; the characters are those of the generated text itself.
+        generated_characters_per_second, generated_tokens_per_second: writing, sampled after short prompts whose reading
+            is included.
+        counted_tokens: generated tokens, of all runs and batches, whose characters per token turn tokens into
+            characters. In older results (None) these are of one run's text, which another seed makes a third longer.
     """
 
     batch: int
@@ -41,11 +47,12 @@ class Speed:
     prefill_tokens_per_second: float
     generated_characters_per_second: float
     generated_tokens_per_second: float
+    counted_tokens: int | None = None
 
 
 def measure_speed(
     subject: Subject,
-    text: str,
+    texts: Sequence[str],
     *,
     batches: Sequence[int] = (1, 8),
     characters: int = 2_000,
@@ -53,43 +60,53 @@ def measure_speed(
     repeats: int = 3,
     seed: int = 0,
 ) -> tuple[Speed, ...]:
-    """Read the first `characters` of a text and generate `new_tokens`, for each size of batch.
+    """Read the first `characters` of the texts and generate `new_tokens` after passages, for each size of batch.
 
     Raises:
-        InputError: the text is empty, or longer than the model can read.
+        InputError: the texts are empty, or longer than the model can read.
     """
     import torch
 
     model, coding = subject.model, subject.coding
-    read = text[:characters]
-    ids = [*coding.start, *encode_checked(coding.encode, read, subject.rows).tolist()]
-    prompt = [*coding.start, *coding.encode(text[:_PROMPT])]
-    if not read or not prompt:
+    read = "\n\n".join(texts)[:characters]
+    ids, *prompts = (
+        [*coding.start, *encode_checked(coding.encode, text, subject.rows).tolist()]
+        for text in (read, *_prompts(texts, read))
+    )
+    if not read or not all(prompts):
         raise InputError("no text to time the model on; name texts that hold some")
-    longest = max(len(ids), len(prompt) + new_tokens - 1)  # the last token is not read again
+    longest = max(len(ids), *(len(prompt) + new_tokens - 1 for prompt in prompts))  # the last token is not read again
     what = f"reading {len(read):,} characters and writing {new_tokens:,} tokens"
     require_positions(
         subject.positions, longest, what, "set speed_characters or new_tokens to fewer, or leave speed out"
     )
-    found = []
-    for batch in batches:
+    written: dict[tuple[int, int], list[str]] = {}
+
+    def prefill(batch: int, number: int) -> None:
         inputs = torch.tensor([ids] * batch, device=model.device)
-        written: list[list[int]] = []
+        with torch.inference_mode():
+            model(input_ids=inputs, use_cache=True, **last_logits(model))
 
-        def prefill(inputs: torch.Tensor = inputs) -> None:
-            with torch.inference_mode():
-                model(input_ids=inputs, use_cache=True, **last_logits(model))
+    def write(batch: int, number: int) -> None:
+        asked = [prompts[(number * batch + place) % len(prompts)] for place in range(batch)]
+        rows = generate(subject, asked, tokens=new_tokens, seed=seed + number, whole_length=True, batch=batch)
+        written[batch, number] = [coding.continuation(prompt, row) for prompt, row in zip(asked, rows, strict=True)]
 
-        def write(batch: int = batch, written: list[list[int]] = written) -> None:
-            prompts = [prompt] * batch
-            written[:] = generate(subject, prompts, tokens=new_tokens, seed=seed, whole_length=True, batch=batch)
-
-        reading, writing = _seconds(prefill, repeats, model.device), _seconds(write, repeats, model.device)
-        letters = sum(len(coding.continuation(prompt, row)) for row in written)
+    device = model.device
+    times = [
+        (batch, _seconds(partial(prefill, batch), repeats, device), _seconds(partial(write, batch), repeats, device))
+        for batch in batches
+    ]
+    every = [text for texts in written.values() for text in texts]
+    counted = len(every) * new_tokens
+    per_token = sum(map(len, every)) / counted
+    found = []
+    for batch, reading, writing in times:
+        tokens = batch * new_tokens / writing
         found.append(
             Speed(
                 batch=batch,
-                device=str(model.device),
+                device=str(device),
                 threads=torch.get_num_threads(),
                 repeats=repeats,
                 prefill_characters=len(read),
@@ -97,21 +114,28 @@ def measure_speed(
                 new_tokens=new_tokens,
                 prefill_characters_per_second=batch * len(read) / reading,
                 prefill_tokens_per_second=batch * len(ids) / reading,
-                generated_characters_per_second=letters / writing,
-                generated_tokens_per_second=sum(map(len, written)) / writing,
+                generated_characters_per_second=tokens * per_token,
+                generated_tokens_per_second=tokens,
+                counted_tokens=counted,
             )
         )
     return tuple(found)
 
 
-def _seconds(work: Callable[[], None], repeats: int, device: Any) -> float:
-    """Median time of some work, after doing it once."""
-    work()
+def _prompts(texts: Sequence[str], read: str) -> list[str]:
+    """Beginnings of passages, cut where a sentence ends; of short texts the beginning of what is read."""
+    ends = [(one, sentence_ends(one, 1, _PROMPT)) for one in passages(texts, 2 * _PROMPT, 4 * _PROMPTS)]
+    return spread([one[: places[-1]] for one, places in ends if places], _PROMPTS) or [read[:_PROMPT]]
+
+
+def _seconds(work: Callable[[int], None], repeats: int, device: Any) -> float:
+    """Median time of some work, told the number of the run, after the first run done once before."""
+    work(0)
     times = []
-    for _ in range(repeats):
+    for number in range(repeats):
         wait_for(device)
         begin = perf_counter()
-        work()
+        work(number)
         wait_for(device)
         times.append(perf_counter() - begin)
     return median(times)
