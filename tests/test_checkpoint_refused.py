@@ -150,7 +150,9 @@ def test_a_shard_cut_after_opening(tmp_path: Path) -> None:
 
 def test_other_tensors_with_a_row_per_token(tmp_path: Path) -> None:
     ahead = {INPUT: matrix(1), "model.layers.3.embed_tokens.weight": matrix(1)}
-    refused(one_file(tmp_path / "a", ahead), "model.layers.3.embed_tokens.weight", "remove these layers")
+    refused(one_file(tmp_path / "a", ahead), "model.layers.3.embed_tokens.weight", "remove layers")
+    by_layer = {INPUT: matrix(1), "model.embed_tokens_per_layer.weight": matrix(2, rows=ROWS - 8)}
+    refused(one_file(tmp_path / "d", by_layer), "model.embed_tokens_per_layer.weight", "embeddings for each layer")
     biased = {INPUT: matrix(1), OUTPUT: matrix(2), "lm_head.bias": torch.zeros(ROWS)}
     refused(one_file(tmp_path / "b", biased), "lm_head.bias", "not supported")
     layer = {INPUT: matrix(1), "model.layers.0.mlp.up_proj.weight": matrix(2), "model.norm.weight": torch.ones(ROWS)}

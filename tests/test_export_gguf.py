@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,17 @@ from hypertok.errors import ArtifactError, InputError
 from hypertok.tokenizer import export_gguf as module
 from hypertok.tokenizer.export_gguf import CONTROL, NORMAL, UNUSED, export_gguf
 from hypertok.tokenizer.export_sentencepiece import export_sentencepiece
-from hypertok.tokenizer.gguf_file import GgufFile, Tensor, read_gguf
+from hypertok.tokenizer.gguf_file import (
+    ARRAY,
+    FLOAT32,
+    INT32,
+    GgufFile,
+    Tensor,
+    number,
+    numbers,
+    read_gguf,
+    write_gguf,
+)
 from hypertok.tokenizer.gguf_rows import Constituents, grown_tensor
 
 WIDTH = 32  # one block of Q8_0
@@ -201,6 +212,18 @@ def test_foreign_and_damaged_models_are_refused(tmp_path: Path, qwen_gguf: Path)
     for length in (3, 20, 1_000_000, qwen_gguf.stat().st_size - 1):
         cut.write_bytes(qwen_gguf.read_bytes()[:length])
         with pytest.raises(InputError, match=r"not a GGUF|damaged|cut off"):
+            export_gguf(folder, cut, other)
+    nested = struct.pack("<I", ARRAY) + struct.pack("<IQ", ARRAY, 1) * 3000
+    fields = read_gguf(qwen_gguf).fields
+    for changed, message in (
+        ({"general.alignment": number(0)}, "damaged near"),
+        ({"general.tags": nested}, "damaged near"),
+        ({"tokenizer.ggml.token_type": numbers(INT32, [1, 1])}, "token_type tells of 2 tokens, and there are 151936"),
+        ({"tokenizer.ggml.scores": numbers(FLOAT32, [0.5])}, "scores tells of 1 tokens"),
+    ):
+        with cut.open("wb") as file:
+            write_gguf(file, {**fields, **changed}, (), version=3, alignment=32)
+        with pytest.raises(InputError, match=message):
             export_gguf(folder, cut, other)
     text.write_text("Это не модель, а обычный текст.", encoding="utf-8")
     with pytest.raises(InputError, match="not a GGUF file"):

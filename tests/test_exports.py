@@ -56,6 +56,14 @@ def test_tiktoken_does_not_replace_a_json_of_others(tmp_path: Path) -> None:
     export_tiktoken(folder, tmp_path / "out.tiktoken")
 
 
+def test_tiktoken_files_may_be_named_as_models_are(sound_extension: Path, small_stock: Path, tmp_path: Path) -> None:
+    folders = (sound_extension, "v1.1"), (small_stock, "v1.2")
+    first, second = (export_tiktoken(folder, tmp_path / name) for folder, name in folders)
+    assert [path.name for path in (first, second)] == ["v1.1.json", "v1.2.json"]
+    for path in (first, tmp_path / "v1.1"):
+        assert load_tiktoken(path).name == "v1.1"
+
+
 def test_tiktoken_joins_neighbours_that_are_no_merge(tmp_path: Path) -> None:
     """The one difference there is: « р» + «уковод» make a stock token, and no stock merge says so."""
     alphabet, text = stock_of("llama3_1").alphabet_of, " руководства"

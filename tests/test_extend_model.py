@@ -89,7 +89,9 @@ def test_the_composer_makes_rows_that_it_was_trained_to(model: Path, small_lexic
     """From `weighted` to better ones on text that it was not trained on, all rows at once, stock rows as they were."""
     options = ProbeOptions(composer_steps=60, batch=4, context=16, held_out=16, lr=3e-3)
     maker = chooser(texts_of_runs(small_lexicon.folder), options, composer_alone=True)
+    drawn = torch.get_rng_state()
     manifest = extend_model(model, small_lexicon.folder, tmp_path / "out", OPTIONS, init=maker)
+    assert torch.equal(torch.get_rng_state(), drawn), "what is drawn elsewhere decides nothing, and the other way round"
     extend_model(model, small_lexicon.folder, tmp_path / "weighted", OPTIONS, init="weighted")
     assert manifest.recipe["init"] == "composer"
     (probe,) = manifest.facts["init"]["probes"]

@@ -13,7 +13,7 @@ pytest.importorskip("peft")
 
 import torch
 from llama import Llama
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from small_gguf import add_shape, close
 from tiny_models import put_model, tiny_config, tiny_model
 from trained_models import QUICK
@@ -114,6 +114,18 @@ def test_other_models_are_refused(small_stock: Path, sound_extension: Path, smal
     with pytest.raises(InputError, match=r"is no trained form of .* or convert the trained model"):
         export_gguf(tmp_path / "merged", stock, output, weights=weights)
     assert not output.exists()
+    good = write_stock(tmp_path / "stock.gguf", "qwen3", folder, Stock.load(small_stock))
+    tensors = load_file(tmp_path / "merged" / "model.safetensors")
+    matrices = ModelWeights.open(tmp_path / "merged", read_gguf(good)).matrices
+    for prefix in ("language_model.model.", "model.language_model."):
+        seen = {name.replace("model.", prefix, 1): tensor for name, tensor in tensors.items()}
+        seen[f"{prefix.partition('.')[0]}.vision_tower.layers.0.q_proj.weight"] = torch.ones(16, 16)
+        save_file(seen, tmp_path / "merged" / "model.safetensors", metadata={"format": "pt"})
+        assert ModelWeights.open(tmp_path / "merged", read_gguf(good)).matrices.keys() == matrices.keys()
+    tensors["model.layers.1.mlp.up_proj.weight"].fill_(float("nan"))
+    save_file(tensors, tmp_path / "merged" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"layers\.1\.mlp\.up_proj\.weight is no trained form of .* \(cosine nan\)"):
+        export_gguf(tmp_path / "merged", good, output, weights=weights)
     (matrix,) = (tensor for tensor in read_gguf(stock).tensors if tensor.name == "token_embd.weight")
     with pytest.raises(InputError, match=r"rows have 32 numbers, those of token_embd\.weight in the GGUF file 64"):
         weights(read_gguf(stock)).rows(replace(matrix, shape=(64, matrix.shape[1])))

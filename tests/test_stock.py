@@ -16,6 +16,7 @@ from stock_files import RUSSIAN, SAMPLES, TEXT, ids, tiny_data, written
 from tokenizers import Tokenizer
 
 from hypertok.tokenizer import stock as stock_module
+from hypertok.tokenizer.plain import PlainTokenizer
 from hypertok.tokenizer.stock import Family, Stock
 
 #: family, tokens, first free id (no config.json lies beside them)
@@ -177,3 +178,20 @@ def test_metaspace(tmp_path: Path, metaspace: dict[str, Any]) -> None:
     assert stock.family is Family.SENTENCEPIECE
     assert ids(stock, "аб") == [5]
     assert stock.segment(["аб", " аб", " аб аб"]) == [[4], [5], [5, 5]]
+
+
+@pytest.mark.parametrize("scheme", ["first", "always"])
+@pytest.mark.parametrize("normalized", [False, True])
+def test_a_space_that_metaspace_puts_after_an_added_token_is_none_of_the_text(
+    tmp_path: Path, scheme: str, normalized: bool
+) -> None:
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": normalized, "special": False}
+    metaspace = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": True}
+    data = tiny_data(
+        vocab={"<unk>": 0, "а": 1, "б": 2, "▁": 3, "аб": 4, "▁аб": 5}, merges=["а б", "▁ аб"], unk_token="<unk>"
+    )
+    data |= {"pre_tokenizer": metaspace, "decoder": metaspace, "added_tokens": [{"id": 6, "content": "<x>", **flags}]}
+    plain = PlainTokenizer.of(Stock.load(written(tmp_path, data)))
+    for text in ("аб", "аб<x>аб", "<x>аб аб<x><x>б"):
+        (ids,) = plain.encode_batch([text])
+        assert plain.decode(ids) == text

@@ -36,6 +36,12 @@ def test_other_bpe_is_refused(tmp_path: Path, option: str, value: Any) -> None:
     refused(written(tmp_path, tiny_data(**{option: value})) / "tokenizer.json", option, str(value), "supported are")
 
 
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    stock = Stock.load(written(tmp_path, tiny_data()))
+    stock.path.write_bytes(b"\xef\xbb\xbf" + stock.path.read_bytes())
+    assert Stock.load(tmp_path).data == stock.data
+
+
 def broken(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     data = tiny_data()
     change(data)

@@ -12,19 +12,21 @@ import pytest
 pytest.importorskip("peft")
 
 from proofs import artefact
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny_models import put_model, tiny_model
 from trained_models import QUICK, Interrupt, model_folder, number_of_units
-from transformers import GPT2Config, GPT2LMHeadModel, TrainerCallback
+from transformers import GPT2Config, GPT2LMHeadModel, Mistral3Config, TrainerCallback
 from typer.testing import CliRunner
 
-from hypertok.artifact import read_manifest
+from hypertok.artifact import read_manifest, seal
 from hypertok.cli.main import app
 from hypertok.errors import ArtifactError, InputError
+from hypertok.model.load import check_kind
 from hypertok.model.merge import merge
 from hypertok.model.pair import Pair
 from hypertok.model.trained import KIND
 from hypertok.tokenizer.stock import Stock
+from hypertok.training.adapter import add_adapter
 from hypertok.training.checks import Needs, check_positions, check_room, checkpoints, estimate
 from hypertok.training.options import LoraOptions, read_options
 from hypertok.training.train import train
@@ -158,6 +160,24 @@ def test_leaks_are_refused_from_the_outside_too(model: Path, small_corpus: Path,
         train(model, small_corpus, tmp_path / "run", QUICK, held_out=small_corpus / "03.txt")
 
 
+def test_a_kind_that_transformers_has_no_language_model_for(tmp_path: Path) -> None:
+    Mistral3Config().save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"mistral3: transformers loads no causal language model of this kind"):
+        check_kind(tmp_path)
+
+
+def test_a_second_copy_of_a_tied_matrix_is_not_counted(model: Path, tmp_path: Path) -> None:
+    before = estimate(Pair.open(model), QUICK)
+    copied = shutil.copytree(model, tmp_path / "copied")
+    tensors = load_file(copied / "model.safetensors")
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone()
+    save_file(tensors, copied / "model.safetensors", metadata={"format": "pt"})
+    manifest = read_manifest(copied, kind="tokenizer", command="")
+    seal(copied, **manifest.model_dump(exclude={"files"}))
+    assert Pair.open(copied).checkpoint.copy is not None
+    assert estimate(Pair.open(copied), QUICK) == before
+
+
 def test_memory_and_disk_are_looked_at_first(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     pair = Pair.open(model)
     needs = estimate(pair, QUICK)
@@ -233,6 +253,9 @@ def test_a_merge_that_does_not_fit_is_refused(
 
 def test_options_are_checked() -> None:
     assert LoraOptions.parse("r=8,alpha=16,dora") == LoraOptions(r=8, alpha=16, dora=True)
+    assert LoraOptions.parse("targets=q_proj+v_proj,r=8") == LoraOptions(r=8, targets=("q_proj", "v_proj"))
+    with pytest.raises(InputError, match=r"lora \(r 8, targets \('nonsense',\)\): .*; name layers of the model"):
+        add_adapter(tiny_model("llama", tied=True), LoraOptions(r=8, targets=("nonsense",)))
     with pytest.raises(InputError, match="rank"):
         LoraOptions.parse("rank=8")
     with pytest.raises(InputError, match="lora r: r has no value"):

@@ -125,6 +125,21 @@ def test_words_apart_cut_runs() -> None:
     assert sorted(seen_texts(runs, "phrase", [" даже"]).texts) == [" он, ждут", "Все,"]
 
 
+@pytest.mark.parametrize(
+    ("run", "apart", "left"),
+    [
+        (" она появилась в доме", ["илась", "по"], [" она появилась в доме"]),  # no word, the end or beginning of one
+        ("илась дома", ["илась"], [" дома"]),
+        (" для развития культуры и спорта", [" развития", " культуры"], [" для", " и спорта"]),
+        (" а б в г", [" а", " б", " в"], [" г"]),
+        (" а если б", ["(если", " если"], [" а", " б"]),
+    ],
+)
+def test_words_apart_are_whole_words(run: str, apart: list[str], left: list[str]) -> None:
+    runs = pl.DataFrame({"run": [run], "count": [3], "weight": [3.0]})
+    assert sorted(seen_texts(runs, "phrase", apart).texts) == left
+
+
 def test_weights_change_what_is_learned_first() -> None:
     runs = pl.DataFrame({"run": ["аа", "бб"], "count": [10, 5], "weight": [1.0, 8.0]})
     none = pl.DataFrame(schema={"run": pl.String, "weight": pl.Float64})

@@ -39,7 +39,9 @@ def train(
     rows_only: Annotated[bool, typer.Option("--rows-only", help="Train the new rows and no adapter.")] = False,
     lora: Annotated[
         str | None,
-        typer.Option(metavar="r=N[,alpha=A][,dora]", help="The adapter (default: r=32).", show_default=False),
+        typer.Option(
+            metavar="r=N[,alpha=A][,dora][,targets=NAME+NAME]", help="The adapter (default: r=32).", show_default=False
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint of the same run; one that is done stays.")
@@ -147,6 +149,12 @@ def merge(
     out.print(
         f"[bold]{escape(str(output))}[/] written: {size / 1e9:.2f} GB, loads in transformers as it is", soft_wrap=True
     )
+    if lost := manifest.facts.get("lost"):
+        err.print(
+            f"[yellow]for text alone:[/] {len(lost):,} tensors of the model are not in it, because transformers loads "
+            f"a causal language model of this kind without them ({escape(lost[0])} …)",
+            soft_wrap=True,
+        )
 
 
 def _assignments(texts: list[str]) -> Iterator[tuple[str, str]]:

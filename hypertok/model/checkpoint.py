@@ -241,13 +241,14 @@ def _refuse_other_rows(matrices: Iterable[Matrix], input: Matrix, head: Matrix |
         )
     for matrix in matrices:
         name, shape = matrix.name, matrix.entry.shape
-        if matrix in (input, head) or not shape or shape[0] != input.rows:
-            continue
-        per_token = name.endswith((*INPUT_NAMES, *OUTPUT_NAMES, "head.weight", "head.bias"))
-        if per_token and not re.search("vision|visual|audio|image", name):
+        by_layer = name.endswith("embed_tokens_per_layer.weight")  # of fewer rows in Gemma 3n: the rest is 0
+        named = name.endswith((*INPUT_NAMES, *OUTPUT_NAMES, "head.weight", "head.bias"))
+        per_token = by_layer or (named and shape[:1] == input.entry.shape[:1])
+        if per_token and matrix not in (input, head) and not NOT_TEXT.search(name):
             raise InputError(
-                f"{matrix.shard.path}: {name} has a row for each token too, which hypertok cannot extend; models with "
-                "a head bias or with layers that predict several tokens ahead are not supported: remove these layers"
+                f"{matrix.shard.path}: {name} has a row for each token too, which hypertok cannot extend; remove "
+                "layers that predict ahead; models with a head bias or embeddings for each layer (Gemma 3n) are not "
+                "supported"
             )
 
 

@@ -9,6 +9,7 @@ the two halves of each head in turn, in `attn_q` and `attn_k` of the architectur
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from hypertok.artifact import read_manifest
 from hypertok.errors import InputError
-from hypertok.model.checkpoint import Checkpoint
+from hypertok.model.checkpoint import NOT_TEXT, Checkpoint
 from hypertok.model.shard import FLOATS, Matrix
 from hypertok.tokenizer.gguf_file import GgufFile, Tensor
 from hypertok.tokenizer.gguf_rows import values_of
@@ -35,6 +36,8 @@ SAMPLE = 256
 #: Cosine between a matrix and its trained form. Measured on Gemma-3-270M: 0.9999 after ten steps of LoRA, in all 126
 #: matrices; below 0.01 between matrices of neighbouring layers, and with rows in the other order.
 ALIKE = 0.8
+#: What models for images put before the names of their language model's tensors.
+_WITH_IMAGES = re.compile(r"^(?:model\.language_model|language_model\.model)\.")
 _CONVERT = "convert the trained model with llama.cpp's convert_hf_to_gguf.py instead"
 
 
@@ -71,9 +74,9 @@ class ModelWeights:
         vocabulary = {one.name for one in (checkpoint.input, checkpoint.output, checkpoint.copy) if one}
         matrices = {}
         for matrix in (Matrix(shard, name) for shard in checkpoint.shards for name in shard.entries):
-            if len(matrix.entry.shape) != 2 or matrix.name in vocabulary:
-                continue
-            name = name_of(matrix.name)
+            if len(matrix.entry.shape) != 2 or matrix.name in vocabulary or NOT_TEXT.search(matrix.name):
+                continue  # llama.cpp has what is for images in a file of its own, and no adapter was there
+            name = name_of(_WITH_IMAGES.sub("model.", matrix.name))
             if name not in known or known[name].shape != matrix.entry.shape[::-1] or matrix.entry.dtype not in FLOATS:
                 raise InputError(
                     f"{stock.path}: has no matrix for {matrix.name} {list(matrix.entry.shape)} of {folder}; name a "
@@ -115,7 +118,7 @@ class ModelWeights:
         alike, order = max(
             ((_cosine(before, _numbers(matrix, order[:SAMPLE])), order) for order in orders), key=itemgetter(0)
         )
-        if alike < ALIKE:
+        if not alike >= ALIKE:  # nor is NaN
             raise InputError(
                 f"{self.checkpoint.folder}: {matrix.name} is no trained form of {tensor.name} in the GGUF file (cosine "
                 f"{alike:.2f}); name a GGUF file of the stock model that was trained, or {_CONVERT}"

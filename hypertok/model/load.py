@@ -8,6 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+from hypertok.errors import InputError
+from hypertok.model.config import read_config
 
 #: What oneDNN is asked about a CPU, by type.
 _ASKED = {torch.bfloat16: "_is_mkldnn_bf16_supported", torch.float16: "_is_mkldnn_fp16_supported"}
@@ -24,6 +28,20 @@ def load_model(folder: Path, dtype: torch.dtype | str, **options: Any) -> Any:
         folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True, **options
     )
     return model.eval()
+
+
+def check_kind(folder: Path) -> None:
+    """Refuse a model before texts are read that transformers has no causal language model for.
+
+    Raises:
+        InputError: it has none, or see `read_config`.
+    """
+    config = read_config(folder)
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise InputError(
+            f"{folder}: {config.model_type}: transformers loads no causal language model of this kind, so it cannot be "
+            "trained or measured; take a model of the family that is for text alone"
+        )
 
 
 def is_emulated(dtype: torch.dtype, device: torch.device | str) -> bool:

@@ -7,6 +7,7 @@ that it was made from.
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,20 @@ import torch
 import hypertok
 from hypertok.artifact import MANIFEST, Manifest, free_disk, refuse_foreign, seal, writing
 from hypertok.errors import ArtifactError, InputError
+from hypertok.model.checkpoint import Checkpoint
 from hypertok.model.pair import MERGED_STOCK, Pair
 from hypertok.model.split import merge_rows, new_rows
 from hypertok.model.trained import attach, has_adapter, open_trained
 
 SCHEMA_VERSION = 1
 _SHARD = "5GB"
+#: How files of weights end, of all the formats that lie in repositories of models, and their indexes.
+_WEIGHTS = (
+    ".safetensors", ".bin", ".gguf", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".ot", ".onnx", ".tflite",
+    ".index.json",
+)  # fmt: skip
+#: What stands before a tensor's name in one class of a model and not in another.
+_PREFIX = re.compile(r"^(?:model\.|language_model\.)+")
 
 
 def merge(
@@ -34,6 +43,9 @@ def merge(
         output: folder to write; replaced if it is such a folder.
         model: where the model it was trained on lies now, if it was moved.
         dtype: "float32", "bfloat16", or "auto" for the model's own.
+
+    Returns:
+        The manifest of the result; its fact `lost` names tensors of the model that are not in it, if there are any.
 
     Raises:
         ArtifactError: the folder is damaged, the model is another one, or `output` is something else.
@@ -55,7 +67,7 @@ def merge(
     with writing(output, kind) as folder:
         live.save_pretrained(str(folder), max_shard_size=_SHARD)
         _copy_tokenizer(pair, folder)
-        return _seal(folder, pair, manifest)
+        return _seal(folder, pair, manifest, _lost(pair, folder))
 
 
 def _check_disk(pair: Pair, output: Path, dtype: str | torch.dtype) -> None:
@@ -73,16 +85,26 @@ def _check_disk(pair: Pair, output: Path, dtype: str | torch.dtype) -> None:
 
 
 def _copy_tokenizer(pair: Pair, folder: Path) -> None:
-    """All files of the model's folder that are no weights and that saving the model has not written."""
-    weights = {shard.path.name for shard in pair.checkpoint.shards}
+    """All files of the model's folder that are no weights, no code and not written by saving the model."""
+    own = pair.manifest.files if pair.manifest else {}  # of what we wrote ourselves, code is none of the model's
     for path in sorted(pair.folder.iterdir()):
-        left_out = path.name in weights or path.name == MANIFEST or path.name.startswith(".")
-        left_out |= path.name.endswith((".safetensors", ".safetensors.index.json", ".bin", ".gguf", ".pt", ".pth"))
+        left_out = path.name == MANIFEST or path.name.startswith(".") or path.name.endswith(_WEIGHTS)
+        left_out |= path.suffix == ".py" and path.name not in own
         if path.is_file() and not left_out and not (folder / path.name).exists():
             shutil.copyfile(path, folder / path.name)
 
 
-def _seal(folder: Path, pair: Pair, trained: Manifest) -> Manifest:
+def _lost(pair: Pair, folder: Path) -> list[str]:
+    """Tensors of the model that the merged one lacks: transformers loads some kinds without what is for images."""
+    base, merged = (
+        {_PREFIX.sub("", name): name for shard in one.shards for name in shard.entries}
+        for one in (pair.checkpoint, Checkpoint.open(folder))
+    )
+    copy = pair.checkpoint.copy.name if pair.checkpoint.copy else None
+    return sorted(name for bare, name in base.items() if bare not in merged and name != copy)
+
+
+def _seal(folder: Path, pair: Pair, trained: Manifest, lost: list[str]) -> Manifest:
     base = pair.manifest
     fields: dict[str, Any] = (
         base.model_dump(exclude={"files"}) if base else {"kind": MERGED_STOCK, "schema_version": SCHEMA_VERSION}
@@ -90,4 +112,6 @@ def _seal(folder: Path, pair: Pair, trained: Manifest) -> Manifest:
     fields["parents"] = {**fields.get("parents", {}), "model": pair.sha256, "trained": trained.sha256}
     fields["recipe"] = {**fields.get("recipe", {}), "train": trained.recipe["options"]}
     fields["versions"] = {**trained.versions, "hypertok": hypertok.__version__}
+    if lost:
+        fields["facts"] = {**fields.get("facts", {}), "lost": lost}
     return seal(folder, **fields)

@@ -149,6 +149,13 @@ def _checked(tokenizer: Stock, stock: GgufFile) -> list[str]:
             f"{stock.path}: its tokenizer is of the kind {kind!r}, and {tokenizer.path} is {tokenizer.family.value}; "
             "name a GGUF file of the stock model (kinds gpt2 for byte-level, llama for sentencepiece)"
         )
+    for name in ("token_type", "scores"):
+        told = stock.value(f"tokenizer.ggml.{name}")
+        if told and len(told) != len(tokens):
+            raise InputError(
+                f"{stock.path}: damaged: tokenizer.ggml.{name} tells of {len(told)} tokens, and there "
+                f"are {len(tokens)}; download it again"
+            )
     if stock.value("split.count", 0) > 1:
         raise InputError(f"{stock.path}: one of several parts; join them first with: llama-gguf-split --merge")
     return list(tokens)

@@ -101,13 +101,14 @@ def export_tiktoken(folder: Path | str, output: Path | str) -> Path:
         )
     if output.suffix == ".json":
         raise InputError(f"{output}: the JSON is written beside the ranks; name the ranks, as {output.stem}.tiktoken")
-    _refuse_foreign(output.with_suffix(".json"))
+    description = _description(output)
+    _refuse_foreign(description)
     special = {token["content"]: token["id"] for token in tokenizer.added}
     ranks = _ranks(tokenizer)
     lines = b"".join(b"%s %d\n" % (base64.b64encode(piece), rank) for piece, rank in ranks.items())
     described = {
         "format": FORMAT,
-        "name": output.stem,
+        "name": description.stem,
         "ranks": output.name,
         "ranks_sha256": hashlib.sha256(lines).hexdigest(),
         "pat_str": _pattern(tokenizer),
@@ -117,10 +118,16 @@ def export_tiktoken(folder: Path | str, output: Path | str) -> Path:
         "construct": CONSTRUCT,
     }
     _encoding(described, ranks, tokenizer.path)  # tiktoken's own check of the pattern, before anything is written
-    description = output.with_suffix(".json")
     write_file(output, lines)
     write_file(description, (json.dumps(described, ensure_ascii=False, indent=1) + "\n").encode())
     return description
+
+
+def _description(path: Path) -> Path:
+    """The JSON beside a file of ranks, which may be named as a model is: llama-3.1."""
+    if path.suffix in (".tiktoken", ".json"):
+        return path.with_suffix(".json")
+    return path.with_name(f"{path.name}.json")
 
 
 def _refuse_foreign(description: Path) -> None:
@@ -142,13 +149,14 @@ def load_tiktoken(path: Path | str) -> tiktoken.Encoding:
         InputError: tiktoken is missing.
         ArtifactError: the files are not there, damaged or not of one export.
     """
-    path = Path(path).with_suffix(".json")
+    path = _description(Path(path))
     again = "export it again with: hypertok export FOLDER --to tiktoken"
     try:
         described = json.loads(path.read_bytes())
         if described["format"] != FORMAT:
             raise ArtifactError(f"{path}: its format is {described['format']!r}, expected {FORMAT!r}; {again}")
-        lines = (path.parent / Path(described["ranks"]).name).read_bytes()
+        ranks_file = path.with_name(Path(described["ranks"]).name)
+        lines = ranks_file.read_bytes()
         # Not tiktoken.load: it keeps a copy of the file by its name, and gives the old one after a new export.
         ranks = {base64.b64decode(piece): int(rank) for piece, rank in map(bytes.split, lines.splitlines())}
         expected = described["ranks_sha256"]
@@ -157,7 +165,7 @@ def load_tiktoken(path: Path | str) -> tiktoken.Encoding:
     except (ValueError, KeyError, TypeError, binascii.Error) as error:
         raise ArtifactError(f"{path}: damaged ({error!r}); {again}") from None
     if hashlib.sha256(lines).hexdigest() != expected:
-        raise ArtifactError(f"{path.with_name(described['ranks'])}: not the ranks that {path.name} names; {again}")
+        raise ArtifactError(f"{ranks_file}: not the ranks that {path.name} names; {again}")
     return _encoding(described, ranks, path)
 
 

@@ -123,7 +123,7 @@ def read_gguf(path: Path) -> GgufFile:
             if len(data) != size:
                 raise InputError(f"{path}: cut off inside the tensor {name}; {remedy}")
             tensors.append(Tensor(name, shape, kind, size, partial(tuple, (data,))))
-    except (struct.error, KeyError, ValueError, MemoryError) as error:
+    except (struct.error, KeyError, ValueError, MemoryError, ZeroDivisionError, RecursionError) as error:
         raise InputError(f"{path}: damaged near byte {cursor.at} ({error!r}); {remedy}") from None
     return GgufFile(path, version, fields, tuple(tensors))
 

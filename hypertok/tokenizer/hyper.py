@@ -3,7 +3,7 @@
 The ids are those of tokenizer.json. Decoding gives back exactly the text that was encoded, where the library's own
 decoder puts a space after special tokens (Llama 2); what the stock tokenizer throws away itself stays lost, because
 the ids do not have it: Qwen makes NFC of all text, SentencePiece-style tokenizers read "▁" as a space, and those with
-Metaspace drop one space at the beginning.
+Metaspace drop one space at the beginning, those of them that always put one after an added token too.
 """
 
 from __future__ import annotations

@@ -33,16 +33,19 @@ class PlainTokenizer:
         self.family = family
         added = tokenizer.get_added_tokens_decoder()
         self._special = {identifier for identifier, token in added.items() if token.special}
-        # Those that are found in normalised text do not begin a stretch of text of its own.
-        self._cutting = {identifier for identifier, token in added.items() if not token.normalized}
+        self._added = added.keys()
         # bytes_of needs no more of a Stock than the family and the added tokens.
         described = {"added_tokens": [{"content": token.content} for token in added.values()]}
         self._alphabet = Stock(Path("tokenizer.json"), described, family)
         self._bytes: dict[int, bytes] = {}
-        cutting = [added[identifier] for identifier in sorted(self._cutting)]
-        before = next((token.content for token in cutting if not (token.rstrip or token.single_word)), "")
         self._prefix = self._puts_space_before("")
-        self._prefix_again = bool(before) and self._puts_space_before(before)
+        # A normalizer puts its space after the tokens that it never sees, a pre-tokenizer after all, or neither does.
+        self._again: set[int] = set()
+        for normalized in (False, True):
+            alike = {identifier: token for identifier, token in added.items() if token.normalized is normalized}
+            free = (one.content for _, one in sorted(alike.items()) if not (one.rstrip or one.single_word))
+            if self._prefix and (before := next(free, "")) and self._puts_space_before(before):
+                self._again |= alike.keys()
 
     @classmethod
     def of(cls, stock: Stock) -> PlainTokenizer:
@@ -74,11 +77,9 @@ class PlainTokenizer:
             known[identifier] = self._bytes_of(identifier)
         pieces = [known[identifier] for identifier in ids]
         if self._prefix:
-            places = [0]
-            if self._prefix_again:
-                places += [place for place, before in enumerate(ids, 1) if before in self._cutting]
+            places = [0, *(place for place, before in enumerate(ids, 1) if before in self._again)]
             for place in places:
-                if place < len(pieces) and ids[place] not in self._cutting and pieces[place][:1] == b" ":
+                if place < len(pieces) and ids[place] not in self._added and pieces[place][:1] == b" ":
                     pieces[place] = pieces[place][1:]
         return pieces
 
@@ -107,7 +108,7 @@ class PlainTokenizer:
         return b"" if token is None else self._alphabet.bytes_of(token)
 
     def _puts_space_before(self, before: str) -> bool:
-        """Whether a space is put before text at the beginning, or after a token that cuts the text."""
+        """Whether a space is put before text at the beginning, or after an added token."""
         ids = self.tokenizer.encode(f"{before}x", add_special_tokens=False).ids
         place = 1 if before else 0
         return len(ids) > place and self._bytes_of(ids[place])[:1] == b" "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def read_tokenizer(path: Path, config: dict[str, Any]) -> dict[str, Any]:
             f"{path}: cannot be read ({error.strerror}); check the name, or download it first "
             "(hf download OWNER/NAME --local-dir FOLDER)"
         ) from None
-    if raw.lstrip()[:1] == b"{":
+    if raw.removeprefix(BOM_UTF8).lstrip()[:1] == b"{":
         data = _parsed(path, raw)
         return convert_tekken(path, data) if "vocab" in data and "config" in data else data
     if _TIKTOKEN_LINE.match(raw):

@@ -30,7 +30,7 @@ def add_adapter(model: Any, options: LoraOptions) -> Any:
     """Wrap a model, split or not, with a new adapter on its linear layers, embedding and head excepted.
 
     Raises:
-        InputError: no layer has one of the names asked for.
+        InputError: no layer has one of the names asked for, or PEFT cannot give the model's layers such an adapter.
     """
     # Text never reaches what is there for images and sounds, so an adapter would get no gradient. PEFT warns of a
     # pattern that meets nothing.
@@ -47,7 +47,11 @@ def add_adapter(model: Any, options: LoraOptions) -> Any:
     try:
         wrapped = get_peft_model(model, config)
     except ValueError as error:
-        raise InputError(f"lora targets {', '.join(options.targets)}: {error}") from error
+        wanted = ", ".join(f"{name} {value}" for name, value in options.model_dump(exclude_defaults=True).items())
+        raise InputError(
+            f"lora ({wanted or 'as by default'}): {error}; name layers of the model as targets (none for all linear "
+            "ones), and leave dora and dropout out for a model with experts"
+        ) from error
     for rows in new_rows(wrapped).values():
         rows.requires_grad_(True)  # PEFT has frozen everything that is not its own
     if not options.dora:  # it needs its input in fp32 for the norms

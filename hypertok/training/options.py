@@ -39,7 +39,7 @@ class LoraOptions(BaseModel):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read "r=32,alpha=64,dora".
+        """Read "r=32,alpha=64,dora,targets=q_proj+v_proj".
 
         Raises:
             InputError: not of this form.
@@ -49,7 +49,7 @@ class LoraOptions(BaseModel):
             name, equals, value = part.partition("=")
             if not equals and name in set(cls.model_fields) - {"dora"}:  # True would pass for the number 1
                 raise InputError(f"lora {text}: {name} has no value; write it like r=32,alpha=64 or r=16,dora")
-            fields[name] = value if equals else True
+            fields[name] = (value.split("+") if name == "targets" else value) if equals else True
         try:
             return cls.model_validate(fields)
         except ValidationError as error:

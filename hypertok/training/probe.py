@@ -27,7 +27,7 @@ from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.model.extend import DEFAULT_INIT, Made, Making, RowMaker
 from hypertok.model.initialise import NewRows, candidates, initialise
-from hypertok.model.load import computed, grown, load_model
+from hypertok.model.load import check_kind, computed, grown, load_model
 from hypertok.model.pair import separator_of
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import merge_rows, new_rows, split_rows
@@ -110,6 +110,7 @@ def chooser(
     tell = progress or (lambda step, done, total: None)
 
     def choose(making: Making) -> Made:
+        check_kind(making.checkpoint.folder)
         strategies = (DEFAULT_INIT,) if composer_alone else candidates(making.rows)
         made = {name: initialise(name, making.rows, making.units) for name in strategies}
         made[COMPOSER] = made[DEFAULT_INIT]  # where it begins
@@ -127,7 +128,9 @@ def chooser(
             split_rows(model, ids, made[name].input, made[name].output)
             if name == COMPOSER:
                 split_shared_rows(merge_rows(model), ids, making.units, "composed")
-            probe = _probe(name, model, blocks, wanted, steps)
+            with torch.random.fork_rng(devices=[]):  # the loss draws ids; what drew before must not decide rows
+                torch.manual_seed(wanted.seed)
+                probe = _probe(name, model, blocks, wanted, steps)
             rows = {side: module().detach() for side, module in new_rows(model).items()}
             merge_rows(model)
             return probe, NewRows(rows["input"], rows.get("output"))

@@ -24,6 +24,7 @@ from transformers.trainer_callback import PrinterCallback
 from hypertok.artifact import Manifest, read_manifest, seal, writing
 from hypertok.corpus.sources import Skipped, refuse_inside
 from hypertok.errors import InputError
+from hypertok.model.load import check_kind
 from hypertok.model.pair import Pair
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import new_rows
@@ -118,6 +119,7 @@ def train(
     pair = Pair.open(model_folder)
     if options.rows_only and not pair.new_ids:
         raise InputError(f"{pair.folder}: a stock model has no new rows; extend it first, or train without rows_only")
+    check_kind(pair.folder)
     check_positions(pair.folder, options.context)
     cpu = options.device == "cpu" or not torch.cuda.is_available()
     spread = ranks if os.environ.get("ACCELERATE_USE_FSDP") == "true" else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -83,9 +84,13 @@ def _spanned(runs: pl.DataFrame, span: Span, apart: Collection[str]) -> pl.DataF
     table = runs.select("run", pl.col("count").cast(pl.Int64), pl.col("weight").cast(pl.Float64))
     if not apart:
         return table
-    words = "|".join(sorted(apart, key=len, reverse=True))
+    # One without its space or hyphen stands at the beginning of a run alone: elsewhere it is the end of another word.
+    places = [re.escape(word) if not word[0].isalpha() else f"^{word}" for word in sorted(apart, key=len, reverse=True)]
     # The word itself is a piece of its own then; what follows it begins with its space or joiner.
-    marked = pl.col("run").str.replace_all(rf"(?:{words})(?P<end>[ ,;:-]|$)", "\n${end}")
+    pattern = rf"(?:{'|'.join(places)})(?P<end>[\n ,;:-]|$)"
+    marked = pl.col("run")
+    for _ in range(2):  # the end of one word may be the beginning of the next, which the first pass steps over
+        marked = marked.str.replace_all(pattern, "\n${end}")
     parts = marked.str.replace_all(r"\n[,;:-]", "\n").str.split("\n")
     cut = table.with_columns(run=parts).explode("run").filter(pl.col("run") != "")
     return _summed(cut)
