@@ -225,11 +225,11 @@ def writing_file(path: Path) -> Iterator[IO[bytes]]:
 
     A link is followed, and a file that stood there leaves its mode; a device or a pipe is written to as it is.
     """
-    path = path.resolve()
-    if path.exists() and not path.is_file():
+    if path.exists() and not path.is_file():  # asked before links are followed: /dev/stdout leads to no path
         with path.open("wb") as file:
             yield file
         return
+    path = path.resolve()
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
     beside = Path(name)
     try:

@@ -268,6 +268,7 @@ def test_existing_files_stay_unless_forced(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "path",
     ["../x", "a/../../x", "/etc/x", "a//b", "a/./b", "C:/x", "c:x", "a\\b", "\\\\host\\x", "a/", "nul.md",
+     "CONIN$", "com¹.txt", "con .txt",
      "x\0y", "x\n", "a ", "a.", "..", "."],
 )  # fmt: skip
 def test_unsafe_paths_are_refused(path: str, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hypertok.archive import Member, pack, pack_files, self_contained_packer, unpack, unpack_files
+from hypertok.archive.container import Packer
 from hypertok.cli import archive as command
 from hypertok.errors import ArtifactError, InputError
 
@@ -68,6 +69,30 @@ def test_what_could_not_be_unpacked_is_not_packed(vault: Path) -> None:
         pack_files([vault / "a", vault / "b" / "a"], output, self_contained_packer())
     assert not output.exists()
     pack_files([vault], output, self_contained_packer())  # side by side in their own folders they can
+
+
+def test_an_output_that_cannot_be_is_refused_before_packing(
+    vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Packer, "pack", None)
+    with pytest.raises(InputError, match=r"x\.ht lies in a folder that is not there"):
+        pack_files([vault], tmp_path / "none" / "x.ht", self_contained_packer())
+    with pytest.raises(InputError, match="vault is a folder"):
+        pack_files([vault], vault, self_contained_packer(), force=True)
+
+
+def test_a_hostile_archive_is_an_error_of_the_archive(tmp_path: Path) -> None:
+    """Its sums are right, and its text a capitalised piece without characters."""
+    (tmp_path / "bad.ht").write_bytes(bytes.fromhex("b711d1d5acad61626364bcf80cee"))
+    with pytest.raises(ArtifactError, match="spells a piece without characters"):
+        unpack_files(tmp_path / "bad.ht", tmp_path / "out", self_contained_packer())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_version_may_be_damage(tmp_path: Path) -> None:
+    whole = pack([Member("x.md", b"x")])
+    with pytest.raises(ArtifactError, match=r"format 9, newer than 1: upgrade hypertok, or its second byte is damaged"):
+        unpack(bytes([whole[0], whole[1] | 0x80]) + whole[2:])
 
 
 def test_self_contained_takes_no_text_for_the_lexicon(vault: Path, lexicon: Path) -> None:

@@ -148,7 +148,8 @@ def read_header(data: bytes) -> Header:
     found = int.from_bytes(data[length : length + _CHECK_BYTES], "big")
     intact = zlib.crc32(data[:length] + data[length + _CHECK_BYTES :]) == found
     if version > VERSION:
-        raise ArtifactError(f"the archive has format {version}, newer than {VERSION}: upgrade hypertok")
+        or_damaged = "" if intact else ", or its second byte is damaged: copy it again"
+        raise ArtifactError(f"the archive has format {version}, newer than {VERSION}: upgrade hypertok{or_damaged}")
     if not intact or version != VERSION or flags & 8:
         raise ArtifactError("the archive is damaged or cut short (CRC-32 differs): copy it again")
     return Header(version, bool(flags & _SELF_CONTAINED), data[2:length].hex())

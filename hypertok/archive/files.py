@@ -13,7 +13,17 @@ from hypertok.artifact import write_file
 from hypertok.errors import ArtifactError, InputError
 
 #: Names that Windows reserves for devices, with any extension.
-_DEVICES = frozenset(["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789")])
+_DEVICES = frozenset(
+    [
+        "con",
+        "prn",
+        "aux",
+        "nul",
+        "conin$",
+        "conout$",
+        *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789¹²³"),
+    ]
+)
 
 
 def read_members(paths: Sequence[Path]) -> list[Member]:
@@ -107,7 +117,7 @@ def _unsafe(path: str) -> str | None:
             return "it has a colon, which names a drive or stream on Windows"
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in part):
             return "it has a control character"
-        if part.endswith((".", " ")) or part.split(".")[0].lower() in _DEVICES:
+        if part.endswith((".", " ")) or part.split(".")[0].rstrip().lower() in _DEVICES:
             return f"{part!r} is not a file name on Windows"
     return None
 
@@ -116,11 +126,14 @@ def pack_files(paths: Sequence[Path], output: Path, packer: Packer, *, force: bo
     """Pack files and folders into the archive `output`; returns its size in bytes.
 
     Raises:
-        InputError: see `read_members`; or `output` exists and `force` is not given.
+        InputError: see `read_members`; or `output` cannot be a new file, or exists and `force` is not given.
         OSError: see `read_members`; or `output` cannot be written.
     """
     if output.exists() and not force:
         raise InputError(f"{output} exists: name another file, or give --force to replace it")
+    if output.is_dir() or not output.resolve().parent.is_dir():  # packing takes a minute for a megabyte
+        what = "is a folder" if output.is_dir() else "lies in a folder that is not there"
+        raise InputError(f"{output} {what}: name a file in a folder that exists")
     data = packer.pack(read_members(paths))
     write_file(output, data)
     return len(data)

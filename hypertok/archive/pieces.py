@@ -1,6 +1,6 @@
 """Text cut into pieces, the archive's alphabet: a lower-case key and a shape that restores the surface.
 
-A piece is a Russian word, a run of Latin letters (`getElementById` is three), up to four digits, a run of one
+A piece is a Russian word, a run of Latin letters (`getElementById` is four), up to four digits, a run of one
 punctuation mark, a line break with the indentation after it, or any other single character. Its shape says
 whether one space stands before it and how it is capitalised, so that «Печень», « печень» and «ПЕЧЕНЬ» share
 their statistics.

@@ -74,6 +74,8 @@ class Speller:
                 else:
                     stop = cut
             if start == END_OF_PIECE:
+                if not spelled:
+                    raise ArtifactError("the archive's text is damaged: it spells a piece without characters")
                 return "".join(spelled)
             spelled.append(self._alphabet[start] or _code_point(coder, character))
             rows = self._chain.rows_after(start, ranges)

@@ -72,7 +72,7 @@ def train(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="Any other parameter that [train] in experiments/defaults.toml documents, e.g. rows_lr=5e-4; may be "
+            help="Any other parameter of the table train in experiments/defaults.toml, e.g. rows_lr=5e-4; may be "
             "repeated.",
         ),
     ] = None,
