@@ -47,6 +47,15 @@ def test_many_malformed_lines_are_counted(tmp_path: Path) -> None:
     assert report.reason.endswith("7 more such lines")
 
 
+def test_bytes_that_cannot_be_decoded_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "а.jsonl"
+    lines = [json.dumps({"text": text}, ensure_ascii=False).encode() for text in RECORDS]
+    lines[7] = '{"text": "кро'.encode() + b"\xe2" + 'вь"}'.encode()
+    path.write_bytes(b"\n".join(lines))
+    _, _, report = read_one(path)
+    assert (report.status, report.reason) == ("read", "characters lost (undecodable bytes or U+FFFD): 1")
+
+
 def test_an_enormous_record_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jsonl_source, "RECORD_LIMIT", 100)
     path = tmp_path / "а.jsonl"

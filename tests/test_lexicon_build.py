@@ -138,6 +138,20 @@ def test_every_code_of_the_base_means_what_it_meant(build: Build) -> None:
             assert third.book.form_at(*code[:3]) == lexicon.book.form_at(*code[:3]), form
 
 
+def test_a_phrase_outside_its_paradigm_means_what_it_meant(build: Build) -> None:
+    """Its inflection is the likeliest of the text at hand, and other text has another."""
+    same = "Имя файла известно. Имя файла указано. Имя файла задано. Длинное имя файла. "
+    subject = (
+        "Имена файлов известны. Имена файлов указаны. Имена файлов заданы. Эти имена известны. Новые имена появились. "
+    )
+    object_ = "Мы меняем имена файлов. Он видит имена файлов. Программа читает имена файлов. Мы знаем имена. "
+    for name, first, second in (("one", subject, object_), ("two", object_, subject)):
+        base = build({"а.md": (same + first) * 3}, f"{name}-base.lexicon")
+        other = build({"а.md": (same + second) * 3}, f"{name}.lexicon", base=base.folder)
+        assert_consistent(other)
+        assert other.decode(base.encode("Имена файлов")) == "Имена файлов"
+
+
 def test_an_added_concept_is_there_however_few_are_kept(build: Build) -> None:
     lines, few = "add\tцикл кребса\tNOUN\t\n", Recipe(max_concepts=2)
     lexicon = build({"а.md": "Кот спит на окне. Кот ест рыбу."}, overrides=lines, recipe=few)
@@ -248,6 +262,22 @@ def test_max_concepts(build: Build) -> None:
     assert_consistent(lexicon)
     assert lexicon.concepts.height == 5
     assert lexicon.decode(lexicon.encode(MORE)) == MORE
+
+
+def test_a_form_whose_dominant_concept_is_cut_has_another(build: Build) -> None:
+    text = "Печь стоит в избе. Старая печь. Она пекла хлеб. Он пёк хлеб. Мы пекли хлеб. Я пеку хлеб. Они пекут хлеб."
+    lexicon = build({"а.md": text}, recipe=Recipe(max_concepts=2, phrases=False))
+    assert_consistent(lexicon)
+    assert lexicon.decode(lexicon.encode(text)) == text
+    assert code_words(lexicon, "печь") == "печь", "the verb, whatever the noun weighed"
+
+
+def test_a_word_of_three_readings_is_there_after_one_use(build: Build) -> None:
+    """Each of them has less than half of it."""
+    lexicon = build({"а.md": "Чей это дом?"})
+    assert_consistent(lexicon)
+    assert code_words(lexicon, "это")
+    assert lexicon.concepts["count"].min() == 1
 
 
 def test_an_unknown_word_needs_three_uses(build: Build) -> None:

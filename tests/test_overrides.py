@@ -104,6 +104,12 @@ def test_lines_that_contradict_each_other(tmp_path: Path) -> None:
         read(tmp_path, "forbid\tб\tNOUN\nmerge\tа\tNOUN\tб\n")
 
 
+def test_what_is_added_knows_its_line(tmp_path: Path) -> None:
+    found = Overrides() | read(tmp_path, "add\tделать\tNOUN\nadd\tочень хорошо\tADV\n")
+    assert found.place_of(("очень хорошо", "ADV")) == f"{tmp_path / 'overrides.tsv'}:3"
+    assert found.place_of(("печь", N)) == "overrides"
+
+
 def test_the_same_lemma_in_two_parts_of_speech_is_two_concepts(tmp_path: Path) -> None:
     found = read(tmp_path, "forbid\tпечь\tNOUN\nadd\tпечь\tVERB\n")
     assert found.forbid == {("печь", N)}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from pathlib import Path
 
 import polars as pl
 import pytest
-from corpus_reading import RECORDS, read_one, words_of
+from corpus_reading import RECORDS, read, read_one, words_of
 
 from hypertok.corpus.sources import plan_shards
 
@@ -52,6 +53,26 @@ def test_a_line_over_the_limit_is_passed_over(tmp_path: Path, monkeypatch: pytes
     text, _, report = read_one(path)
     assert text.split("\n\n") == ["сначала", "коротко"]
     assert "line 3: over 50 characters; it is passed over" in report.reason
+
+
+def test_bytes_of_a_table_that_cannot_be_decoded_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "а.csv"
+    path.write_bytes(
+        "text,б\n".encode() + "печень очищает кровь,б\n".encode() * 50 + "кро\xe2вь,б\n".encode("latin-1", "ignore")
+    )
+    _, _, report = read_one(path)
+    assert report.reason.startswith("characters lost (undecodable bytes or U+FFFD): 1")
+
+
+def test_a_parquet_whose_name_is_not_utf8_is_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "корпус"
+    folder.mkdir()
+    pl.DataFrame({"text": RECORDS}).write_parquet(tmp_path / "а.parquet")
+    (tmp_path / "а.parquet").rename(folder / os.fsdecode("отчёт.parquet".encode("cp1251")))
+    (folder / "б.txt").write_text("печень", encoding="utf-8")
+    documents, reports = read(folder)
+    assert [document.text for document in documents] == ["печень"]
+    assert [report.reason for report in reports if report.status == "skipped"] == ["its name is not UTF-8; rename it"]
 
 
 @pytest.mark.parametrize("shard_bytes", [200, 8 << 20])

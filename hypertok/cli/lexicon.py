@@ -131,7 +131,7 @@ def _print_sources(lex: Lexicon) -> None:
     groups = {
         "skipped": pl.col("status") == "skipped",
         "repaired": pl.col("status") == "repaired",
-        "read with a remark": (pl.col("status") == "read") & (pl.col("reason") != ""),
+        "read with a remark": (pl.col("status") != "skipped") & (pl.col("reason") != ""),
         "with look-alike letters": pl.col("lookalikes") > 0,
     }
     for title, condition in groups.items():

@@ -53,6 +53,7 @@ def _lines(file: io.TextIOWrapper, tally: Tally) -> Iterator[str]:
             while line and not line.endswith(("\n", "\r")):
                 line = file.readline(_HEAD)
             line = "\n"
+        tally.look_for_damage(line)
         yield line
 
 

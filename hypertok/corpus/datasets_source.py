@@ -56,7 +56,7 @@ def is_bookkeeping(name: str, names: Iterable[str]) -> bool:
 
 def bytes_of(folder: Path) -> int:
     """Bytes of the Arrow files of a saved dataset."""
-    return sum(file.stat().st_size for file in folder.glob("*.arrow"))
+    return sum(file.stat().st_size for file in folder.glob("*.arrow") if file.exists())  # a link may lead nowhere
 
 
 def read_dataset(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:

@@ -37,6 +37,7 @@ def _texts(file: BinaryIO, part: Part, tally: Tally) -> Iterator[str]:
         if line is None:
             malformed.append((number, f"over {RECORD_LIMIT >> 20} MiB"))
         elif line and not line.isspace():
+            tally.look_for_damage(line)
             try:
                 record = json.loads(line)
             except RecursionError:

@@ -22,6 +22,9 @@ def read_parquet(path: Path, part: Part, tally: Tally, *, join: bool = True) -> 
     """Text and prose of documents made of the part's share of the rows."""
     tally.sha256 = sha256_range(path, part)
     tally.encoding = "utf-8"
+    if any("\ud800" <= character <= "\udfff" for character in str(path)):  # polars takes no such name
+        tally.skip("its name is not UTF-8; rename it")
+        return
     try:
         yield from record_documents(_records(path, part, tally, join=join), tally, join=join)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:

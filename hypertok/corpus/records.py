@@ -123,6 +123,7 @@ class Tally:
     documents: int = 0
     lookalikes: list[str] = field(default_factory=list)
     lookalike_count: int = 0
+    lost: int = 0
 
     def note(self, reason: str) -> None:
         """Add a reason; the same one is told once."""
@@ -140,8 +141,14 @@ class Tally:
             if len(self.lookalikes) < EXAMPLES and run not in self.lookalikes:
                 self.lookalikes.append(run)
 
+    def look_for_damage(self, text: str) -> None:
+        """Count characters that stand for bytes that could not be decoded."""
+        self.lost += text.count("\ufffd")
+
     def report(self, path: str) -> SourceReport:
         """The report for `path`."""
+        if self.lost:
+            self.note(f"characters lost (undecodable bytes or U+FFFD): {self.lost}")
         status: Status = "repaired" if self.repaired else "read"
         return SourceReport(
             path=path,

@@ -80,13 +80,10 @@ def decoded_pieces(file: BinaryIO, part: Part, tally: Tally, tell_cuts: bool = T
 
     source = blocks(head)
     del head  # the generator holds it, and lets go of it when it has been decoded
-    damage = 0
     told = tally if tell_cuts else Tally(tally.format)
     for piece in cut_pieces(encodings.decode_blocks(source, tally.encoding), told):
-        damage += piece.count("\ufffd")
+        tally.look_for_damage(piece)
         text, repaired = repair_mojibake(piece)
         tally.repaired.update(dict.fromkeys(repaired))
         yield text
     tally.sha256 = digest.hexdigest()
-    if damage:
-        tally.note(f"characters lost (undecodable bytes or U+FFFD): {damage}")

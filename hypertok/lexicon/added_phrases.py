@@ -32,23 +32,25 @@ def with_overrides(phrases: Phrases, overrides: Overrides) -> Phrases:
     numbered = phrases.phrases.with_row_index("phrase").filter(~pl.col("lemma").is_in(forbidden))
     forms = phrases.forms.filter(pl.col("phrase").is_in(numbered["phrase"].implode()))
     first = phrases.phrases.height
-    rows = [_concept(lemma, number) for number, lemma in enumerate(added, first)]
-    made = [form for number, lemma in enumerate(added, first) for form in _forms(lemma, number)]
+    places = {lemma: overrides.place_of((lemma, pos)) for lemma, pos in overrides.add}
+    heads = {lemma: _head(lemma.split(" "), places[lemma]) for lemma in added}
+    rows = [_concept(lemma, number, heads[lemma]) for number, lemma in enumerate(added, first)]
+    made = [form for number, lemma in enumerate(added, first) for form in _forms(lemma, number, heads[lemma])]
     concepts = pl.concat([numbered, pl.DataFrame(rows, schema=numbered.schema, orient="row")])
     forms = pl.concat([forms, pl.DataFrame(made, schema=forms.schema, orient="row")])
-    places = concepts.select("phrase").with_row_index("place")
-    forms = forms.join(places, on="phrase", maintain_order="left").with_columns(phrase="place").drop("place")
+    moved = concepts.select("phrase").with_row_index("place")
+    forms = forms.join(moved, on="phrase", maintain_order="left").with_columns(phrase="place").drop("place")
     return Phrases(concepts.drop("phrase"), forms)
 
 
-def _concept(lemma: str, number: int) -> tuple[Any, ...]:
+def _concept(lemma: str, number: int, head: tuple[int, Any]) -> tuple[Any, ...]:
     words = lemma.split(" ")
-    return number, lemma, len(words), _head(words)[0], "added", 0, 1.0, 0, [0] * len(words)
+    return number, lemma, len(words), head[0], "added", 0, 1.0, 0, [0] * len(words)
 
 
-def _forms(lemma: str, number: int) -> Iterable[tuple[int, str, str, int, bool]]:
+def _forms(lemma: str, number: int, found: tuple[int, Any]) -> Iterable[tuple[int, str, str, int, bool]]:
     words = lemma.split(" ")
-    place, head = _head(words)
+    place, head = found
     seen = {lemma}
     yield number, lemma, inflection_of(str(head.tag)), 0, False
     for form in head.lexeme:
@@ -59,8 +61,8 @@ def _forms(lemma: str, number: int) -> Iterable[tuple[int, str, str, int, bool]]
             yield number, surface, inflection_of(str(form.tag)), 0, False
 
 
-def _head(words: list[str]) -> tuple[int, Any]:
-    """Place and analysis of the head."""
+def _head(words: list[str], said: str) -> tuple[int, Any]:
+    """Place and analysis of the head; `said` is where the concept is added."""
     nouns = [_nominative(word, "NOUN") for word in words]
     for place, noun in enumerate(nouns):
         # «горький» is a surname too, but before another noun it is an adjective.
@@ -68,7 +70,7 @@ def _head(words: list[str]) -> tuple[int, Any]:
         if noun and not adjective:
             return place, noun
     raise InputError(
-        f"overrides: the added concept {' '.join(words)!r} has no noun in the nominative to inflect; give its base form"
+        f"{said}: the added concept {' '.join(words)!r} has no noun in the nominative to inflect; give its base form"
     )
 
 

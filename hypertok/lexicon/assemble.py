@@ -181,9 +181,10 @@ def _number_concepts(found: pl.DataFrame, old: Lexicon | None, overrides: Overri
     for (lemma, pos), symbol in overrides.add.items():
         kinds = set(found.filter(lemma=lemma, pos=pos)["kind"])
         if not kinds:
+            place = overrides.place_of((lemma, pos))
             raise InputError(
-                f"overrides: there is no concept {lemma!r} {pos} to add; pymorphy3 reads it as "
-                f"{_read_as(lemma)}: give one of these"
+                f"{place}: there is no concept {lemma!r} {pos} to add; pymorphy3 reads it as {_read_as(lemma)}: give "
+                "one of these"
             )
         if symbol:
             _give(kept, (lemma, pos, min(kinds, key=_KINDS.index)), symbol)
@@ -229,7 +230,9 @@ def _forms_of_old(old: Lexicon, table: pl.DataFrame, overrides: Overrides) -> pl
     had = had.select(*(name for name in COLUMNS if name != "variant")).with_columns(
         attested=pl.lit(False), count=pl.lit(0.0)
     )
-    missing = had.join(table.select("form", "concept").unique(), on=["form", "concept"], how="anti")
+    # By inflection too: a phrase outside its paradigm has the likeliest one of the text at hand.
+    place = ["form", "concept", "inflection"]
+    missing = had.join(table.select(place).unique(), on=place, how="anti")
     taken = table.select("form", "main").group_by("form").agg(taken=pl.col("main").any())
     # A form that the new corpus reads otherwise keeps its old reading without weight.
     return (

@@ -189,6 +189,7 @@ def _facts(tables: Tables, counted: CountedCorpus) -> dict[str, object]:
 
 def _shipped_data() -> str:
     names = (
+        "context.npz",
         "hypersymbols.tsv",
         "inflections.tsv",
         "overrides.tsv",

@@ -64,10 +64,10 @@ def read_concepts(
         base: concepts of the base lexicon: a word outside the dictionary keeps the kind it has there.
     """
     rows = _rows(vocabulary, analyses, weights, inflections, overrides, base)
-    choice = _dominant(rows)
+    choice = dominant(rows)
     concepts = _kept(rows, choice, overrides, min_count)
     rows = rows.join(concepts, on=KEY, how="semi", maintain_order="left")
-    main = _dominant(rows)
+    main = dominant(rows)
     return Readings(rows, _with_case(concepts, main, vocabulary), main.select("form", *KEY))
 
 
@@ -147,7 +147,7 @@ def _kinds_of(base: pl.DataFrame | None) -> pl.DataFrame:
     return outside.unique(["lemma", "pos"], keep="first", maintain_order=True).select("lemma", "pos", had="kind")
 
 
-def _dominant(rows: pl.DataFrame) -> pl.DataFrame:
+def dominant(rows: pl.DataFrame) -> pl.DataFrame:
     """For every form the concept with the largest weight: form, key, share of the form's uses."""
     concepts = rows.group_by("form", *KEY, maintain_order=True).agg(
         pl.col("weight", "prior").sum(), pl.col("count").first()
@@ -172,10 +172,13 @@ def _kept(rows: pl.DataFrame, choice: pl.DataFrame, overrides: Overrides, min_co
     )
     enough = pl.when(pl.col("kind") == "unknown").then(max(MIN_UNKNOWN, min_count)).otherwise(min_count)
     meant = pl.col("chosen").fill_null(False) | (pl.col("share") >= MIN_SHARE)
-    # Half a use is the least a chosen concept can have; rounding keeps it at min_count 1.
+    # Of three readings each may have less than half a use, which would round to none; the chosen one has one.
+    seen = choice.filter(pl.col("count") > 0).select(KEY).unique()
+    concepts = concepts.join(seen.with_columns(least=1.0), on=KEY, how="left")
+    uses = pl.max_horizontal(pl.col("weight").round(), "least")
     concepts = concepts.join(overrides.added.with_columns(added=True), on=["lemma", "pos"], how="left")
-    kept = pl.col("added").fill_null(False) | ((pl.col("weight").round() >= enough) & meant)
-    return concepts.filter(kept).select(*KEY, count=pl.col("weight").round().cast(pl.Int64))
+    kept = pl.col("added").fill_null(False) | ((uses >= enough) & meant)
+    return concepts.filter(kept).select(*KEY, count=uses.cast(pl.Int64))
 
 
 def _with_case(concepts: pl.DataFrame, main: pl.DataFrame, vocabulary: pl.DataFrame) -> pl.DataFrame:

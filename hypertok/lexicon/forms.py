@@ -10,7 +10,7 @@ from __future__ import annotations
 import polars as pl
 
 from hypertok.codec.marks import VARIANTS
-from hypertok.lexicon.concepts import KEY, Readings, share_of
+from hypertok.lexicon.concepts import KEY, Readings, dominant, share_of
 from hypertok.lexicon.grammemes import concept_pos, inflection_of
 from hypertok.lexicon.inflections import Inflections
 from hypertok.lexicon.morphology import Analyses, paradigm_places
@@ -36,8 +36,9 @@ def form_table(
         concepts: the final concept table in id order, with columns lemma, pos, kind, count.
     """
     ids = concepts.with_row_index("concept").select(*KEY, "concept", total="count")
-    main = readings.main.join(ids, on=KEY).select("form", main_concept="concept")
     rows = readings.rows.join(ids, on=KEY, maintain_order="left")
+    # Of the concepts that are left: the commonest ones alone may be, and a form's dominant one not among them.
+    main = dominant(rows).join(ids, on=KEY).select("form", main_concept="concept")
     attested = (
         rows.with_columns(probability=share_of("weight"))
         .join(main, on="form", how="left", maintain_order="left")

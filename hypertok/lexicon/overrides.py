@@ -26,11 +26,13 @@ class Overrides:
         add: concepts that must exist, with their symbol ('' to have one assigned).
         forbid: concepts that must not.
         merge: concepts whose forms go to another lemma of the same part of speech.
+        places: file and line of each, for messages.
     """
 
     add: dict[tuple[str, str], str] = field(default_factory=dict)
     forbid: frozenset[tuple[str, str]] = frozenset()
     merge: dict[tuple[str, str], str] = field(default_factory=dict)
+    places: dict[tuple[str, str], str] = field(default_factory=dict, compare=False)
 
     def __or__(self, other: Overrides) -> Overrides:
         """Both; `other` wins where they speak of the same concept."""
@@ -43,7 +45,12 @@ class Overrides:
             for (lemma, pos), target in self.merge.items()
             if (lemma, pos) not in spoken | wanted
         }
-        return Overrides(add | other.add, forbid | other.forbid, merge | other.merge)
+        places = self.places | other.places
+        return Overrides(add | other.add, forbid | other.forbid, merge | other.merge, places)
+
+    def place_of(self, key: tuple[str, str]) -> str:
+        """Where a concept is spoken of: file and line."""
+        return self.places.get(key, "overrides")
 
     @property
     def added(self) -> pl.DataFrame:
@@ -111,7 +118,7 @@ def read_overrides(path: Path) -> Overrides:
                 f"{path}:{lines[lemma, pos]}: {lemma!r} is merged into {target!r}, which line "
                 f"{lines[target, pos]} forbids; drop one of the two lines"
             )
-    return Overrides(add, frozenset(forbid), merge)
+    return Overrides(add, frozenset(forbid), merge, {key: f"{path}:{line}" for key, line in lines.items()})
 
 
 def _problem(row: dict[str, str]) -> str:
