@@ -215,16 +215,18 @@ def test_foreign_and_damaged_models_are_refused(tmp_path: Path, qwen_gguf: Path)
             export_gguf(folder, cut, other)
     nested = struct.pack("<I", ARRAY) + struct.pack("<IQ", ARRAY, 1) * 3000
     fields = read_gguf(qwen_gguf).fields
-    for changed, message in (
-        ({"general.alignment": number(0)}, "damaged near"),
-        ({"general.tags": nested}, "damaged near"),
-        ({"tokenizer.ggml.token_type": numbers(INT32, [1, 1])}, "token_type tells of 2 tokens, and there are 151936"),
-        ({"tokenizer.ggml.scores": numbers(FLOAT32, [0.5])}, "scores tells of 1 tokens"),
-    ):
+
+    def write(**changed: bytes) -> Path:
         with cut.open("wb") as file:
             write_gguf(file, {**fields, **changed}, (), version=3, alignment=32)
-        with pytest.raises(InputError, match=message):
-            export_gguf(folder, cut, other)
+        return cut
+
+    for damage in ({"general.alignment": number(0)}, {"general.tags": nested}):
+        with pytest.raises(InputError, match="damaged near"):
+            read_gguf(write(**damage))
+    for name, told, count in (("token_type", numbers(INT32, [1, 1]), 2), ("scores", numbers(FLOAT32, [0.5]), 1)):
+        with pytest.raises(InputError, match=f"{name} tells of {count} tokens, and there are 151936"):
+            export_gguf(folder, write(**{f"tokenizer.ggml.{name}": told}), other)
     text.write_text("Это не модель, а обычный текст.", encoding="utf-8")
     with pytest.raises(InputError, match="not a GGUF file"):
         export_gguf(folder, text, other)
