@@ -78,7 +78,7 @@ def test_an_output_that_cannot_be_is_refused_before_packing(
     with pytest.raises(InputError, match=r"x\.ht lies in a folder that is not there"):
         pack_files([vault], tmp_path / "none" / "x.ht", self_contained_packer())
     with pytest.raises(InputError, match="vault is a folder"):
-        pack_files([vault], vault, self_contained_packer(), force=True)
+        pack_files([vault], vault, self_contained_packer())
 
 
 def test_a_hostile_archive_is_an_error_of_the_archive(tmp_path: Path) -> None:

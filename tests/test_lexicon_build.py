@@ -220,6 +220,21 @@ def test_add_a_word_and_a_phrase(build: Build) -> None:
     assert not any(form.attested for form in lexicon.explain("митохондрия").forms)
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (
+            "add\tделать\tNOUN\n",
+            r"overrides\.tsv:2: there is no concept 'делать' NOUN to add; .* reads it as делать VERB",
+        ),
+        ("add\tочень хорошо\tNOUN\n", r"overrides\.tsv:2: the added concept 'очень хорошо' has no noun"),
+    ],
+)
+def test_what_cannot_be_added_is_refused_by_its_line(build: Build, line: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        build({"а.md": "Кот спит на окне."}, overrides=line)
+
+
 def test_forbid_a_word_and_a_phrase(build: Build) -> None:
     text = "Стекло разбилось. Молоко стекло по стене. Операционная система. Операционной системы. " * 4
     plain = build({"а.md": text}, "plain.lexicon")

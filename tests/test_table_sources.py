@@ -58,10 +58,10 @@ def test_a_line_over_the_limit_is_passed_over(tmp_path: Path, monkeypatch: pytes
 def test_bytes_of_a_table_that_cannot_be_decoded_are_told(tmp_path: Path) -> None:
     path = tmp_path / "а.csv"
     path.write_bytes(
-        "text,б\n".encode() + "печень очищает кровь,б\n".encode() * 50 + "кро\xe2вь,б\n".encode("latin-1", "ignore")
+        "text,б\n".encode() + "печень очищает кровь,б\n".encode() * 50 + "кро".encode() + b"\xe2" + "вь,б\n".encode()
     )
     _, _, report = read_one(path)
-    assert report.reason.startswith("characters lost (undecodable bytes or U+FFFD): 1")
+    assert report.reason == "characters lost (undecodable bytes or U+FFFD): 1"
 
 
 def test_a_parquet_whose_name_is_not_utf8_is_left_out(tmp_path: Path) -> None:

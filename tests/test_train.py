@@ -235,14 +235,19 @@ def test_a_head_cut_to_the_texts(
 
 def test_a_stock_model_trains_as_an_arm_of_its_own(small_stock: Path, small_corpus: Path, tmp_path: Path) -> None:
     folder = put_model(small_stock, tmp_path / "stock", tiny_model("llama", tied=True, rows=640))
+    for name in ("tf_model.h5", "pytorch_model.bin.index.json", "modeling_llama.py", "LICENSE"):
+        (folder / name).write_text("x", encoding="utf-8")
+    for name in ("config.json", "tokenizer_config.json"):
+        content = json.loads((folder / name).read_bytes()) if (folder / name).is_file() else {}
+        (folder / name).write_text(json.dumps(content | {"auto_map": {"AutoModel": "modeling_llama.Llama"}}))
     done = train(folder, small_corpus, tmp_path / "run", QUICK, held_out=held_out(tmp_path))
     assert done.manifest.facts["new_rows"] == {}
     assert done.manifest.facts["characters"] == 1000
-    for name in ("tf_model.h5", "pytorch_model.bin.index.json", "modeling_llama.py", "LICENSE"):
-        (folder / name).write_text("x", encoding="utf-8")
     assert "lost" not in merge(tmp_path / "run", tmp_path / "merged").facts
     beside = {path.name for path in (tmp_path / "merged").iterdir()} - {path.name for path in small_stock.iterdir()}
     assert beside == {"LICENSE", "config.json", "generation_config.json", "manifest.json", "model.safetensors"}
+    for name in ("config.json", "tokenizer_config.json"):
+        assert "auto_map" not in json.loads((tmp_path / "merged" / name).read_bytes())
     live = load_trained(tmp_path / "run", dtype="float32")
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)
     text = torch.tensor([Pair.open(folder).encode_batch([TEXT])[0]])

@@ -129,11 +129,11 @@ def pack_files(paths: Sequence[Path], output: Path, packer: Packer, *, force: bo
         InputError: see `read_members`; or `output` cannot be a new file, or exists and `force` is not given.
         OSError: see `read_members`; or `output` cannot be written.
     """
-    if output.exists() and not force:
-        raise InputError(f"{output} exists: name another file, or give --force to replace it")
     if output.is_dir() or not output.resolve().parent.is_dir():  # packing takes a minute for a megabyte
         what = "is a folder" if output.is_dir() else "lies in a folder that is not there"
         raise InputError(f"{output} {what}: name a file in a folder that exists")
+    if output.exists() and not force:
+        raise InputError(f"{output} exists: name another file, or give --force to replace it")
     data = packer.pack(read_members(paths))
     write_file(output, data)
     return len(data)

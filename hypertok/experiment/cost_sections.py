@@ -71,12 +71,12 @@ def _speed(every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
     head = (f"{what}, batch {batch}" for batch in batches for what in ("reads", "writes"))
     yield Table(("arm", *head), rows)
     read = next(one.prefill_characters for _, found in measured for one in found.values())
-    one_text = any(one.counted_tokens is None for _, found in measured for one in found.values())
+    older = any(one.counted_tokens is None for _, found in measured for one in found.values())
+    counted = "one sampled text, which by chance has a third more or less" if older else "all that was written"
     yield Paragraph(
-        f"Reading {read:,} characters at once, and writing after a short prompt; medians of three, in brackets as "
+        f"Reading {read:,} characters at once, and writing after short prompts; medians of three, in brackets as "
         "multiples of the stock arm's, where that was measured on such a device, too. Whatever else the machine does "
-        "while an arm is measured shows in them."
-        + (" Characters written are those of one sampled text, which by chance has a third more or less." * one_text)
+        f"while an arm is measured shows in them. Characters written are those of {counted}."
     )
 
 

@@ -187,7 +187,7 @@ def _number_concepts(found: pl.DataFrame, old: Lexicon | None, overrides: Overri
                 "one of these"
             )
         if symbol:
-            _give(kept, (lemma, pos, min(kinds, key=_KINDS.index)), symbol)
+            _give(kept, (lemma, pos, min(kinds, key=_KINDS.index)), symbol, overrides.place_of((lemma, pos)))
     return found.with_columns(assign_symbols(found, kept))
 
 
@@ -206,12 +206,16 @@ def _read_as(word: str) -> str:
     return ", ".join(f"{lemma} {pos}" for lemma, pos in readings)
 
 
-def _give(kept: dict[tuple[str, str, str], str], key: tuple[str, str, str], symbol: str) -> None:
-    """Give an override's symbol to its concept unless that breaks the promise that symbols never change."""
+def _give(kept: dict[tuple[str, str, str], str], key: tuple[str, str, str], symbol: str, said: str) -> None:
+    """Give an override's symbol to its concept unless that breaks the promise that symbols never change.
+
+    Args:
+        said: where the override stands.
+    """
     owner = next((k for k, s in kept.items() if s == symbol), key)
     if owner != key or kept.get(key, symbol) != symbol:
         raise InputError(
-            f"overrides: the symbol {symbol!r} for {key[0]!r} clashes with the base lexicon "
+            f"{said}: the symbol {symbol!r} for {key[0]!r} clashes with the base lexicon "
             f"({owner[0]!r} has {kept[owner]!r}); symbols never change, so choose another one or build "
             "without --base"
         )

@@ -53,7 +53,7 @@ class Recipe(BaseModel):
 
 
 class BuildResult(BaseModel):
-    """What a build did: the manifest, and whether the lexicon was already up to date."""
+    """What a build did: the manifest, and whether it was made now, the lexicon not being up to date already."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -36,12 +36,10 @@ class Readings:
         rows: one row per (form, concept, inflection): form, lemma, pos, kind, inflection (id), weight
             (expected count), count (of the form), lexeme.
         concepts: one row per concept: lemma, pos, kind, count, case (usual case pattern).
-        main: form and the key of the concept it means most often.
     """
 
     rows: pl.DataFrame
     concepts: pl.DataFrame
-    main: pl.DataFrame
 
 
 def read_concepts(
@@ -68,7 +66,7 @@ def read_concepts(
     concepts = _kept(rows, choice, overrides, min_count)
     rows = rows.join(concepts, on=KEY, how="semi", maintain_order="left")
     main = dominant(rows)
-    return Readings(rows, _with_case(concepts, main, vocabulary), main.select("form", *KEY))
+    return Readings(rows, _with_case(concepts, main, vocabulary))
 
 
 def _rows(

@@ -7,6 +7,7 @@ that it was made from.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -17,13 +18,14 @@ import torch
 import hypertok
 from hypertok.artifact import MANIFEST, Manifest, free_disk, refuse_foreign, seal, writing
 from hypertok.errors import ArtifactError, InputError
-from hypertok.model.checkpoint import Checkpoint
+from hypertok.model.checkpoint import CONFIG, NOT_TEXT, Checkpoint
 from hypertok.model.pair import MERGED_STOCK, Pair
 from hypertok.model.split import merge_rows, new_rows
 from hypertok.model.trained import attach, has_adapter, open_trained
 
 SCHEMA_VERSION = 1
 _SHARD = "5GB"
+_LOST = "lost"
 #: How files of weights end, of all the formats that lie in repositories of models, and their indexes.
 _WEIGHTS = (
     ".safetensors", ".bin", ".gguf", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".ot", ".onnx", ".tflite",
@@ -45,7 +47,8 @@ def merge(
         dtype: "float32", "bfloat16", or "auto" for the model's own.
 
     Returns:
-        The manifest of the result; its fact `lost` names tensors of the model that are not in it, if there are any.
+        The manifest of the result; its fact `lost` names tensors for images and sounds that are not in it, if there are
+        any.
 
     Raises:
         ArtifactError: the folder is damaged, the model is another one, or `output` is something else.
@@ -85,23 +88,28 @@ def _check_disk(pair: Pair, output: Path, dtype: str | torch.dtype) -> None:
 
 
 def _copy_tokenizer(pair: Pair, folder: Path) -> None:
-    """All files of the model's folder that are no weights, no code and not written by saving the model."""
+    """All files of the model's folder that are no weights, no code and not written by saving the model.
+
+    Nothing names code that is not there (`auto_map`), or transformers would look for it.
+    """
     own = pair.manifest.files if pair.manifest else {}  # of what we wrote ourselves, code is none of the model's
     for path in sorted(pair.folder.iterdir()):
         left_out = path.name == MANIFEST or path.name.startswith(".") or path.name.endswith(_WEIGHTS)
         left_out |= path.suffix == ".py" and path.name not in own
         if path.is_file() and not left_out and not (folder / path.name).exists():
             shutil.copyfile(path, folder / path.name)
+    for path in (folder / CONFIG, folder / "tokenizer_config.json"):
+        if not own and path.is_file() and (content := json.loads(path.read_bytes())).pop("auto_map", None):
+            path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 def _lost(pair: Pair, folder: Path) -> list[str]:
-    """Tensors of the model that the merged one lacks: transformers loads some kinds without what is for images."""
+    """What is for images and sounds and not in the merged model: transformers loads some kinds without it."""
     base, merged = (
-        {_PREFIX.sub("", name): name for shard in one.shards for name in shard.entries}
+        {_PREFIX.sub("", name): name for shard in one.shards for name in shard.entries if NOT_TEXT.search(name)}
         for one in (pair.checkpoint, Checkpoint.open(folder))
     )
-    copy = pair.checkpoint.copy.name if pair.checkpoint.copy else None
-    return sorted(name for bare, name in base.items() if bare not in merged and name != copy)
+    return sorted(name for bare, name in base.items() if bare not in merged)
 
 
 def _seal(folder: Path, pair: Pair, trained: Manifest, lost: list[str]) -> Manifest:
@@ -112,6 +120,7 @@ def _seal(folder: Path, pair: Pair, trained: Manifest, lost: list[str]) -> Manif
     fields["parents"] = {**fields.get("parents", {}), "model": pair.sha256, "trained": trained.sha256}
     fields["recipe"] = {**fields.get("recipe", {}), "train": trained.recipe["options"]}
     fields["versions"] = {**trained.versions, "hypertok": hypertok.__version__}
+    fields["facts"] = {name: fact for name, fact in fields.get("facts", {}).items() if name != _LOST}
     if lost:
-        fields["facts"] = {**fields.get("facts", {}), "lost": lost}
+        fields["facts"][_LOST] = lost
     return seal(folder, **fields)
