@@ -33,7 +33,7 @@ from hypertok.tokenizer.gguf_file import (
     read_gguf,
     write_gguf,
 )
-from hypertok.tokenizer.gguf_rows import Constituents, grown_tensor
+from hypertok.tokenizer.gguf_rows import Constituents, grown_tensor, replaced_tensor
 
 WIDTH = 32  # one block of Q8_0
 QWEN_ROWS, GEMMA_ROWS = 151_936, 262_144
@@ -201,6 +201,18 @@ def test_sentencepiece_style_works_with_phrases(tmp_path: Path) -> None:
     export_gguf(folder, tmp_path / "llama.gguf", tmp_path / "out.gguf")
     assert ids_in_llama(tmp_path / "out.gguf", TEXTS) == ids_of(folder, TEXTS)
     assert read_gguf(tmp_path / "out.gguf").value("tokenizer.chat_template") == "{{ messages }}"
+
+
+@pytest.mark.parametrize(("kind", "becomes"), [("Q4_0", "Q8_0"), ("Q5_1", "Q8_0"), ("Q8_0", "Q8_0"), ("F16", "F16")])
+def test_trained_values_have_eight_bits_at_least(kind: str, becomes: str) -> None:
+    before, trained = np.random.default_rng(0).normal(size=(2, 8, 2 * WIDTH)).astype(np.float32)
+    number = gguf.GGMLQuantizationType[kind]
+    content = gguf.quantize(before, number)
+    tensor = Tensor("blk.0.ffn_up.weight", (2 * WIDTH, 8), int(number), content.nbytes, lambda: [content])
+    new = replaced_tensor(tensor, lambda rows: trained[rows])
+    assert new.type == gguf.GGMLQuantizationType[becomes]
+    found = rows_of(GgufFile(Path("x.gguf"), 3, {}, (new,)), new.name)
+    assert np.abs(found - trained).max() < np.abs(trained).max() / 250
 
 
 def test_foreign_and_damaged_models_are_refused(tmp_path: Path, qwen_gguf: Path) -> None:

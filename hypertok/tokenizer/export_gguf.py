@@ -73,7 +73,8 @@ class GgufExport:
         units: new tokens among them.
         grown: names of the matrices that got rows.
         replaced: names of those that have a trained model's values.
-        widened: those of both that became F16 because their type cannot be written.
+        widened: those of both that have another type: F16 where a type cannot be written, Q8_0 for trained values in
+            less.
     """
 
     path: Path

@@ -1,7 +1,8 @@
 """Matrices of a GGUF file made anew: with a row more for each new token, or with trained values.
 
-Where the matrix's type can be written by the `gguf` package, it stays and so does every old row, bit for bit;
-otherwise (K-quants) the whole matrix becomes F16, which holds the dequantised values.
+Where the type of a matrix that grows can be written by the `gguf` package, it stays and so does every old row, bit for
+bit; otherwise (K-quants) the whole matrix becomes F16, which holds the dequantised values. A matrix with trained values
+has 8 bits at least: what training changes is less than the steps of fewer.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 #: Types that `gguf` can quantise to.
 KEPT_TYPES = ("F32", "F16", "BF16", "Q8_0", "Q5_0", "Q5_1", "Q4_0", "Q4_1")
+#: Types that hold trained values. Gemma-3-270M with LoRA trained on 600,000 characters: the types of its 4-bit file (Q5_0,
+#: Q8_0; F16 for K-quants) cost 1.83 % [1.29, 2.40] more bits per character, Q8_0 everywhere nothing (-0.03 %).
+TRAINED_TYPES = ("F32", "F16", "BF16", "Q8_0")
 #: Rows worked on at once: 4096 rows of 8192 columns are 128 MiB in float32.
 CHUNK = 4096
 
@@ -55,7 +59,7 @@ def grown_tensor(
 
 def replaced_tensor(tensor: Tensor, values: Callable[[slice], Array]) -> Tensor:
     """The matrix with other values: `values` gives some of its rows in float32, (rows, columns)."""
-    matrix, rows = _Matrix(tensor), tensor.shape[-1]
+    matrix, rows = _Matrix(tensor, TRAINED_TYPES, "Q8_0"), tensor.shape[-1]
     kind = int(matrix.new_type)
 
     def chunks() -> Iterator[Array]:
@@ -72,12 +76,12 @@ def values_of(tensor: Tensor, rows: slice) -> Array:
 class _Matrix:
     """The rows of a tensor, read as they are asked for."""
 
-    def __init__(self, tensor: Tensor) -> None:
+    def __init__(self, tensor: Tensor, kept: Sequence[str] = KEPT_TYPES, otherwise: str = "F16") -> None:
         import gguf
 
         self.tensor = tensor
         self.type = gguf.GGMLQuantizationType(tensor.type)
-        self.new_type = self.type if self.type.name in KEPT_TYPES else gguf.GGMLQuantizationType.F16
+        self.new_type = self.type if self.type.name in kept else gguf.GGMLQuantizationType[otherwise]
 
     @cached_property
     def raw(self) -> Array:
