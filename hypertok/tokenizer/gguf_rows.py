@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 #: Types that `gguf` can quantise to.
 KEPT_TYPES = ("F32", "F16", "BF16", "Q8_0", "Q5_0", "Q5_1", "Q4_0", "Q4_1")
-#: Types that hold trained values. Gemma-3-270M with LoRA trained on 600,000 characters: the types of its 4-bit file (Q5_0,
-#: Q8_0; F16 for K-quants) cost 1.83 % [1.29, 2.40] more bits per character, Q8_0 everywhere nothing (-0.03 %).
+#: Types that hold trained values. Gemma-3-270M with LoRA trained on 600,000 characters: the types of its 4-bit file
+#: (Q5_0, Q8_0; F16 for K-quants) cost 1.83 % [1.29, 2.40] more bits per character, Q8_0 everywhere nothing (-0.03 %).
 TRAINED_TYPES = ("F32", "F16", "BF16", "Q8_0")
 #: Rows worked on at once: 4096 rows of 8192 columns are 128 MiB in float32.
 CHUNK = 4096
