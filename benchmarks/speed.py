@@ -3,7 +3,7 @@
     python benchmarks/speed.py MODEL_DIR model-notes-merged … --text held-out/
 
 The first folder is what the others are compared with. Every model reads the same beginnings of the same text, one made
-of many documents, and writes after the same prompt. Models take turns, so that a machine that slows down does so for
+of many documents, and writes after the same prompts. Models take turns, so that a machine that slows down does so for
 all; figures are medians over the rounds, each of them the median of three runs after a warm-up. A model whose new rows
 are not trained reads as fast as one whose are, but it writes few of its new units; take a trained one. Run it on a
 machine that does nothing else.

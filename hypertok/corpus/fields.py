@@ -21,7 +21,7 @@ TEXT_FIELDS = ("text", "content", "body", "document", "message", "article", "Ñ‚Ð
 #: Characters from which joined records become a document.
 BATCH = 64 << 10
 _BETWEEN = "\n\n"
-_SURROGATE = re.compile("[\ud800-\udfff]")
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def text_field(names: Iterable[str]) -> str | None:
@@ -65,7 +65,7 @@ def record_documents(texts: Iterable[str], tally: Tally, *, join: bool = True) -
     for text in texts:
         if not text or text.isspace():
             continue
-        text = _SURROGATE.sub("\ufffd", text)  # half a character from a "\ud83d" cannot be written anywhere
+        text = SURROGATE.sub("\ufffd", text)  # half a character from a "\ud83d" cannot be written anywhere
         if len(text) > BATCH:
             if batch:
                 yield _document(batch, tally)

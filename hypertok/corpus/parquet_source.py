@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from hypertok.corpus.fields import record_documents, text_field, text_of
+from hypertok.corpus.fields import SURROGATE, record_documents, text_field, text_of
 from hypertok.corpus.records import Part, Tally
 from hypertok.corpus.text_source import sha256_range
 
@@ -22,7 +22,7 @@ def read_parquet(path: Path, part: Part, tally: Tally, *, join: bool = True) -> 
     """Text and prose of documents made of the part's share of the rows."""
     tally.sha256 = sha256_range(path, part)
     tally.encoding = "utf-8"
-    if any("\ud800" <= character <= "\udfff" for character in str(path)):  # polars takes no such name
+    if SURROGATE.search(str(path)):  # polars takes no such name
         tally.skip("its name is not UTF-8; rename it")
         return
     try:

@@ -180,14 +180,14 @@ def _number_concepts(found: pl.DataFrame, old: Lexicon | None, overrides: Overri
         found = _most(found, recipe.max_concepts, overrides)
     for (lemma, pos), symbol in overrides.add.items():
         kinds = set(found.filter(lemma=lemma, pos=pos)["kind"])
+        said = overrides.place_of((lemma, pos))
         if not kinds:
-            place = overrides.place_of((lemma, pos))
             raise InputError(
-                f"{place}: there is no concept {lemma!r} {pos} to add; pymorphy3 reads it as {_read_as(lemma)}: give "
+                f"{said}: there is no concept {lemma!r} {pos} to add; pymorphy3 reads it as {_read_as(lemma)}: give "
                 "one of these"
             )
         if symbol:
-            _give(kept, (lemma, pos, min(kinds, key=_KINDS.index)), symbol, overrides.place_of((lemma, pos)))
+            _give(kept, (lemma, pos, min(kinds, key=_KINDS.index)), symbol, said)
     return found.with_columns(assign_symbols(found, kept))
 
 

@@ -166,14 +166,12 @@ def _kept(rows: pl.DataFrame, choice: pl.DataFrame, overrides: Overrides, min_co
         .agg(pl.col("weight").sum(), pl.col("count").first())
         .group_by(KEY, maintain_order=True)  # sums in row order: the last bit must not depend on threads
         .agg(pl.col("weight").sum(), share=share.max())
-        .join(choice.select(KEY).unique().with_columns(chosen=True), on=KEY, how="left")
+        .join(choice.group_by(KEY).agg(seen=pl.col("count").max() > 0), on=KEY, how="left")
     )
     enough = pl.when(pl.col("kind") == "unknown").then(max(MIN_UNKNOWN, min_count)).otherwise(min_count)
-    meant = pl.col("chosen").fill_null(False) | (pl.col("share") >= MIN_SHARE)
-    # Of three readings each may have less than half a use, which would round to none; the chosen one has one.
-    seen = choice.filter(pl.col("count") > 0).select(KEY).unique()
-    concepts = concepts.join(seen.with_columns(least=1.0), on=KEY, how="left")
-    uses = pl.max_horizontal(pl.col("weight").round(), "least")
+    meant = pl.col("seen").is_not_null() | (pl.col("share") >= MIN_SHARE)
+    # Of three readings each may have less than half a use, which would round to none; the one that was chosen has one.
+    uses = pl.max_horizontal(pl.col("weight").round(), pl.col("seen").cast(pl.Float64))
     concepts = concepts.join(overrides.added.with_columns(added=True), on=["lemma", "pos"], how="left")
     kept = pl.col("added").fill_null(False) | ((uses >= enough) & meant)
     return concepts.filter(kept).select(*KEY, count=uses.cast(pl.Int64))

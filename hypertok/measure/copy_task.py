@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hypertok.errors import InputError
 from hypertok.measure.bootstrap import Interval, ratio
 from hypertok.measure.generate import generate
-from hypertok.measure.passages import passages, sentence_ends, spread
+from hypertok.measure.passages import cut_passages, sentence_ends
 from hypertok.measure.subject import Subject, encode_checked, require_positions
 
 #: What stands between a passage and its repetition: a base model knows blank lines, not requests.
@@ -59,11 +59,7 @@ def measure_copy(
             read one with its repetition.
     """
     coding = subject.coding
-    cut = [
-        (passage, sentence_ends(passage, _FIRST, len(passage) // 2))
-        for passage in passages(texts, characters, 4 * samples)
-    ]
-    tasks = spread([(passage, places[0]) for passage, places in cut if places], samples)
+    tasks = cut_passages(texts, characters, samples, lambda one: sentence_ends(one, _FIRST, len(one) // 2))
     if not tasks:
         raise InputError(
             f"no text has {characters} characters with an end of a sentence in their first half, so nothing can be "

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from hypertok.errors import InputError
 from hypertok.measure.generate import generate
-from hypertok.measure.passages import passages, sentence_ends, spread
+from hypertok.measure.passages import cut_passages, sentence_ends
 from hypertok.measure.subject import Coding, Subject, encode_checked, require_positions
 
 
@@ -71,8 +71,7 @@ def measure_emission(
     coding = subject.coding
     require_new_units(coding, subject.name)
     length = prompt_characters + real_characters
-    ends = [(one, sentence_ends(one, 1, prompt_characters)) for one in passages(texts, length, 4 * samples)]
-    found = spread([(passage, places[-1]) for passage, places in ends if places], samples)
+    found = cut_passages(texts, length, samples, lambda one: sentence_ends(one, 1, prompt_characters)[::-1])
     if not found:
         raise InputError(
             f"no text has {length} characters with an end of a sentence in the first {prompt_characters}, so nothing "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -35,6 +35,18 @@ def passages(texts: Iterable[str], characters: int, count: int) -> list[str]:
             after = _SPACE.match(text, end)
             place = after.end() if after else end
     return spread([passage for passage in found if passage], count)
+
+
+def cut_passages(
+    texts: Iterable[str], characters: int, count: int, ends: Callable[[str], Sequence[int]]
+) -> list[tuple[str, int]]:
+    """At most `count` passages of at most `characters` characters, evenly spread, each with the place where it is cut.
+
+    Args:
+        ends: the places of a passage at which a sentence ends; the first is taken, and a passage without one is not.
+    """
+    found = ((passage, ends(passage)) for passage in passages(texts, characters, 4 * count))
+    return spread([(passage, places[0]) for passage, places in found if places], count)
 
 
 def spread(items: Sequence[Item], count: int) -> list[Item]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from hypertok.errors import InputError
 from hypertok.measure.generate import generate
-from hypertok.measure.passages import passages, sentence_ends, spread
+from hypertok.measure.passages import cut_passages, sentence_ends
 from hypertok.measure.subject import Subject, encode_checked, last_logits, require_positions, wait_for
 
 #: Characters before what is generated, at most.
@@ -124,8 +124,8 @@ def measure_speed(
 
 def _prompts(texts: Sequence[str], read: str) -> list[str]:
     """Beginnings of passages, cut where a sentence ends; of short texts the beginning of what is read."""
-    ends = [(one, sentence_ends(one, 1, _PROMPT)) for one in passages(texts, 2 * _PROMPT, 4 * _PROMPTS)]
-    return spread([one[: places[-1]] for one, places in ends if places], _PROMPTS) or [read[:_PROMPT]]
+    cut = cut_passages(texts, 2 * _PROMPT, _PROMPTS, lambda one: sentence_ends(one, 1, _PROMPT)[::-1])
+    return [passage[:place] for passage, place in cut] or [read[:_PROMPT]]
 
 
 def _seconds(work: Callable[[int], None], repeats: int, device: Any) -> float:

@@ -25,7 +25,6 @@ from hypertok.model.trained import attach, has_adapter, open_trained
 
 SCHEMA_VERSION = 1
 _SHARD = "5GB"
-_LOST = "lost"
 #: How files of weights end, of all the formats that lie in repositories of models, and their indexes.
 _WEIGHTS = (
     ".safetensors", ".bin", ".gguf", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".ot", ".onnx", ".tflite",
@@ -120,7 +119,6 @@ def _seal(folder: Path, pair: Pair, trained: Manifest, lost: list[str]) -> Manif
     fields["parents"] = {**fields.get("parents", {}), "model": pair.sha256, "trained": trained.sha256}
     fields["recipe"] = {**fields.get("recipe", {}), "train": trained.recipe["options"]}
     fields["versions"] = {**trained.versions, "hypertok": hypertok.__version__}
-    fields["facts"] = {name: fact for name, fact in fields.get("facts", {}).items() if name != _LOST}
-    if lost:
-        fields["facts"][_LOST] = lost
+    facts = {name: fact for name, fact in fields.get("facts", {}).items() if name != "lost"}  # of an earlier merge
+    fields["facts"] = facts | ({"lost": lost} if lost else {})
     return seal(folder, **fields)
