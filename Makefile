@@ -37,8 +37,8 @@ lint: $(READY)  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-build: $(READY)  ## the wheel, proved in an empty environment
-	BIN=$(BIN) sh tests/wheel.sh
+build:  ## the wheel, proved in an empty environment
+	PYTHON=$(PYTHON) sh tests/wheel.sh
 
 bench: $(READY) $(TOKENIZERS)/.ready  ## tables of lexicon, codec, lemma, phrases, archive; memory of counting (an hour; needs HYPERTOK_SHARED)
 	BIN=$(BIN) sh benchmarks/run.sh

@@ -1,6 +1,6 @@
 """Does memory stay bounded while a corpus is counted, however many distinct forms it has?
 
-    python benchmarks/memory.py [--gib 1] [--workers 2]
+    python benchmarks/memory.py [--gib 1] [--workers 2] [--zipf 1.15]
 
 Writes a synthetic corpus to a temporary folder (pseudo-random Russian-like words, Zipf ranks with so heavy
 a tail that new forms never cease), counts it in a process of its own, and prints the largest resident set of
@@ -52,7 +52,7 @@ def word(rank: int) -> str:
             return "".join(syllables)
 
 
-def write_corpus(folder: Path, size: int, seed: int = 0) -> None:
+def write_corpus(folder: Path, size: int, zipf: float, seed: int = 0) -> None:
     """Files of `FILE_BYTES` that make up about `size` bytes; the same for the same arguments."""
     rng = np.random.default_rng(seed)
     common = [word(rank) for rank in range(100_000)]
@@ -60,7 +60,7 @@ def write_corpus(folder: Path, size: int, seed: int = 0) -> None:
     while written < size:
         with (folder / f"{written // FILE_BYTES:06d}.txt").open("wb") as file:
             while file.tell() < min(FILE_BYTES, size - written):
-                ranks = rng.zipf(ZIPF, WORDS_AT_ONCE).tolist()
+                ranks = rng.zipf(zipf, WORDS_AT_ONCE).tolist()
                 words = [common[rank] if rank < len(common) else word(rank) for rank in ranks]
                 lines = [" ".join(words[i : i + 500]).capitalize() for i in range(0, len(words), 500)]
                 file.write((".\n\n".join(lines) + ".\n\n").encode())
@@ -71,6 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gib", type=float, default=1.0)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--zipf", type=float, default=ZIPF, help="exponent; the nearer to 1, the more new words")
     parser.add_argument("--json", action="store_true", help="print figures for a program")
     parser.add_argument("--folder", type=Path, help="where to put the corpus [default: the system's choice]")
     options = parser.parse_args()
@@ -82,7 +83,7 @@ def main() -> None:
         corpus = Path(folder, "corpus")
         corpus.mkdir()
         began = time.perf_counter()
-        write_corpus(corpus, size)
+        write_corpus(corpus, size, options.zipf)
         print(f"corpus written in {time.perf_counter() - began:.0f} s", file=sys.stderr)
         figures = count(corpus, Path(folder, "work"), options.workers)
     print(json.dumps(asdict(figures)) if options.json else table(figures))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from conftest import SENTENCES, stock_of
+from pydantic_core import to_json
 
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.surgery import extended
@@ -68,7 +68,7 @@ def units(name: str, span: Span) -> Units:
 
 def write_folder(folder: Path, data: dict[str, Any]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tokenizer.json").write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+    (folder / "tokenizer.json").write_bytes(to_json(data))
     return folder
 
 

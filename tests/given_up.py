@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 
 import pytest
 from conftest import SENTENCES, stock_of
 from tokenizers import Tokenizer
 
+from hypertok.tokenizer.stock import built
 from hypertok.tokenizer.unused import GivenUp, unused_tokens, with_replaced
 from hypertok.vocabulary.units import Units
 
@@ -43,7 +43,7 @@ def without(name: str) -> Tokenizer:
     """The tokenizer in which every token that can be given up is given to a unit that is never made."""
     stock, given_up = stock_of(name), given_up_of(name)
     data = with_replaced(stock, never(len(given_up)), span="word", given_up=given_up)
-    return Tokenizer.from_str(json.dumps(data))
+    return built(data)
 
 
 def ids_of(tokenizer: Tokenizer, text: str) -> list[int]:

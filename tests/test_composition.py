@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 from conftest import stock_of
-from tokenizers import Tokenizer
 from units_by_hand import Unit, matrix_of, planted, units_of
 
 from hypertok.lexicon.lexicon import Lexicon
@@ -15,6 +12,7 @@ from hypertok.model.constituents import LOWER, TITLE, UPPER
 from hypertok.model.initialise import StockRows, StockWords, initialise
 from hypertok.model.initialise.additive import Additive
 from hypertok.model.initialise.words import stock_words
+from hypertok.tokenizer.stock import built
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -126,7 +124,7 @@ def test_stock_words_are_cut_as_the_tokenizer_would_without_them(name: str, smal
     merges = [pair for pair in stock.merges if pair[0] + pair[1] not in gone and not gone & set(pair)]
     changed = {**stock.data, "added_tokens": [], "post_processor": None}
     changed["model"] = {**model, "vocab": numbers, "merges": merges}
-    without = Tokenizer.from_str(json.dumps(changed))
+    without = built(changed)
     for token in chosen:
         text = stock.bytes_of(token).decode()
         assert without.encode(text, add_special_tokens=False).tokens == found[token]

@@ -48,10 +48,15 @@ def test_the_road_of_the_readme(vault_lexicon: Lexicon, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("fewer_texts")  # all of them are tried on the road of the README
-@pytest.mark.parametrize("options", [Options(rows=300, span="word"), Options(rows=300, text="symbols")])
-def test_other_kinds_are_proved_too(vault_lexicon: Lexicon, tmp_path: Path, options: Options) -> None:
-    extend(stock_folder("qwen3"), vault_lexicon.folder, tmp_path / "out", options)
-    report = verify(tmp_path / "out", stock_folder("qwen3"))
+@pytest.mark.parametrize(
+    ("name", "options"), [("small", Options(rows=300, span="word")), ("qwen3", Options(rows=300, text="symbols"))]
+)
+def test_other_kinds_are_proved_too(
+    vault_lexicon: Lexicon, small_stock: Path, tmp_path: Path, name: str, options: Options
+) -> None:
+    stock = small_stock if name == "small" else stock_folder(name)
+    extend(stock, vault_lexicon.folder, tmp_path / "out", options)
+    report = verify(tmp_path / "out", stock)
     assert report.passed, [line for line in report.lines if not line.passed]
 
 

@@ -20,7 +20,8 @@ Build = Callable[..., Lexicon]
 
 @pytest.fixture
 def build(tmp_path: Path) -> Build:
-    """Builds a lexicon from texts (file name -> content) with overrides given as lines."""
+    """Builds a lexicon from texts (file name -> content) with overrides given as lines; without statistics, which take
+    a process of their own and half of the time."""
 
     def run(texts: dict[str, str], name: str = "x.lexicon", overrides: str = "", **options: object) -> Lexicon:
         corpus = tmp_path / f"{name}.corpus"
@@ -30,6 +31,7 @@ def build(tmp_path: Path) -> Build:
         if overrides:
             options["overrides"] = tmp_path / "overrides.tsv"
             (tmp_path / "overrides.tsv").write_text(HEADER + overrides, encoding="utf-8")
+        options.setdefault("recipe", Recipe(statistics=False))
         build_lexicon(corpus, tmp_path / name, workers=1, **options)  # type: ignore[arg-type]
         return Lexicon.load(tmp_path / name)
 

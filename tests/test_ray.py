@@ -25,18 +25,18 @@ from hypertok.errors import HypertokError, InputError
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 ray: Any = pytest.importorskip("ray", reason="Ray is not installed: pip install 'hypertok-concepts[ray]'")
 pytestmark = pytest.mark.slow
-SHARDS = 10
-SHARD_BYTES = 300_000
+SHARDS = 6
+SHARD_BYTES = 100_000
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten files, each a shard."""
+    """Six files, each a shard."""
     rng = random.Random(1)
     folder = tmp_path_factory.mktemp("notes")
     for number in range(SHARDS):
         stock = ["".join(rng.choices("абвгдежзиклмнопрстуя", k=rng.randint(2, 9))) for _ in range(3_000)]
-        words = rng.choices(stock, cum_weights=range(1, len(stock) + 1), k=25_000)
+        words = rng.choices(stock, cum_weights=range(1, len(stock) + 1), k=8_000)
         (folder / f"{number}.txt").write_text(" ".join(words), encoding="utf-8")
     return folder
 

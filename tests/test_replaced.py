@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import sysconfig
 from itertools import islice
 from pathlib import Path
@@ -16,11 +15,10 @@ from held_out_texts import held_out_texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reachability import unreachable
-from tokenizers import Tokenizer
 
 from hypertok.errors import InputError
 from hypertok.tokenizer.scripts import script_of_letter
-from hypertok.tokenizer.stock import Family, Stock
+from hypertok.tokenizer.stock import Family, Stock, built
 from hypertok.tokenizer.surgery import extended
 from hypertok.tokenizer.unused import with_replaced
 from hypertok.vocabulary.units import Span, Units
@@ -146,7 +144,7 @@ def units_take_the_ids(name: str, span: Span) -> None:
     assert all(any(merge == other for other in left) for merge in data["model"]["merges"][: -len(new)])
     assert data.get("pre_tokenizer") == blank.get("pre_tokenizer")
     assert unreachable(data, units) == []
-    tokenizer = Tokenizer.from_str(json.dumps(data))
+    tokenizer = built(data)
     assert tokenizer.get_vocab(with_added_tokens=True) == vocabulary
     text = f"Вот {WORDS[0]} и {WORDS[1]}."
     assert {vocabulary[token] for token in units.tokens} & set(ids_of(tokenizer, text))

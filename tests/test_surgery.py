@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from reachability import unreachable
 from tokenizers import Tokenizer
 
 from hypertok.errors import InputError
+from hypertok.tokenizer.stock import built
 from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.units import Span, Units
 
@@ -37,7 +37,7 @@ def test_extension_keeps_all_that_was_there(name: str, span: Span, tmp_path: Pat
     assert data["model"]["merges"][: len(stock.merges)] == stock.data["model"]["merges"]
     assert data["model"].get("ignore_merges") == stock.data["model"].get("ignore_merges")
     assert unreachable(data, new) == []
-    tokenizer = Tokenizer.from_str(json.dumps(data))
+    tokenizer = built(data)
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     again = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     for loaded in (tokenizer, again):
@@ -52,7 +52,7 @@ def test_extension_keeps_all_that_was_there(name: str, span: Span, tmp_path: Pat
 @pytest.mark.parametrize("name", STOCK)
 def test_without_units_nothing_changes(name: str) -> None:
     stock = stock_of(name)
-    tokenizer = Tokenizer.from_str(json.dumps(extended(stock, Units((), (), ()), span="phrase")))
+    tokenizer = built(extended(stock, Units((), (), ()), span="phrase"))
     specials = "".join(token["content"] for token in stock.added[:300])
     for text in (SENTENCES, specials, "Hello, мир! 123 <hypertok_unused_id_5>"):
         assert tokenizer.encode(text).ids == stock.tokenizer.encode(text).ids

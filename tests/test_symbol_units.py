@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from hypertok.codec import marks
 from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
-from hypertok.tokenizer.stock import Stock
+from hypertok.tokenizer.stock import Stock, built
 from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.symbol_codec import GLUE, SymbolCodec, restricted_codec, symbol_run_pattern
 from hypertok.vocabulary.symbols import SymbolUnits, learn_symbol_units
@@ -62,7 +62,7 @@ def tokenizer(stock: Stock, learned: SymbolUnits) -> Tokenizer:
         data = {**data, "pre_tokenizer": copy.deepcopy(data["pre_tokenizer"])}
         pattern = data["pre_tokenizer"]["pretokenizers"][0]["pattern"]
         pattern["Regex"] = f"{symbol_run_pattern(learned.symbols)}|{pattern['Regex']}"
-    return Tokenizer.from_str(json.dumps(data))
+    return built(data)
 
 
 def check_lossless(codec: SymbolCodec, text: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from conftest import SENTENCES, stock_folder, stock_of
+from conftest import SENTENCES, stock_folder
 from lxml import html
 from rich.console import Console
 from typer.testing import CliRunner, Result
@@ -20,6 +20,7 @@ from hypertok.cli.tokens import tokens
 from hypertok.errors import ArtifactError, InputError
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.side_by_side import as_html, compare, piped, rendered, visible
+from hypertok.tokenizer.stock import Stock
 
 TEXT = "Весной в Москве пили кислород, что странно.\nИ <b>&amp;</b> 🙂"
 NASTY = "a\"b'<script>alert(1)</script>\x1b[31m\0\u202e\x9b{title}\n\n%s & &lt; \ufffe"
@@ -32,6 +33,12 @@ app.command("export")(export)
 @pytest.fixture(scope="module")
 def qwen(extended_folder: Callable[..., Path]) -> Path:
     return extended_folder("qwen3")
+
+
+@pytest.fixture(scope="module")
+def small(sound_extension: Path, small_stock: Path) -> tuple[HyperTokenizer, Stock]:
+    """A small extended tokenizer and its stock, for what does not depend on the vocabulary."""
+    return HyperTokenizer.from_pretrained(sound_extension), Stock.load(small_stock)
 
 
 @pytest.fixture(scope="module")
@@ -106,17 +113,19 @@ def page(text: str) -> html.HtmlElement:
 
 
 @pytest.mark.parametrize("text", [TEXT, NASTY, SENTENCES * 3, "", "\n" * 200])
-def test_the_page_is_whole_and_needs_nothing_else(qwen: Path, text: str, tmp_path: Path) -> None:
+def test_the_page_is_whole_and_needs_nothing_else(
+    sound_extension: Path, small_stock: Path, small: tuple[HyperTokenizer, Stock], text: str, tmp_path: Path
+) -> None:
     file = tmp_path / "page.html"
-    ok("tokens", qwen, "--against", stock_folder("qwen3"), "--html", file, "-", stdin=text.encode())
+    ok("tokens", sound_extension, "--against", small_stock, "--html", file, "-", stdin=text.encode())
     content = file.read_text(encoding="utf-8")
     tree = page(content)
     assert not re.search(r"https?:|//|url\(|@import|\bsrc=|\bhref=|<script|<link", content.replace("</script>", ""))
     assert "prefers-color-scheme: dark" in content
     assert not {element.tag for element in tree.iter()} & {"script", "link", "img", "iframe", "object"}
     rows = tree.xpath("//tbody/tr")
-    tokenizer = HyperTokenizer.from_pretrained(qwen)
-    found = compare(text, tokenizer, stock_of("qwen3"))
+    tokenizer, _ = small
+    found = compare(text, *small)
     for column, segmentation in enumerate(found.columns, 1):
         shown = "".join("".join(row.xpath(f"td[{column}]")[0].itertext()) for row in rows)
         assert shown == "".join(visible(token.text) for token in segmentation.tokens)
@@ -130,9 +139,9 @@ def test_the_page_is_whole_and_needs_nothing_else(qwen: Path, text: str, tmp_pat
             assert "".join(parts) == "".join(cell.itertext())
 
 
-def test_a_long_page_has_rows_that_keep_the_columns_together(qwen: Path) -> None:
+def test_a_long_page_has_rows_that_keep_the_columns_together(small: tuple[HyperTokenizer, Stock]) -> None:
     text = SENTENCES * 20
-    tree = page(as_html(compare(text, HyperTokenizer.from_pretrained(qwen), stock_of("qwen3"))))
+    tree = page(as_html(compare(text, *small)))
     rows = tree.xpath("//tbody/tr")
     assert len(rows) > 100
     for row in rows:
@@ -141,12 +150,12 @@ def test_a_long_page_has_rows_that_keep_the_columns_together(qwen: Path) -> None
 
 
 @pytest.mark.parametrize("width", [60, 120])
-def test_a_terminal_gets_colours_and_no_foreign_commands(qwen: Path, width: int) -> None:
+def test_a_terminal_gets_colours_and_no_foreign_commands(small: tuple[HyperTokenizer, Stock], width: int) -> None:
     console = Console(
         force_terminal=True, width=width, color_system="truecolor", record=True, file=io.StringIO(), no_color=False
     )
     text = f"{TEXT}\n{NASTY}"
-    found = compare(text, HyperTokenizer.from_pretrained(qwen), stock_of("qwen3"))
+    found = compare(text, *small)
     console.print(rendered(found, width))
     coloured = console.export_text(styles=True, clear=False)
     assert "\x1b[1;" in coloured
@@ -155,8 +164,8 @@ def test_a_terminal_gets_colours_and_no_foreign_commands(qwen: Path, width: int)
     assert f"{found.ratio:.2f} stock tokens to one" in console.export_text()
 
 
-def test_nothing_in_a_text_reaches_the_terminal_as_a_command(qwen: Path) -> None:
-    out = piped(compare(NASTY, HyperTokenizer.from_pretrained(qwen)))
+def test_nothing_in_a_text_reaches_the_terminal_as_a_command(small: tuple[HyperTokenizer, Stock]) -> None:
+    out = piped(compare(NASTY, small[0]))
     assert not re.search("[\0-\x08\x0b-\x1f\x7f-\x9f\u202e]", out)
     assert visible("a\n\x1b\x7f\x9b") == "a⏎\n␛␡⟨U+009B⟩"
 

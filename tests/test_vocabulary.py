@@ -11,11 +11,10 @@ import polars as pl
 import pytest
 from conftest import stock_folder
 from reachability import unreachable
-from tokenizers import Tokenizer
 
 from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
-from hypertok.tokenizer.stock import Family, Stock
+from hypertok.tokenizer.stock import Family, Stock, built
 from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.general import general_words
 from hypertok.vocabulary.learn import learn_units
@@ -62,7 +61,7 @@ def test_bytes_of_a_letter_without_a_token_are_joined_to_nothing(tmp_path: Path,
     stock = Stock.load(tmp_path)
     texts = [" ёлка", " берёза", " елка", " рёв"]
     units = learn_units(stock, Texts(texts, np.full(4, 50), np.full(4, 50)), 6, every_path=every_path)
-    tokenizer = Tokenizer.from_str(json.dumps(extended(stock, units, span="word")))
+    tokenizer = built(extended(stock, units, span="word"))
     assert not any("<0x" in token for token in units.tokens)
     for text in texts:
         ids = tokenizer.encode(text, add_special_tokens=False).ids
@@ -225,7 +224,7 @@ def test_control_is_continued_bpe(vault_lexicon: Lexicon) -> None:
     words = two + [word for word in seen if len(ids[word]) == 3 and ids[word][:2] in pairs]
     counts = np.array([37 + 11 * place for place in range(len(words))], np.int64)
     ours = learn_units(stock, Texts(words, counts, counts), 120, every_path=False)
-    base = Tokenizer.from_str(json.dumps(stock.data, ensure_ascii=False))
+    base = built(stock.data)
     corpus = [word for word, count in zip(words, counts.tolist(), strict=True) for _ in range(count)]
     size = base.get_vocab_size(with_added_tokens=True)
     theirs = continue_training(base, texts=corpus, vocab_size=size + 120, show_progress=False)

@@ -2,13 +2,12 @@
 # Proves the wheel: built, installed alone in an empty environment, it finds its shipped data and works.
 set -eu
 PYTHON=${PYTHON:-python3}
-BIN=${BIN:-.venv/bin}
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 ROOT=$(pwd)
 
-"$BIN/python" -m build --wheel --outdir "$WORK/dist" . >"$WORK/build.log" 2>&1 || { cat "$WORK/build.log"; exit 1; }
 "$PYTHON" -m venv "$WORK/venv"
+"$WORK/venv/bin/python" -m pip wheel --quiet --no-deps --wheel-dir "$WORK/dist" .
 "$WORK/venv/bin/python" -m pip install --quiet --no-compile -c constraints.txt "$WORK"/dist/*.whl
 cd "$WORK" # away from the checkout, so that only the installed package can be found
 "$WORK/venv/bin/hypertok" build-lexicon "$ROOT/examples/vault" -o "$WORK/notes.lexicon"
