@@ -13,7 +13,7 @@ import pytest
 from extended_by_hand import extend_by_hand
 from hypothesis import settings
 
-from hypertok.lexicon.build import build_lexicon
+from hypertok.lexicon.build import Recipe, build_lexicon
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.tokenizer import verify_loaders, verify_passes
 from hypertok.tokenizer.stock import Stock
@@ -26,6 +26,8 @@ VAULT = REPOSITORY / "examples" / "vault"
 #: Where `make tokenizers` puts the stock tokenizers that the tests extend.
 TOKENIZERS = Path(os.environ.get("HYPERTOK_TOKENIZERS", REPOSITORY / ".tokenizers"))
 STOCK = ("qwen3", "gemma3", "llama3_1", "gpt4o", "llama2", "deepseek_v3")
+OVERRIDES_HEADER = "action\tlemma\tpos\ttarget\tnote\n"
+Build = Callable[..., Lexicon]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -88,9 +90,29 @@ def small_lexicon(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) 
     """A lexicon of a few hundred concepts, «цикл Кребса» added by hand."""
     folder = tmp_path_factory.mktemp("small_lexicon")
     overrides = folder / "overrides.tsv"
-    overrides.write_text("action\tlemma\tpos\ttarget\tnote\nadd\tцикл кребса\tNOUN\t\t\n", encoding="utf-8")
+    overrides.write_text(OVERRIDES_HEADER + "add\tцикл кребса\tNOUN\t\t\n", encoding="utf-8")
     build_lexicon(small_corpus, folder / "small.lexicon", overrides=overrides, workers=1)
     return Lexicon.load(folder / "small.lexicon")
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    """Builds a lexicon from texts (file name -> content) with overrides given as lines; without statistics, which take
+    a process of their own and half of the time."""
+
+    def run(texts: dict[str, str], name: str = "x.lexicon", overrides: str = "", **options: object) -> Lexicon:
+        corpus = tmp_path / f"{name}.corpus"
+        corpus.mkdir(exist_ok=True)
+        for file, text in texts.items():
+            (corpus / file).write_text(text, encoding="utf-8")
+        if overrides:
+            options["overrides"] = tmp_path / "overrides.tsv"
+            (tmp_path / "overrides.tsv").write_text(OVERRIDES_HEADER + overrides, encoding="utf-8")
+        options.setdefault("recipe", Recipe(statistics=False))
+        build_lexicon(corpus, tmp_path / name, workers=1, **options)  # type: ignore[arg-type]
+        return Lexicon.load(tmp_path / name)
+
+    return run
 
 
 @pytest.fixture(scope="session")

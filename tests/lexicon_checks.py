@@ -16,6 +16,14 @@ def files_of(lexicon: Lexicon) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(lexicon.folder.iterdir())}
 
 
+def symbols_of(lexicon: Lexicon) -> dict[tuple[str, ...], str]:
+    return {(row[0], row[1], row[2]): row[3] for row in lexicon.concepts.select(*KEY, "symbol").iter_rows()}
+
+
+def concept_keys(lexicon: Lexicon) -> set[tuple[str, str]]:
+    return set(lexicon.concepts.select("lemma", "pos").iter_rows())
+
+
 def code_words(lexicon: Lexicon, form: str) -> str:
     """The lemma of the concept by which a form is written, '' if it stays raw."""
     row = lexicon.book.main_row(form)

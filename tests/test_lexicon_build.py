@@ -1,49 +1,17 @@
-"""Building: the same corpus is the same bytes, symbols are kept by rebuilding, overrides and strange corpora."""
+"""Building: the same corpus is the same bytes, symbols are kept by rebuilding, strange corpora."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import VAULT
-from lexicon_checks import KEY, assert_consistent, assert_decodes, code_words, files_of
+from conftest import VAULT, Build
+from lexicon_checks import KEY, assert_consistent, assert_decodes, code_words, files_of, symbols_of
 
 from hypertok.errors import ArtifactError, InputError
 from hypertok.lexicon.build import BuildResult, Recipe, build_lexicon
 from hypertok.lexicon.lexicon import Lexicon
-
-HEADER = "action\tlemma\tpos\ttarget\tnote\n"
-Build = Callable[..., Lexicon]
-
-
-@pytest.fixture
-def build(tmp_path: Path) -> Build:
-    """Builds a lexicon from texts (file name -> content) with overrides given as lines; without statistics, which take
-    a process of their own and half of the time."""
-
-    def run(texts: dict[str, str], name: str = "x.lexicon", overrides: str = "", **options: object) -> Lexicon:
-        corpus = tmp_path / f"{name}.corpus"
-        corpus.mkdir(exist_ok=True)
-        for file, text in texts.items():
-            (corpus / file).write_text(text, encoding="utf-8")
-        if overrides:
-            options["overrides"] = tmp_path / "overrides.tsv"
-            (tmp_path / "overrides.tsv").write_text(HEADER + overrides, encoding="utf-8")
-        options.setdefault("recipe", Recipe(statistics=False))
-        build_lexicon(corpus, tmp_path / name, workers=1, **options)  # type: ignore[arg-type]
-        return Lexicon.load(tmp_path / name)
-
-    return run
-
-
-def symbols_of(lexicon: Lexicon) -> dict[tuple[str, ...], str]:
-    return {(row[0], row[1], row[2]): row[3] for row in lexicon.concepts.select(*KEY, "symbol").iter_rows()}
-
-
-def concept_keys(lexicon: Lexicon) -> set[tuple[str, str]]:
-    return set(lexicon.concepts.select("lemma", "pos").iter_rows())
 
 
 def build_vault(output: Path, **options: object) -> BuildResult:
@@ -154,35 +122,6 @@ def test_a_phrase_outside_its_paradigm_means_what_it_meant(build: Build) -> None
         assert other.decode(base.encode("Имена файлов")) == "Имена файлов"
 
 
-def test_an_added_concept_is_there_however_few_are_kept(build: Build) -> None:
-    lines, few = "add\tцикл кребса\tNOUN\t\n", Recipe(max_concepts=2)
-    lexicon = build({"а.md": "Кот спит на окне. Кот ест рыбу."}, overrides=lines, recipe=few)
-    assert ("цикл кребса", "NOUN") in concept_keys(lexicon)
-    assert len(concept_keys(lexicon)) == 3
-    base = build({"а.md": "Кот спит на окне. Кот ест рыбу."}, "base.lexicon", recipe=few)
-    other = build({"а.md": "Кот спит."}, "other.lexicon", overrides=lines, recipe=few, base=base.folder)
-    assert concept_keys(other) == concept_keys(base) | {("цикл кребса", "NOUN")}
-
-
-def test_a_misspelling_that_is_merged_is_no_concept_of_its_own(build: Build) -> None:
-    text = "Агентство сообщило. Агенство сообщило. Об агентстве. Об агенстве. Агенства закрыты. " * 3
-    lexicon = build({"а.md": text}, overrides="merge\tагенство\tNOUN\tагентство\n")
-    assert_consistent(lexicon)
-    assert [key for key in symbols_of(lexicon) if key[0].startswith("аген")] == [("агентство", "NOUN", "word")]
-    assert code_words(lexicon, "агенстве") == code_words(lexicon, "агентстве") == "агентство"
-    assert_decodes(lexicon)
-
-
-def test_a_concept_that_was_forbidden_is_told_so(build: Build) -> None:
-    text = {"а.md": "Стекло разбилось. Молоко стекло по стене. Кот спит."}
-    base = build(text, "base.lexicon")
-    other = build(text, overrides="forbid\tстекло\tNOUN\nforbid\tкот\tNOUN\n", base=base.folder)
-    for lemma in ("стекло", "кот"):
-        symbol = symbols_of(base)[lemma, "NOUN", "word"]
-        with pytest.raises(InputError, match=f"'{lemma}' keeps its symbol and has no forms"):
-            other.explain(symbol)
-
-
 @pytest.mark.parametrize("corpus", ["notes", "x.work"])
 def test_a_folder_that_is_no_work_folder_is_left_alone(tmp_path: Path, corpus: str) -> None:
     """It would be removed in the end; in the worst case it is the corpus."""
@@ -193,85 +132,6 @@ def test_a_folder_that_is_no_work_folder_is_left_alone(tmp_path: Path, corpus: s
         build_lexicon(tmp_path / corpus, tmp_path / "x", workers=1)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted({corpus, "x.work"})
     assert [p.name for p in (tmp_path / "x.work").iterdir()] == ["важное.md"]
-
-
-def test_overrides_that_change_while_texts_are_counted_are_those_that_were_read(tmp_path: Path) -> None:
-    lines = tmp_path / "overrides.tsv"
-    (tmp_path / "notes").mkdir()
-    (tmp_path / "notes" / "а.md").write_text("Кот спит на окне.", encoding="utf-8")
-    lines.write_text(HEADER + "add\tмитохондрия\tNOUN\t\n", encoding="utf-8")
-
-    def edit(step: str, done: int, total: int) -> None:
-        if step == "count":
-            lines.write_text(HEADER + "add\tрибосома\tNOUN\t\n", encoding="utf-8")
-
-    build_lexicon(tmp_path / "notes", tmp_path / "x.lexicon", overrides=lines, workers=1, progress=edit)
-    assert ("митохондрия", "NOUN") in concept_keys(Lexicon.load(tmp_path / "x.lexicon"))
-    assert build_lexicon(tmp_path / "notes", tmp_path / "x.lexicon", overrides=lines, workers=1).fresh
-    assert ("рибосома", "NOUN") in concept_keys(Lexicon.load(tmp_path / "x.lexicon"))
-
-
-def test_add_a_word_and_a_phrase(build: Build) -> None:
-    lines = "add\tмитохондрия\tNOUN\t\nadd\tмолочный шоколад\tNOUN\t🍩\n"
-    lexicon = build({"а.md": "Кот спит на окне."}, overrides=lines)
-    assert_consistent(lexicon)
-    assert {("митохондрия", "NOUN"), ("молочный шоколад", "NOUN")} <= concept_keys(lexicon)
-    assert lexicon.encode("молочный шоколад") == "🍩"
-    assert lexicon.encode("молочным шоколадом")[0] == "🍩"
-    assert len(lexicon.encode("митохондриями")) == 2
-    assert not any(form.attested for form in lexicon.explain("митохондрия").forms)
-
-
-@pytest.mark.parametrize(
-    ("line", "says"),
-    [
-        (
-            "add\tделать\tNOUN\n",
-            r"overrides\.tsv:2: there is no concept 'делать' NOUN to add; .* reads it as делать VERB",
-        ),
-        ("add\tочень хорошо\tNOUN\n", r"overrides\.tsv:2: the added concept 'очень хорошо' has no noun"),
-    ],
-)
-def test_what_cannot_be_added_is_refused_by_its_line(build: Build, line: str, says: str) -> None:
-    with pytest.raises(InputError, match=says):
-        build({"а.md": "Кот спит на окне."}, overrides=line)
-
-
-def test_forbid_a_word_and_a_phrase(build: Build) -> None:
-    text = "Стекло разбилось. Молоко стекло по стене. Операционная система. Операционной системы. " * 4
-    plain = build({"а.md": text}, "plain.lexicon")
-    assert code_words(plain, "операционная система") == "операционная система"
-    lines = "forbid\tстекло\tNOUN\nforbid\tоперационная система\tNOUN\n"
-    lexicon = build({"а.md": text}, overrides=lines)
-    assert_consistent(lexicon)
-    assert not {("стекло", "NOUN"), ("операционная система", "NOUN")} & concept_keys(lexicon)
-    assert code_words(lexicon, "стекло") == "стечь"
-    assert code_words(lexicon, "операционная система") == ""
-
-
-def test_merge(build: Build) -> None:
-    lexicon = build({"а.md": "Печень и печёнка. О печёнке."}, overrides="merge\tпечёнка\tNOUN\tпечень\n")
-    assert_consistent(lexicon)
-    assert ("печёнка", "NOUN") not in concept_keys(lexicon)
-    assert code_words(lexicon, "печёнке") == code_words(lexicon, "печени") == "печень"
-    assert_decodes(lexicon)
-
-
-def test_overrides_change_an_existing_lexicon(build: Build) -> None:
-    texts = {"а.md": "Стекло разбилось. Печень и печёнка."}
-    before = symbols_of(build(texts))
-    lexicon = build(texts, overrides="merge\tпечёнка\tNOUN\tпечень\nadd\tмитохондрия\tNOUN\n")
-    assert_consistent(lexicon)
-    assert before.items() <= symbols_of(lexicon).items()
-    assert code_words(lexicon, "печёнка") == "печень"
-    assert ("митохондрия", "NOUN") in concept_keys(lexicon)
-
-
-def test_a_wrong_overrides_file_stops_the_build_before_any_work(build: Build, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"overrides\.tsv:2: unknown action"):
-        build({"а.md": "Кот."}, overrides="remove\tкот\tNOUN\n")
-    assert not (tmp_path / "x.lexicon").exists()
-    assert not (tmp_path / "x.lexicon.work").exists()
 
 
 def test_max_concepts(build: Build) -> None:
