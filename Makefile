@@ -15,7 +15,7 @@ NPM_VERSION := 3.7.2
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile --upgrade pip
-	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[dev,peers,datasets,ray,plot,transformers,export,train,bench]'
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[dev,peers,datasets,ray,plot,transformers,export,train]'
 	touch $@
 
 $(TOKENIZERS)/.ready:
@@ -41,6 +41,7 @@ build:  ## the wheel, proved in an empty environment
 	PYTHON=$(PYTHON) sh tests/wheel.sh
 
 bench: $(READY) $(TOKENIZERS)/.ready  ## tables of lexicon, codec, lemma, phrases, archive; memory of counting (an hour; needs HYPERTOK_SHARED)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
 	BIN=$(BIN) sh benchmarks/run.sh
 
 clean:

@@ -21,8 +21,9 @@ from hypertok.vocabulary.units import Span, Units
 # --- tiktoken
 
 
-@pytest.mark.parametrize("span", ["word", "phrase"])
-@pytest.mark.parametrize("name", ["qwen3", "llama3_1", "gpt4o"])
+@pytest.mark.parametrize(
+    ("name", "span"), [("qwen3", "word"), ("qwen3", "phrase"), ("llama3_1", "phrase"), ("gpt4o", "phrase")]
+)
 def test_tiktoken_gives_the_same_ids(tmp_path: Path, name: str, span: Span) -> None:
     folder = extended_folder(tmp_path / name, name, span)
     encoding = load_tiktoken(export_tiktoken(folder, tmp_path / "out.tiktoken"))

@@ -181,7 +181,7 @@ def test_what_cannot_be_replaced_is_refused() -> None:
 @pytest.mark.slow
 def test_source_code_has_the_same_ids() -> None:
     folder = Path(sysconfig.get_paths()["stdlib"])
-    texts = [path.read_text("utf-8", "ignore") for path in sorted(folder.glob("*.py"))]
+    texts = [path.read_text("utf-8", "ignore") for path in sorted(folder.glob("*.py"))[::3]]
     assert len(texts) > 50
     assert_same_ids("qwen3", texts)
 

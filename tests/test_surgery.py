@@ -49,7 +49,7 @@ def test_extension_keeps_all_that_was_there(name: str, span: Span, tmp_path: Pat
         )
 
 
-@pytest.mark.parametrize("name", STOCK)
+@pytest.mark.parametrize("name", ["qwen3", "llama2"])  # all: test_pretokenizer.py
 def test_without_units_nothing_changes(name: str) -> None:
     stock = stock_of(name)
     tokenizer = built(extended(stock, Units((), (), ()), span="phrase"))

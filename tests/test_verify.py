@@ -21,8 +21,9 @@ from hypertok.tokenizer.verify_pair import Pair
 from hypertok.tokenizer.verify_tables import delta_line
 from hypertok.vocabulary.units import Span
 
-#: Units inside words are the simpler case: the smallest one of characters here, a small one of bytes above.
-PROVED = [*((name, "phrase") for name in STOCK), ("llama2", "word")]
+#: Units inside words are the simpler case: the smallest one of characters here, a small one of bytes above. Qwen3 is
+#: proved in test_extend.py.
+PROVED = [*((name, "phrase") for name in STOCK if name != "qwen3"), ("llama2", "word")]
 
 
 @pytest.mark.usefixtures("quick_proof")
