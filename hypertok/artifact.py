@@ -118,9 +118,13 @@ def refuse_foreign(target: Path, kind: str) -> None:
 
     Raises:
         ArtifactError: `target` is no artefact (`manifest.json` is a common file name), is one of another kind, or holds
-            files that are not the artefact's: it may be something the user needs.
+            files that are not the artefact's: it may be something the user needs. Or its path is not UTF-8.
     """
     target = target.resolve()
+    try:
+        str(target).encode()
+    except UnicodeEncodeError:  # polars writes no such file
+        raise ArtifactError(f"{str(target)!r}: the path has bytes that are not UTF-8; name another output") from None
     recover(target)
     if not target.exists():
         return

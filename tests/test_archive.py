@@ -86,6 +86,14 @@ def test_a_known_text_is_cheap() -> None:
     assert len(archive) < len(pack(NOTES[0])) < len(zlib.compress(NOTES[0].encode(), 9))
 
 
+def test_zero_bytes_are_no_text_to_the_model() -> None:
+    """They are valid UTF-8, and a tar of notes is full of them."""
+    content = "Печень.\n".encode() + bytes(12_000)
+    packed = packer().pack([Member("а.tar", content)])
+    assert packer().unpack(packed) == [Member("а.tar", content)]
+    assert len(packed) < 200
+
+
 def test_lone_surrogate_is_refused_in_text_and_kept_in_bytes() -> None:
     with pytest.raises(InputError, match="character 3 is a lone surrogate"):
         pack("при\ud800вет", packer())

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,14 @@ def test_a_hostile_archive_is_an_error_of_the_archive(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="spells a piece without characters"):
         unpack_files(tmp_path / "bad.ht", tmp_path / "out", self_contained_packer())
     assert not (tmp_path / "out").exists()
+
+
+def test_an_endless_number_is_damage() -> None:
+    frame = bytes([0xB7, 0x13])
+    rest = bytes(4) + b"\xff" * 1000
+    data = frame + zlib.crc32(frame + rest).to_bytes(4, "big") + rest
+    with pytest.raises(ArtifactError, match="member table is damaged"):
+        unpack(data)
 
 
 def test_a_damaged_version_may_be_damage(tmp_path: Path) -> None:

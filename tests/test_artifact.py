@@ -290,6 +290,11 @@ def test_a_missing_parent_is_made(tmp_path: Path) -> None:
     open_thing(tmp_path / "глубоко" / "внутри" / "x.thing")
 
 
+def test_a_path_that_is_not_utf8_is_refused_before_work(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"bytes that are not UTF-8; name another output"):
+        refuse_foreign(tmp_path / os.fsdecode(b"\xcf") / "x.lexicon", "thing")
+
+
 def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "x.thing").write_text("это файл")
     with pytest.raises(ArtifactError, match=r"x\.thing"):

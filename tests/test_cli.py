@@ -39,6 +39,13 @@ def lexicon(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_terminal_that_knows_no_symbols_gets_their_codes(lexicon: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1251")
+    said = ok("lexicon", "explain", lexicon, "печени").decode("cp1251")
+    assert "печень" in said
+    assert "\\u809d" in said
+
+
 @pytest.mark.parametrize("raised", [KeyboardInterrupt(), SystemExit(130)])
 def test_an_interrupted_command_says_how_to_go_on(
     raised: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

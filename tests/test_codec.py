@@ -236,6 +236,9 @@ class LyingBook:
     def _cases(self, chance: random.Random, words: int) -> tuple[int, ...]:
         return tuple(chance.randrange(6) for _ in range(max(0, words + chance.choice((0, 0, 0, 0, -1, 1)))))
 
+    def is_reserved(self, character: str) -> bool:
+        return self._chance("reserved", character).choice((True, False))
+
     def code_of(self, form: str) -> Code | None:
         chance = self._chance("code", form)
         symbol = chance.choice(

@@ -72,6 +72,7 @@ def test_explain_finds_yo(vault_lexicon: Lexicon, asked: str) -> None:
 
 def test_explain_a_symbol(vault_lexicon: Lexicon) -> None:
     found = vault_lexicon.explain(everyday_symbols()["печень", "NOUN"])
+    assert vault_lexicon.explain(everyday_symbols()["печень", "NOUN"] + "\ufe0f") == found, "as keyboards write it"
     assert found.form == "печень"
 
 

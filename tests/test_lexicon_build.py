@@ -85,6 +85,15 @@ def test_what_the_base_encoded_stays_readable(build: Build) -> None:
     assert other.decode(base.encode(text)).lower() == text.lower()
 
 
+def test_what_was_text_stays_text_when_it_becomes_a_symbol(build: Build) -> None:
+    text = "Кот спит ❤ и 🎉, ☀ 水, 20 °C и €."
+    before = build({"а.md": "Кот спит."})
+    written = before.encode(text)
+    after = build({"а.md": "Кот спит.", "б.md": "Любовь и праздник. Вода и солнце. Градус, евро."})
+    assert set("❤☀水°€") & symbols_of(after).keys() == set() < set("❤☀水°€") & set(symbols_of(after).values())
+    assert after.decode(written) == text
+
+
 def test_every_code_of_the_base_means_what_it_meant(build: Build) -> None:
     """Also of a form that is another concept's since («стали»), and of spellings that were the rarer ones («ёлки»)."""
     texts = "Мост из стали. Нож из стали. Сталь ржавеет. Лист стали тонок. У ёлки стоит стол. Под ёлкой лежит снег. "

@@ -166,6 +166,7 @@ A, B, C = ("а", N), ("б", N), ("в", N)
         (Overrides(add={A: "❤"}), Overrides(merge={A: "б"}), Overrides(merge={A: "б"})),
         (Overrides(merge={A: "б"}), Overrides(add={A: ""}), Overrides(add={A: ""})),
         (Overrides(merge={A: "б"}), Overrides(forbid=frozenset({A})), Overrides(forbid=frozenset({A}))),
+        (Overrides(merge={A: "б"}), Overrides(forbid=frozenset({B})), Overrides(forbid=frozenset({B}))),
         (Overrides(merge={A: "б"}), Overrides(merge={A: "в"}), Overrides(merge={A: "в"})),
         (Overrides(merge={A: "б"}), Overrides(merge={B: "в"}), Overrides(merge={A: "в", B: "в"})),
         (Overrides(merge={A: "б"}), Overrides(merge={B: "а"}), Overrides(merge={B: "а"})),

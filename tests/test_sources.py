@@ -64,6 +64,39 @@ def test_one_file_is_a_corpus(tmp_path: Path) -> None:
     assert reports["заметка.md"].format == "markdown"
 
 
+@pytest.mark.parametrize("name", ["книга.rst", "книга.txt"])
+def test_titles_underlined_with_tildes_open_no_fence(tmp_path: Path, name: str) -> None:
+    text = f"Введение\n~~~~~~~~\n\n{SENTENCE}\nУстановка\n~~~~~~~~~\n\n{SENTENCE}"
+    documents, _ = read_all(plan_shards(write(tmp_path / name, text)))
+    assert "".join(document.prose for document in documents).count("Печень") == 2
+
+
+@pytest.mark.parametrize(("name", "record"), [("а.jsonl", '{"text": "%s"}\n'), ("а.csv", "%s\n")])
+def test_what_comes_late_tells_the_encoding(tmp_path: Path, name: str, record: str) -> None:
+    """A first block in ASCII says nothing of it, and one that ends inside a letter is not damaged."""
+    plain = record % "plain ASCII"
+    late = plain * ((1 << 20) // len(plain) + 1) + record % SENTENCE.strip() * 9
+    before = record.partition("%")[0]
+    halved = before + ("x " * (1 << 19))[: (1 << 20) - len(before) - 1] + SENTENCE.strip() + record.partition("s")[2]
+    for text, encoding in ((late, "cp1251"), (halved, "utf-8")):
+        documents, reports = read_all(plan_shards(write(tmp_path / name, text, encoding)))
+        assert reports[name].encoding == encoding
+        assert not reports[name].reason
+        assert any("очищает кровь" in document.text for document in documents)
+
+
+def test_a_separator_inside_quotes_parts_nothing(tmp_path: Path) -> None:
+    table = f'"номер, код, год";"text"\n1;"{SENTENCE.strip()}"\n'
+    documents, _ = read_all(plan_shards(write(tmp_path / "а.csv", table)))
+    assert "".join(document.text for document in documents).strip() == SENTENCE.strip()
+
+
+def test_an_empty_text_field_hides_no_other(tmp_path: Path) -> None:
+    line = f'{{"text": " ", "content": "{SENTENCE.strip()}"}}\n'
+    documents, _ = read_all(plan_shards(write(tmp_path / "а.jsonl", line)))
+    assert any(SENTENCE.strip() in document.text for document in documents)
+
+
 def test_nothing_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="нет-такой"):
         plan_shards(tmp_path / "нет-такой")

@@ -33,6 +33,16 @@ def delta_of(stock: Stock, lexicon: Lexicon, texts: list[str]) -> pl.DataFrame:
     return with_surface(delta_table(stock, units, list(range(len(texts))), lexicon), stock, lexicon, symbols)
 
 
+def test_a_phrase_is_words_joined_by_a_space(stock: Stock, small_lexicon: Lexicon) -> None:
+    """As the codec reads; «цикл, кребса» is two words."""
+    concepts = dict(zip(small_lexicon.concepts["lemma"], range(small_lexicon.concepts.height), strict=True))
+    delta = delta_of(stock, small_lexicon, [" цикл Кребса", " цикл, Кребса", " врач — цикл Кребса"])
+    one, apart, both = delta["concepts"].to_list()
+    assert one == [concepts["цикл кребса"]]
+    assert concepts["цикл кребса"] not in apart
+    assert both == [concepts["врач"], *one]
+
+
 def written(stock: Stock, rows: list[list[int]]) -> list[str]:
     """What rows of stock ids say, as they stand inside running text."""
     names = {number: token for token, number in stock.vocabulary.items()}

@@ -22,7 +22,7 @@ from hypertok.lexicon.lexicon import Lexicon
 from hypertok.tokenizer.stock import Stock, built
 from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.symbol_codec import GLUE, SymbolCodec, restricted_codec, symbol_run_pattern
-from hypertok.vocabulary.symbols import SymbolUnits, learn_symbol_units
+from hypertok.vocabulary.symbols import SymbolUnits, learn_symbol_units, own_bytes
 from hypertok.vocabulary.units import Span
 
 ROWS = 300
@@ -145,6 +145,8 @@ def test_units_are_new_and_merges_lead_to_them(stock: Stock, learned: SymbolUnit
     for token, ids in zip(units.tokens, units.constituents, strict=True):
         assert stock.bytes_of(token) == b"".join(stock.bytes_of(names[number]) for number in ids)
     assert sum(learned.sorts.values()) == ROWS
+    own = own_bytes(learned.symbols)
+    assert all(own.search(stock.bytes_of(left + right)) for left, right in units.merges), "made in other text too"
 
 
 def test_the_tokenizer_makes_marks_and_units(

@@ -24,6 +24,8 @@ VERSION = 1
 _SELF_CONTAINED, _TABLE, _NAMED = 1, 2, 4
 _LEXICON_BYTES = 4
 _CHECK_BYTES = 4
+#: Bits of a number in the table: no file is larger, and longer ones would cost quadratic time.
+_LONGEST_NUMBER = 63
 _LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
 
 
@@ -160,6 +162,8 @@ def _start_length(flags: int) -> int:
 
 
 def _as_text(content: bytes) -> str | None:
+    if b"\0" in content:  # no text that people write; long runs of it cost the model two bytes and a half each
+        return None
     try:
         return content.decode()
     except UnicodeDecodeError:
@@ -224,3 +228,5 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
         shift += 7
         if byte < 128:
             return value, at
+        if shift > _LONGEST_NUMBER:
+            raise IndexError

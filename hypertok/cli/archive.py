@@ -27,7 +27,8 @@ def pack(
 ) -> None:
     """Pack texts into a small archive with what the lexicon knows of your language and notes.
 
-    Any file can be packed; UTF-8 text becomes small. To unpack you need the same lexicon, so keep it.
+    Any file can be packed; UTF-8 text becomes small. To unpack you need the same lexicon, so keep a copy: built again,
+    even from the same texts, it may be another one. With --self-contained none is needed.
 
       hypertok pack notes.lexicon note.md -o note.ht
       hypertok pack notes.lexicon notes/ -o notes.ht

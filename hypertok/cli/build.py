@@ -74,7 +74,8 @@ def build_lexicon(
     """Build a lexicon: every Russian word form of your texts mapped to a concept with a symbol of its own.
 
     Nothing is changed in CORPUS. A killed run goes on where it stopped when the same command is given again.
-    Building again into the same OUTPUT with more text keeps every symbol that was given out.
+    Building again into the same OUTPUT with more text keeps every symbol that was given out, so symbol text stays
+    readable; archives (hypertok pack) need the lexicon as it was: keep a copy if you have some.
 
       hypertok build-lexicon notes/ -o notes.lexicon
     """

@@ -24,7 +24,9 @@ def encode(
 ) -> None:
     """Turn a text into symbol text, one symbol per concept; `hypertok decode` restores it byte for byte.
 
-    hypertok encode notes.lexicon note.md > note.sym
+    Keep the lexicon, or one built over it: symbol text does not say which one it was written with.
+
+      hypertok encode notes.lexicon note.md > note.sym
     """
     from hypertok.lexicon.lexicon import Lexicon
 
@@ -42,7 +44,10 @@ def decode(
 ) -> None:
     """Restore the text behind symbol text, byte for byte.
 
-    hypertok decode notes.lexicon note.sym > note.md
+    LEXICON is the one it was written with, or one built over that one (same OUTPUT, or --base). Another one, or one in
+    which concepts were forbidden since, gives an error at best and other words at worst.
+
+      hypertok decode notes.lexicon note.sym > note.md
     """
     from hypertok.lexicon.lexicon import Lexicon
 

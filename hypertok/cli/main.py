@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated, NoReturn
 
 import typer
@@ -94,6 +95,9 @@ def _interrupted() -> NoReturn:
 
 def main() -> None:
     """Entry point: errors meant for the user become one line and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # symbols in a terminal of another encoding
     try:
         app()
     except HypertokError as error:

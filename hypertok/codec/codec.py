@@ -1,8 +1,8 @@
 """Text to symbol text and back, without loss for every `str`.
 
 A word that the lexicon knows becomes `[case mark] symbol [inflection mark] [variant mark]`; everything else
-stays as it is, and a character of the text that happens to be a symbol or a mark is escaped. Each word is
-checked once: if its code does not lead back to exactly that word, the word stays raw. Losslessness therefore
+stays as it is, and a character of the text that is a mark, or a symbol of this lexicon or of one that may grow out of
+it, is escaped. Each word is checked once: if its code does not lead back to exactly that word, the word stays raw. Losslessness therefore
 rests on this file alone and not on the lexicon's content.
 """
 
@@ -37,6 +37,9 @@ class CodeBook(Protocol):
     @property
     def symbols(self) -> frozenset[str]:
         """All symbols in use."""
+
+    def is_reserved(self, character: str) -> bool:
+        """Whether a character is escaped although it is no symbol: it may be one where symbol text is decoded later."""
 
     def code_of(self, form: str) -> Code | None:
         """The code of a form, None for an unknown one."""
@@ -266,9 +269,10 @@ class _EncodeCache(_Cache):
         return "-".join(self.word_code(part) or part for part in word.split("-"))
 
     def _escape(self, run: str) -> str:
-        symbols = self.symbols
+        symbols, reserved = self.symbols, self.book.is_reserved
         return "".join(
-            ESCAPE + c if c in symbols or marks.BLOCK_FIRST <= ord(c) <= marks.BLOCK_LAST else c for c in run
+            ESCAPE + c if c in symbols or reserved(c) or marks.BLOCK_FIRST <= ord(c) <= marks.BLOCK_LAST else c
+            for c in run
         )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from hypertok.corpus.encodings import codec_of
 from hypertok.corpus.fields import record_documents, text_field
 from hypertok.corpus.records import EXAMPLES, Part, Tally
-from hypertok.corpus.text_source import judge, sha256_range
+from hypertok.corpus.text_source import judge, read_head, sha256_range
 
 if TYPE_CHECKING:
     from _csv import Reader as CsvReader
@@ -26,6 +26,7 @@ _HEAD = 1 << 20
 CELL_LIMIT = 8 << 20
 #: Characters of the longest line: `csv` holds one whole, however many cells it has.
 LINE_LIMIT = 16 << 20
+_QUOTED = re.compile('"[^"]*"')
 _NUMBER = re.compile(r"[\s\d.,:+%eE-]*")
 
 
@@ -33,7 +34,7 @@ def read_csv(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iter
     """Text and prose of documents made of the rows of a table."""
     tally.sha256 = sha256_range(path, part)
     with open(path, "rb") as file:
-        head = file.read(_HEAD)
+        head = read_head(file, part.size)
         if not judge(head, tally):
             return
         file.seek(0)
@@ -58,11 +59,11 @@ def _lines(file: io.TextIOWrapper, tally: Tally) -> Iterator[str]:
 
 
 def _reader(path: Path, file: Iterator[str], head: str) -> CsvReader:
-    """A reader of the rows; a .csv is parted by the separator that its first line has most of."""
+    """A reader of the rows; a .csv is parted by the separator that its first line has most of outside quotes."""
     csv.field_size_limit(CELL_LIMIT)
     if path.suffix.lower() == ".tsv":
         return csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-    first = head.partition("\n")[0]
+    first = _QUOTED.sub("", head.partition("\n")[0])
     return csv.reader(file, delimiter=max(",;\t|", key=first.count))
 
 

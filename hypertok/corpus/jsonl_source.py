@@ -11,7 +11,7 @@ from typing import BinaryIO
 from hypertok.corpus.encodings import codec_of
 from hypertok.corpus.fields import record_documents, text_of
 from hypertok.corpus.records import EXAMPLES, Part, Tally
-from hypertok.corpus.text_source import judge, sha256_range
+from hypertok.corpus.text_source import judge, read_head, sha256_range
 
 #: Bytes of the longest record that is read: parsing one takes several times as much memory.
 RECORD_LIMIT = 16 << 20
@@ -27,7 +27,7 @@ def read_jsonl(path: Path, part: Part, tally: Tally, *, join: bool = True) -> It
 
 def _texts(file: BinaryIO, part: Part, tally: Tally) -> Iterator[str]:
     file.seek(part.start)
-    if not judge(file.read(min(_BLOCK, part.stop - part.start)), tally):
+    if not judge(read_head(file, part.stop - part.start), tally):
         return
     file.seek(part.start)
     wide = tally.encoding.startswith(("utf-16", "utf-32"))

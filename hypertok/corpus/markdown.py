@@ -17,11 +17,13 @@ from hypertok.corpus.prose import blank_addresses
 
 _FENCE = re.compile(r"^[ \t>]*(?:[-*+][ \t]+|\d{1,9}[.)][ \t]+)?(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
 _FRONT_END = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
+#: After the first line: a key, an item of a list, a comment, or nothing.
+_FRONT_FIRST = re.compile(r"[ \t]*\n\s*(?:[^\s:#-][^:\n]*:(?:\s|$)|-\s|#|---|\.\.\.)")
 _CODE2 = re.compile(r"(?<!`)(`{2,})(?!`)(?:[^`\n]|`(?!`))*\1(?!`)")
 _CODE1 = re.compile(r"(?<!`)`(?!`)[^`\n]*(?:\n[^`\n]+)?`(?!`)")
 _HTML_CODE = re.compile(r"<(script|style|pre|code|svg|math)\b[^<>]*>|<!--", re.IGNORECASE)
 #: A tag holds no blank line: «t <T» in a formula opens none that a quotation («>») paragraphs below would close.
-_TAG = re.compile(r"</?[A-Za-z](?:[^<>\n]|\n(?![ \t]*\n))*>|<![A-Z][^<>]*>|<\?[^<>]*>")
+_TAG = re.compile(r"</?[A-Za-z][\w:-]*(?=[\s/>@.])(?:[^<>\n]|\n(?![ \t]*\n))*>|<![A-Z][^<>]*>|<\?[^<>]*>")
 _EMBED = re.compile(r"!\[\[[^\[\]\n]*\]\]")
 _WIKILINK = re.compile(r"\[\[([^\[\]|\n]*)(?:\|([^\[\]\n]*))?\]\]")
 _BLOCK_ID = re.compile(r"#?\^[\w-]+$")
@@ -45,7 +47,7 @@ _ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#\d{1,7}|#[xX][0-9A-Fa-f]{1
 
 def looks_like_markdown(text: str) -> bool:
     """Whether a text of unknown format uses Markdown's fences or links."""
-    return "```" in text or "](" in text or "[[" in text or "~~~" in text
+    return "```" in text or "](" in text or "[[" in text  # "~~~" underlines titles in reStructuredText
 
 
 class MarkdownMask:
@@ -106,7 +108,7 @@ def _blank_front_matter(text: str) -> str:
     if not text.startswith("---") or text[3 : text.find("\n") if "\n" in text else None].strip():
         return text
     end = _FRONT_END.search(text, 4)
-    if end is None:
+    if end is None or not _FRONT_FIRST.match(text, 3):  # a note may begin with a rule
         return text
     return "\n" * text.count("\n", 0, end.end()) + text[end.end() :]
 

@@ -31,6 +31,10 @@ def read_text(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]
             yield text, mask(text) if mask else blank_addresses(text)
 
 
+#: The bytes of characters that may be cut.
+_NOT_ASCII = bytes(range(0x80, 0x100))
+
+
 def judge(head: bytes, tally: Tally) -> bool:
     """Whether a file that begins with `head` is text; notes its encoding, or why it is not."""
     reason = encodings.binary_reason(head[: encodings.HEAD])
@@ -38,6 +42,19 @@ def judge(head: bytes, tally: Tally) -> bool:
     if not tally.encoding:
         tally.skip(reason or "binary: in no encoding known here")
     return bool(tally.encoding)
+
+
+def read_head(file: BinaryIO, size: int) -> bytes:
+    """What the next `size` bytes of a file are judged by: a block, and one that is not ASCII if there is one.
+
+    It does not end inside a character, which would count as damage.
+    """
+    head = block = file.read(min(BLOCK, size))
+    read = len(block)
+    while block.isascii() and read < size and (more := file.read(min(BLOCK, size - read))):
+        block, read = more, read + len(more)
+    head = block if block is head or block.isascii() else head[: encodings.HEAD] + block
+    return head if read == size else head.rstrip(_NOT_ASCII) or head
 
 
 def sha256_range(path: Path, part: Part) -> str:

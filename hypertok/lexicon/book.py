@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from hypertok.codec.codec import Code
+from hypertok.lexicon.symbols import is_symbol
 
 #: Distance of the landmarks that speed up the search; 64 makes 24,000 of them for 1.5 million forms (2 MB).
 _BLOCK = 64
@@ -65,6 +66,10 @@ class Book:
     def symbols(self) -> frozenset[str]:
         """All symbols in use."""
         return frozenset(self._symbols)
+
+    def is_reserved(self, character: str) -> bool:
+        """Whether a character may be a symbol in a lexicon that is built over this one."""
+        return is_symbol(character)
 
     def rows_of(self, form: str) -> list[int]:
         """Rows of the table forms with exactly this form."""

@@ -24,6 +24,8 @@ KIND = "lexicon"
 SCHEMA_VERSION = 1
 COMMAND = "hypertok build-lexicon corpus/ -o notes.lexicon"
 TABLES = ("concepts", "forms", "inflections", "sources")
+#: Keyboards write it behind a heart and the like, to have it coloured.
+_EMOJI = "\ufe0f"
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ class Lexicon:
         Raises:
             InputError: the lexicon does not know the word.
         """
-        number = self.book.concept_of_symbol(word.strip())
+        number = self.book.concept_of_symbol(word.strip().removesuffix(_EMOJI))
         form, rows = self._find(word.strip()) if number is None else self._base_form(number)
         table = self._forms[rows].sort("probability", "main", descending=True)
         readings = tuple(

@@ -43,7 +43,7 @@ class Overrides:
         merge = {
             (lemma, pos): other.merge.get((target, pos), target)
             for (lemma, pos), target in self.merge.items()
-            if (lemma, pos) not in spoken | wanted
+            if (lemma, pos) not in spoken | wanted and (target, pos) not in other.forbid
         }
         places = self.places | other.places
         return Overrides(add | other.add, forbid | other.forbid, merge | other.merge, places)

@@ -33,6 +33,7 @@ def all_symbols() -> Iterator[str]:
         yield from map(chr, range(first, last + 1))
 
 
+@cache
 def is_symbol(char: str) -> bool:
     """Whether a character may be a concept's symbol: one of the ranges, or an everyday one below them (€)."""
     place = ord(char)

@@ -6,6 +6,7 @@ The model side initialises and trains its new rows from this table alone.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import polars as pl
 
@@ -26,7 +27,9 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "count": pl.Int64,
     "saved": pl.Int64,
 }
-_WORD = re.compile("[А-ЯЁа-яё]+(?:-[А-ЯЁа-яё]+)*")
+_WORD = "[А-ЯЁа-яё]+(?:-[А-ЯЁа-яё]+)*"
+#: Words that may be a multiword concept: what stands between them is one space.
+_WORDS = re.compile(f"{_WORD}(?: {_WORD})*")
 
 
 def delta_table(stock: Stock, units: Units, ids: list[int], lexicon: Lexicon) -> pl.DataFrame:
@@ -89,15 +92,17 @@ class _Meaning:
         if marked:
             concepts = [number for number, _ in marked]
             return concepts, [_inflection(mark) or self._base[number] for number, mark in marked]
-        words = [form_of(word) for word in _WORD.findall(text)]
-        concepts, inflections, place = [], [], 0
+        found = [one for words in _WORDS.findall(text) for one in self._read(words)]
+        return [concept for concept, _ in found], [inflection for _, inflection in found]
+
+    def _read(self, text: str) -> Iterator[tuple[int, int]]:
+        """Concept and inflection of each word or phrase, of words joined by single spaces."""
+        words, place = [form_of(word) for word in text.split(" ")], 0
         while place < len(words):
             size = max(1, min(self._longest(words[place]), len(words) - place))
             while size > 1 and " ".join(words[place : place + size]) not in self._of:
                 size -= 1
             found = self._of.get(" ".join(words[place : place + size]))
             if found:
-                concepts.append(found[0])
-                inflections.append(found[1])
+                yield found
             place += size
-        return concepts, inflections

@@ -23,9 +23,6 @@ from hypertok.tokenizer.kind import COMMAND, DELTA, GIVEN_UP, KIND, SCHEMA_VERSI
 from hypertok.tokenizer.stock import Stock, built
 from hypertok.tokenizer.verify_texts import CYRILLIC
 
-#: Below it no character is a concept symbol but those that the units hold (codec/marks.py).
-_SYMBOLS = re.compile("[\u2190-\U0010ffff]")
-
 
 @dataclass(frozen=True, eq=False)
 class Pair:
@@ -111,8 +108,8 @@ class Pair:
         """Tells the texts that must be cut exactly as before."""
         if not self.symbols:
             return lambda text: CYRILLIC.search(text) is None
-        own = re.compile(f"[{re.escape(''.join({c for text in self.unit_texts for c in text if c > '~'}))}\u2190]")
-        return lambda text: not (CYRILLIC.search(text) or own.search(text) or _SYMBOLS.search(text))
+        own = re.compile(f"[{re.escape(''.join(sorted(self.codec_symbols)))}\u2190-\U0010ffff]")
+        return lambda text: not (CYRILLIC.search(text) or own.search(text))
 
 
 def open_pair(folder: Path, stock: Stock, lexicon: Path | None) -> Pair:

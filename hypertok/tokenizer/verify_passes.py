@@ -17,6 +17,7 @@ from hypertok.tokenizer.verify_loaders import auto_text_line, hyper_text_line
 from hypertok.tokenizer.verify_pair import Pair
 from hypertok.tokenizer.verify_report import Line, Tally, short
 from hypertok.tokenizer.verify_texts import CYRILLIC, SAMPLES, Text, library_texts, random_texts
+from hypertok.vocabulary.symbols import own_bytes
 
 #: Characters of text, the first ones, that the loaders beside the raw tokenizer are compared on. They run the same
 #: tokenizer underneath and differ in its parts, which any text shows; transformers takes 3 s for so many.
@@ -127,7 +128,7 @@ class _TextChecks:
         """Every new merge makes a token with a Cyrillic letter in it, which no other text has."""
         pair = self.pair
         if pair.symbols:
-            return "nor concept symbols, nor any character from U+2190 on"
+            return self._exact_symbols()
         stock_merges, byte_level = set(pair.stock.merges), pair.stock.family is Family.BYTE_LEVEL
         number, others = 0, []
         for merge in pair.merges:
@@ -144,6 +145,19 @@ class _TextChecks:
             self.other.want(text is not None and ids[0] == ids[1], f"the merge {merge} is made in any script", 0)
         return f"proved besides: each of {number:,} new merges makes a token with a Cyrillic letter" + (
             f", but for {len(others)} that other text is cut inside of (tried)" if others else ""
+        )
+
+    def _exact_symbols(self) -> str:
+        """Every new merge makes a token with a Cyrillic letter or the beginning of a possible symbol in it."""
+        pair, stock_merges = self.pair, set(self.pair.stock.merges)
+        own = own_bytes(pair.codec_symbols)
+        new = [merge for merge in pair.merges if merge not in stock_merges]
+        for merge in new:
+            right = own.search(pair.stock.bytes_of("".join(merge)))
+            self.other.want(right is not None, f"the merge {merge} is made in any text", 0)
+        return (
+            "nor concept symbols, nor any character from U+2190 on; proved besides: each of "
+            f"{len(new):,} new merges makes a token with one of these"
         )
 
 

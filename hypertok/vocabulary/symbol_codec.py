@@ -38,6 +38,9 @@ class _Restricted:
         self._book = book
         self.symbols = symbols
 
+    def is_reserved(self, character: str) -> bool:
+        return False  # the codec lies beside its tokenizer and does not grow
+
     def code_of(self, form: str) -> Code | None:
         return self._book.code_of(form)  # the codec itself leaves words of other symbols alone
 

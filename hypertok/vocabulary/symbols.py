@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ _WHOLE_SHARE = 0.3
 #: Merges that make a token that the stock tokenizer has take no row: room for them.
 _SPARE = 1.02
 _BATCH = 50_000
+#: First bytes of a letter U+0400–U+04FF, or of a character from U+2190 on; UTF-8 has them nowhere else.
+_OWN = rb"[\xd0-\xd3\xe3-\xf4]|\xe2(?:\x86[\x90-\xbf]|[\x87-\xbf])"
 _FIRST_LETTER = 0xF0000
 
 
@@ -166,11 +169,14 @@ def _learned(
     learned = learn_merges(letters.words, counts.tolist(), int((rows - len(tokens)) * _SPARE) + 64)
     known = {*stock.merges, *merges}
     used: list[tuple[str, str]] = []
+    own, apart = own_bytes(symbols), set[str]()
     for left, right in learned:
-        if not letters.unmergeable.isdisjoint(left + right):
-            continue
         pair = letters.string(left), letters.string(right)
         string = pair[0] + pair[1]
+        made_of_others = not apart.isdisjoint((left, right)) or not letters.unmergeable.isdisjoint(left + right)
+        if made_of_others or not own.search(stock.bytes_of(string)):
+            apart.add(left + right)
+            continue
         if string not in stock.vocabulary and string not in tokens:
             if len(tokens) == rows:
                 break
@@ -187,6 +193,17 @@ def _learned(
     units = Units(tuple(tokens), tuple(merges), tuple(emitted[string] for string in tokens), tuple(tokens.values()))
     sorts = Counter(_sort(stock.bytes_of(token), symbols) for token in tokens)
     return SymbolUnits(units, symbols, dict(sorts))
+
+
+def own_bytes(symbols: Iterable[str]) -> re.Pattern[bytes]:
+    """What tells bytes of symbol text and Russian: the beginning of a Cyrillic letter, or of a character that may be a
+    symbol. Bytes without (the end of a symbol, " -" between two) stand in other text too, and to merge them changes it.
+
+    Args:
+        symbols: those in use; a few lie below U+2190.
+    """
+    low = sorted(symbol for symbol in symbols if ord(symbol) < marks.SYMBOLS_FIRST)
+    return re.compile(b"|".join([_OWN, *(re.escape(symbol.encode()) for symbol in low)]))
 
 
 def _coded(codec: SymbolCodec, runs: list[str]) -> list[str]:
