@@ -116,7 +116,8 @@ def extend(
 ) -> None:
     """Extend a stock tokenizer, and the model beside it, by units learned from your lexicon.
 
-    Every stock token keeps its id, and text without Russian its tokens; `hypertok verify` proves it.
+    Every stock token keeps its id, and text without Russian its tokens (symbol text: without
+    characters from U+2190 on, too); `hypertok verify` proves it.
 
       hypertok extend qwen3/ notes.lexicon -o qwen3-notes --rows 32768
       hypertok verify qwen3-notes --against qwen3/
