@@ -112,12 +112,12 @@ def read_text(path: Path, remedy: str) -> str:
 
 
 def write_bytes(data: bytes, path: Path | None) -> None:
-    """Write to a file (beside it first, then renamed) or, without one, to standard output as it is.
+    """Write to a file (beside it first, then renamed) or, without one or to "-", to standard output as it is.
 
     Raises:
         InputError: the file cannot be written.
     """
-    if path is None:
+    if path is None or str(path) == "-":
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
