@@ -234,6 +234,7 @@ def test_everything_is_measured_and_says_where_it_comes_from(done: Done) -> None
         assert {"hypertok", "python", "torch", "transformers", "peft"} <= origin.versions.keys()
         assert origin.device.startswith("cpu")
         assert run.trained is None or run.trained.device == "cpu"
+        assert run.trained is None or run.trained.commit == origin.commit
         assert run.trained is None or run.trained.versions.keys() == {
             "hypertok",
             *["torch", "transformers", "peft", "accelerate"],

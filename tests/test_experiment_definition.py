@@ -167,6 +167,10 @@ def test_paths_come_from_options_the_environment_or_the_folder(tmp_path: Path, m
         ("charakters = 5\n[arms.a]\nstock = true", r"one\.toml: charakters: unknown key; defaults\.toml documents"),
         ("[arms.a]\nstock = true\n[arms.a.train.lora]\nrank = 4", r"arms\.a\.train\.lora\.rank: unknown key"),
         ("[arms.a]\nstock = true\n[measure]\nctx = 4", r"measure\.ctx: unknown key"),
+        (
+            "[arms.a]\nstock = true\n[arms.b.train]\nrows_only = true\n[arms.b.train.lora]\nr = 64",
+            r"arms\.b\.train: .*rows_only trains no adapter; leave lora out",
+        ),
         ("[arms.a]\nstock = true\n[measure]\ncontext = 1", r"measure\.context: .*greater than or equal to 2"),
         ("[train]\nseed = 4\n[arms.a]\nstock = true", r"arms\.a\.train\.seed: the key seeds at the top decides"),
         ("[arms.a]\nstock = true\n[arms.a.train]\ncharacters = 4", r"train\.characters: the key characters"),

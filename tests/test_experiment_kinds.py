@@ -24,7 +24,7 @@ from hypertok.lexicon.lexicon import Lexicon
 INIT = """
 kind = "init"
 inits = ["mean", "weighted"]
-steps = [2, 4]
+steps = [2, 4, 5000]
 seeds = [0]
 [train]
 rows = "flat"
@@ -112,6 +112,7 @@ def test_init_measures_every_strategy_on_the_way(init: Results) -> None:
         assert run.trained is not None
         assert run.trained.parameters == 24 * 32, "the new rows alone"
         assert [at.step for at in run.steps] == [0, 2, 4]
+        assert run.skipped == {"step 5000": f"its training ends after {run.trained.steps} steps"}
         assert run.steps[-1].characters == round(900 * 4 / run.trained.steps)
         figures = [at.quality.bits_per_character for at in run.steps] + [run.quality.bits_per_character]
         assert len(set(figures)) == 4
@@ -121,6 +122,7 @@ def test_init_measures_every_strategy_on_the_way(init: Results) -> None:
     text = write_report(init.folder).markdown.read_text(encoding="utf-8")
     assert "| bits per character | step 0 | step 2 | step 4 | end |" in text
     assert f"| bpe-mean | {before[0]:.4f} |" in text
+    assert "| bpe-mean-characters-s0 | step 5000 | its training ends after " in text
     assert "one seed, so what another one would give is not known" in text
 
 

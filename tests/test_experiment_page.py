@@ -17,7 +17,8 @@ pytest.importorskip("matplotlib")
 from matplotlib import image
 from small_experiments import report_folder
 
-from hypertok.experiment.compare import sides
+from hypertok.experiment.compare import Side, control_of, sides
+from hypertok.experiment.definition import Arm
 from hypertok.experiment.page import Paragraph, Table
 from hypertok.experiment.report import write_report
 from hypertok.experiment.results import Results, RunResult, run_path
@@ -25,6 +26,8 @@ from hypertok.experiment.scale import scale
 from hypertok.experiment.sections import run_blocks
 from hypertok.measure.copy_task import Copied
 from hypertok.measure.speed import Speed
+from hypertok.tokenizer.extend import Options
+from hypertok.training.options import TrainOptions
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 #: Started by root as well, and to talk to nobody.
@@ -80,6 +83,61 @@ def test_seeds_that_no_two_arms_share_are_told(tmp_path: Path) -> None:
         run_path(folder, f"{arm}-characters-s{seed}").unlink()
     told = scale(Results.load(folder))
     assert "2 seeds, none of them of every arm: figures of an arm by itself, in plots too, do not compare" in told
+
+
+def test_an_arm_stands_beside_the_control_that_is_begun_and_trained_like_it() -> None:
+    bpe = Options(units="bpe")
+    arms = [
+        Arm(name="control-flat", tokenizer=bpe, train=TrainOptions(rows="flat")),
+        Arm(name="control-mean", tokenizer=bpe, init="mean"),
+        Arm(name="control-general", tokenizer=Options(units="bpe", general=0.5)),
+        Arm(name="control", tokenizer=bpe),
+        Arm(name="ours"),
+        Arm(name="ours-logged", train=TrainOptions(log_every=3)),
+        Arm(name="ours-mean", init="mean"),
+        Arm(name="ours-symbols", tokenizer=Options(text="symbols")),
+        Arm(name="ours-factored", train=TrainOptions(rows="factored")),
+        Arm(name="ours-untrained", untrained=True),
+    ]
+    every = [Side(arm, "characters", (), ()) for arm in arms]
+    found = {side.label: control_of(side, every) for side in every if side.role == "ours"}
+    assert {name: control and control.label for name, control in found.items()} == {
+        "ours": "control", "ours-logged": "control", "ours-mean": "control-mean", "ours-symbols": "control",
+        "ours-factored": None, "ours-untrained": None,
+    }  # fmt: skip
+
+
+def test_a_control_that_reads_other_text_says_so(tmp_path: Path) -> None:
+    results = Results.load(report_folder(tmp_path / "results"))
+    assert "| ours | control | " in write_report(results).markdown.read_text(encoding="utf-8")
+    symbols = [
+        arm.model_copy(update={"tokenizer": Options(text="symbols")}) if arm.name == "ours" else arm
+        for arm in results.definition.arms
+    ]
+    other = results.definition.model_copy(update={"arms": tuple(symbols)})
+    text = write_report(dataclasses.replace(results, definition=other)).markdown.read_text(encoding="utf-8")
+    assert "| ours | control (reads text as written) | " in text
+
+
+def test_code_that_trained_is_told_where_other_code_measured(tmp_path: Path) -> None:
+    results = Results.load(report_folder(tmp_path / "results"))
+
+    def told(trained: str | None, dirty: bool | None) -> str:
+        runs = tuple(
+            run.model_copy(
+                update={
+                    "provenance": run.provenance.model_copy(update={"commit": "b" * 40, "dirty": False}),
+                    "trained": run.trained and run.trained.model_copy(update={"commit": trained, "dirty": dirty}),
+                }
+            )
+            for run in results.runs
+        )
+        return write_report(dataclasses.replace(results, runs=runs)).markdown.read_text(encoding="utf-8")
+
+    assert f"| code that trained | {'a' * 40} |" in told("a" * 40, False)
+    assert f"| code that trained | {'b' * 40} with changes that are not committed |" in told("b" * 40, True)
+    assert "code that trained" not in told("b" * 40, False)
+    assert "code that trained" not in told(None, None), "older results do not tell"
 
 
 def test_speeds_of_two_devices_are_no_multiples_of_each_other(tmp_path: Path) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 import time
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("peft")
 
+import torch
+from safetensors.torch import save_file
 from small_experiments import HELD_OUT, definition, put_inputs
 
 from hypertok.errors import ArtifactError, InputError
@@ -21,8 +25,9 @@ from hypertok.experiment.definition import Arm, Definition
 from hypertok.experiment.inputs import Read, find_leaks
 from hypertok.experiment.results import Results
 from hypertok.experiment.run import Experiment, Planned
-from hypertok.experiment.training import Spent, _seconds, deciding, equal_compute, spent
+from hypertok.experiment.training import Spent, _seconds, deciding, equal_compute, product_parameters, spent
 from hypertok.lexicon.lexicon import Lexicon
+from hypertok.model.checkpoint import Checkpoint
 from hypertok.training.data import Text
 from hypertok.training.options import TrainOptions
 
@@ -192,6 +197,34 @@ def test_seconds_are_those_of_all_starts(tmp_path: Path) -> None:
     assert _seconds(log) == 20 + 15
     log.write_text("", encoding="utf-8")
     assert _seconds(log) == 0
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_of_experts_as_many_count_as_a_token_meets(tmp_path: Path, fused: bool) -> None:
+    """And nothing of what reads pictures."""
+    tensors = {
+        "model.embed_tokens.weight": torch.zeros(10, 4), "lm_head.weight": torch.ones(10, 4),
+        "model.layers.0.mlp.shared_experts.up_proj.weight": torch.zeros(6, 4),
+        "model.layers.0.mlp.gate.weight": torch.zeros(8, 4), "visual.blocks.0.experts.weight": torch.zeros(99, 4),
+    }  # fmt: skip
+    if fused:
+        tensors["model.layers.0.block_sparse_moe.input_linear.weight"] = torch.zeros(8, 6, 4)
+    else:
+        tensors |= {f"model.layers.0.mlp.experts.{number}.up_proj.weight": torch.zeros(6, 4) for number in range(8)}
+    save_file(tensors, tmp_path / "model.safetensors")
+
+    def counted(strict: bool = True, **config: Any) -> int:
+        (tmp_path / "config.json").write_text(json.dumps({"tie_word_embeddings": False, **config}), encoding="utf-8")
+        return product_parameters(Checkpoint.open(tmp_path), strict=strict)
+
+    shared, each = 10 * 4 + 6 * 4 + 8 * 4, 6 * 4
+    assert counted(num_local_experts=8, num_experts_per_tok=2) == shared + 2 * each
+    assert counted(text_config={"n_routed_experts": 8, "num_experts_per_tok": 3}) == shared + 3 * each
+    assert counted(num_experts=8, strict=False) == shared + 8 * each
+    with pytest.raises(
+        InputError, match=r"config\.json: does not tell how many of its experts .* leave the line compute"
+    ):
+        counted(num_experts=8)
 
 
 def test_passes_of_stock_are_part_of_a_key_at_equal_compute(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from hypertok.cli.main import app
 from hypertok.errors import ArtifactError, InputError
 from hypertok.model.merge import merge
 from hypertok.model.pair import Pair
-from hypertok.model.trained import KIND, load_trained
+from hypertok.model.trained import KIND, attach, open_trained
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.stock import Stock
 from hypertok.training.data import make_blocks, read_texts
@@ -55,6 +55,11 @@ def whole(model: Path, small_corpus: Path, tmp_path_factory: pytest.TempPathFact
     output = tmp_path_factory.mktemp("whole") / "run"
     train(model, small_corpus, output, QUICK.model_copy(update={"epochs": 2}))
     return output
+
+
+def as_trained(folder: Path) -> Any:
+    """The model as it was while it was trained: split rows, adapter not merged."""
+    return attach(open_trained(folder)[1].load("float32"), folder)
 
 
 def test_what_is_written(whole: Path, model: Path) -> None:
@@ -151,7 +156,7 @@ def test_live_merged_and_reloaded_are_one_model(
     text = torch.tensor([tokenizer.encode(TEXT, add_special_tokens=True)])
     assert tokenizer.new_ids & set(text[0].tolist())
     assert AutoTokenizer.from_pretrained(tmp_path / "merged")(TEXT).input_ids == text[0].tolist()
-    live = load_trained(tmp_path / "trained", dtype="float32")
+    live = as_trained(tmp_path / "trained")
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32).eval()
     stock = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     with torch.no_grad():
@@ -223,7 +228,7 @@ def test_a_head_cut_to_the_texts(
     pair = Pair.open(model)
     held = make_blocks(read_texts(held_out(tmp_path)), pair, options.context)
     texts = make_blocks(read_texts(small_corpus, characters=1000, seed=0), pair, options.context)
-    live = load_trained(tmp_path / "run", dtype="float32")
+    live = as_trained(tmp_path / "run")
     ids, labels = (torch.stack([block[name] for block in held]) for name in ("input_ids", "labels"))
     assert set(held.tokens.tolist()) - set(texts.tokens.tolist())
     cut = LossModel(live, ids=torch.tensor([*texts.tokens.tolist(), *held.tokens.tolist()]))
@@ -248,7 +253,7 @@ def test_a_stock_model_trains_as_an_arm_of_its_own(small_stock: Path, small_corp
     assert beside == {"LICENSE", "config.json", "generation_config.json", "manifest.json", "model.safetensors"}
     for name in ("config.json", "tokenizer_config.json"):
         assert "auto_map" not in json.loads((tmp_path / "merged" / name).read_bytes())
-    live = load_trained(tmp_path / "run", dtype="float32")
+    live = as_trained(tmp_path / "run")
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)
     text = torch.tensor([Pair.open(folder).encode_batch([TEXT])[0]])
     with torch.no_grad():

@@ -61,6 +61,23 @@ def test_a_resumed_run_saves_and_looks_as_it_is_told_now(
     assert [one for one in steps(output) if one > 4] == [one for one in after if one % 2 == 0]
 
 
+def test_the_loss_of_a_run_resumed_twice_is_that_of_all_its_steps(
+    model: Path, small_corpus: Path, whole: Path, tmp_path: Path
+) -> None:
+    """The first line after a checkpoint is not of all steps since the line before, which may lie before it."""
+    options, output = QUICK.model_copy(update={"epochs": 2, "save_every": 3, "log_every": 5}), tmp_path / "run"
+    for step in (4, 7):
+        with pytest.raises(KeyboardInterrupt):
+            train(model, small_corpus, output, options, resume=True, callbacks=[Interrupt(step)])
+    done = train(model, small_corpus, output, options, resume=True)
+    lines = [json.loads(line) for line in (output / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(one["step"], one["steps"]) for one in lines if "loss" in one][:3] == [(1, 1), (5, 2), (10, 4)]
+    each = [json.loads(line) for line in (whole / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    losses = {one["step"]: one["loss"] for one in each if "loss" in one}
+    known = [loss for step, loss in losses.items() if step not in (2, 3, 6)]  # before a checkpoint, after the last line
+    assert done.loss == pytest.approx(sum(known) / len(known))
+
+
 def test_held_out_text_is_judged_once_at_the_end_and_stands_in_the_report(
     model: Path, small_corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

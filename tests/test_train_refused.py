@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -122,6 +123,24 @@ def test_model_and_tokenizer_that_do_not_belong_together(
         train(short, small_corpus, tmp_path / "run", QUICK)
     with pytest.raises(InputError, match=r"no weights|no such|config"):
         train(sound_extension, small_corpus, tmp_path / "run", QUICK)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"vocab_size": 700}, r"vocab_size is 700 and the matrix has 640 rows; correct it, or download the model"),
+        ({"vocab_size": "640"}, r"Field 'vocab_size' expected int, got str|vocab_size is '640' and the matrix"),
+        ({"hidden_size": 64}, r"config\.json: says other sizes than the weights beside it have"),
+    ],
+)
+def test_a_stock_model_whose_configuration_is_not_that_of_its_weights(
+    changes: dict[str, Any], why: str, small_stock: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    folder = put_model(small_stock, tmp_path / "model", tiny_model("llama", tied=True, rows=640))
+    config = json.loads((folder / "config.json").read_bytes())
+    (folder / "config.json").write_text(json.dumps(config | changes), encoding="utf-8")
+    with pytest.raises(InputError, match=why):
+        train(folder, small_corpus, tmp_path / "run", QUICK)
 
 
 def test_what_was_trained_is_merged_into_its_own_model(

@@ -150,9 +150,12 @@ def merge(
         f"[bold]{escape(str(output))}[/] written: {size / 1e9:.2f} GB, loads in transformers as it is", soft_wrap=True
     )
     if lost := manifest.facts.get("lost"):
+        first: dict[str, str] = {}  # of each part of the model
+        for name in lost:
+            first.setdefault(name.removeprefix("model.").split(".")[0], name)
         err.print(
-            f"[yellow]for text alone:[/] {len(lost):,} tensors of the model are not in it, because transformers loads "
-            f"a causal language model of this kind without them ({escape(lost[0])} …)",
+            f"[yellow]left out:[/] {len(lost):,} tensors of the model are not in it, because transformers loads a "
+            f"causal language model of this kind without them ({escape(', '.join(first.values()))} …)",
             soft_wrap=True,
         )
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from hypertok.errors import ArtifactError
 from hypertok.experiment.definition import Arm, Definition, Line, Role
 from hypertok.experiment.results import Results, RunResult
+from hypertok.experiment.training import deciding
 from hypertok.measure.bootstrap import Interval, paired_difference, paired_ratio, ratio
 from hypertok.measure.quality import Quality
 from hypertok.measure.scoring import Bits
@@ -127,16 +129,27 @@ def stock_of(definition: Definition, every: Sequence[Side]) -> Side | None:
 
 
 def control_of(side: Side, every: Sequence[Side]) -> Side | None:
-    """The control of an arm: as many rows, the same budget, the same span."""
-    wanted = side.arm.tokenizer
+    """The control of an arm: as many rows, the same budget and span, its rows begun and trained in the same way.
+
+    Of several, the one whose tokenizer is made most like the arm's. None reads symbol text, so an arm that does has one
+    that reads text as written.
+    """
     if side.role != "ours":
         return None
-    for other in every:
-        options = other.arm.tokenizer
-        same = (options.rows, options.span) == (wanted.rows, wanted.span)
-        if other.role == "control" and other.line == side.line and same:
-            return other
-    return None
+    alike = [other for other in every if other.role == "control" and _must_agree(other) == _must_agree(side)]
+    wanted = side.arm.tokenizer.model_dump()
+    return min(
+        alike,
+        key=lambda other: sum(wanted[name] != value for name, value in other.arm.tokenizer.model_dump().items()),
+        default=None,
+    )
+
+
+def _must_agree(side: Side) -> tuple[Any, ...]:
+    """What an arm and its control have in common, or a difference is not that of their units."""
+    arm = side.arm
+    training = deciding(arm.train) if arm.trained else None
+    return side.line, arm.tokenizer.rows, arm.tokenizer.span, arm.init, training
 
 
 def common(one: Side, other: Side) -> tuple[list[RunResult], list[RunResult]]:

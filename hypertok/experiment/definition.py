@@ -134,7 +134,9 @@ class Published(BaseModel):
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
-        if missing := [key for key in ("model_type", "vocab_size") if key not in self.config]:
+        # A model for images too has it in its text_config, or leaves it to its class (Gemma 3).
+        asked = ("model_type",) if "text_config" in self.config else ("model_type", "vocab_size")
+        if missing := [key for key in asked if key not in self.config]:
             raise ValueError(f"config of {self.name} lacks {', '.join(missing)}; copy them from its config.json")
         return self
 

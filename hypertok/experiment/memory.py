@@ -20,7 +20,7 @@ from hypertok.experiment.definition import Arm, Definition
 from hypertok.experiment.inputs import lexicon_hash, model_hashes, needed
 from hypertok.experiment.provenance import provenance
 from hypertok.experiment.results import MEMORY, MemoryResult, MemoryRow, read_memory, write_result
-from hypertok.measure.memory import MeasuredMemory, measure_prefill, predict_memory
+from hypertok.measure.memory import MeasuredMemory, configuration_of, measure_prefill, predict_memory
 from hypertok.measure.passages import sha256_of_texts
 from hypertok.measure.subject import device_of, load_coding
 from hypertok.model.config import read_config
@@ -151,7 +151,14 @@ class _Maker:
             coding = load_coding(folder)
             tokens = self._scaled(coding.encode(used), used, characters)
             reading = _Reading(name, tokens, len(coding.new_ids))  # its configuration has them already
-            row = self._row(AT_HAND, read_config(folder), characters, reading)
+            try:
+                row = self._row(AT_HAND, read_config(folder), characters, reading)
+            except InputError as error:
+                if not self.definition.memory.models:
+                    raise
+                remedy = f"hypertok measure {folder} --text TEXTS --only memory"  # published models have rows
+                self.skipped[f"memory of {name}"] = f"{error} ({remedy})"
+                continue
             rows.append(row.model_copy(update={"measured": self._measured(folder, coding, prefix, name)}))
         return rows
 
@@ -185,9 +192,10 @@ class _Maker:
 
     def _row(self, model: str, config: Any, characters: int, reading: _Reading) -> MemoryRow:
         """Computed with the rows that an extended model of this configuration has."""
-        rows = None
+        config, rows = configuration_of(config), None
         if reading.grows:
-            rows = -(-(int(config["vocab_size"]) + reading.grows) // ROW_MULTIPLE) * ROW_MULTIPLE
+            stock_rows = config.get_text_config(decoder=True).vocab_size
+            rows = -(-(stock_rows + reading.grows) // ROW_MULTIPLE) * ROW_MULTIPLE
         predicted = predict_memory(
             config, characters_per_token=characters / reading.tokens, rows=rows, new_rows=reading.new_rows
         )

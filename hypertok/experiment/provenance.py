@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 import hypertok
+from hypertok.training.code_state import code_state
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "peft", "accelerate")
-#: Results of a checkout, for git: a run writes its plan and figures there itself, which changes no code.
-_RESULTS = ":(exclude)experiments/results"
 
 
 class Provenance(BaseModel):
@@ -41,7 +38,7 @@ class Provenance(BaseModel):
 
 def provenance(device: str, sha256: dict[str, str]) -> Provenance:
     """Of a result that is made now on this device of torch."""
-    commit, dirty = _git()
+    commit, dirty = code_state()
     versions = {"hypertok": hypertok.__version__, "python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -60,20 +57,3 @@ def _device(device: str) -> str:
     if device.startswith("cuda"):
         return str(torch.cuda.get_device_name(device))
     return f"cpu ({torch.get_num_threads()} threads)" if device == "cpu" else device
-
-
-def _git() -> tuple[str | None, bool | None]:
-    """Commit and dirty flag of the repository that the code lies in."""
-    folder = Path(hypertok.__file__).resolve().parents[1]
-    if not (folder / ".git").exists():  # installed: a repository further up is another project
-        return None, None
-    try:
-        commit = _asked(folder, "rev-parse", "HEAD")
-        return commit, bool(_asked(folder, "status", "--porcelain", "--untracked-files=no", "--", ".", _RESULTS))
-    except (OSError, subprocess.CalledProcessError):
-        return None, None
-
-
-def _asked(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
-    return done.stdout.strip()

@@ -117,10 +117,10 @@ def _arms(path: Path, data: Mapping[str, Any]) -> list[dict[str, Any]]:
                 raise InputError(f"{path}: arms.{name}.train.{key}: {where} decides this for all arms; leave it out")
         if "name" in arm:
             raise InputError(f"{path}: arms.{name}.name: unknown key; an arm's name is that of its table, [arms.NAME]")
-        both = merged({key: table for key, table in shared.items() if table}, arm)
-        if both.get("train", {}).get("rows_only"):  # LoRA's defaults say nothing where there is no adapter
-            both["train"] = {key: value for key, value in both["train"].items() if key != "lora"}
-        found.append({"name": name, **both})
+        tables = shared
+        if {**shared["train"], **train}.get("rows_only"):  # what arms share of LoRA says nothing of one without it
+            tables = {**shared, "train": {key: value for key, value in shared["train"].items() if key != "lora"}}
+        found.append({"name": name, **merged({key: table for key, table in tables.items() if table}, arm)})
     return found
 
 

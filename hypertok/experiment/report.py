@@ -12,7 +12,7 @@ from hypertok.errors import ArtifactError
 from hypertok.experiment import plots
 from hypertok.experiment.page import Block, Heading, Paragraph, Plot, Table, markdown, page
 from hypertok.experiment.provenance import Provenance
-from hypertok.experiment.results import MemoryResult, Results
+from hypertok.experiment.results import MemoryResult, Results, Trained
 from hypertok.experiment.scale import scale
 from hypertok.experiment.sections import run_blocks
 
@@ -69,8 +69,10 @@ def _blocks(results: Results) -> Iterator[Block]:
     if results.memory is not None:
         yield from _memory(results.memory)
     origins = [run.provenance for run in results.runs]
-    trained = [run.trained.versions for run in results.runs if run.trained is not None and run.trained.versions]
-    yield from _origin([*origins, results.memory.provenance] if results.memory is not None else origins, trained)
+    yield from _origin(
+        [*origins, results.memory.provenance] if results.memory is not None else origins,
+        [(run.trained, run.provenance) for run in results.runs if run.trained is not None],
+    )
 
 
 def _memory(memory: MemoryResult) -> Iterator[Block]:
@@ -127,27 +129,32 @@ def _memory(memory: MemoryResult) -> Iterator[Block]:
         yield Table(("not measured", "reason"), [[part, reason] for part, reason in memory.skipped.items()])
 
 
-def _origin(every: list[Provenance], trained: list[dict[str, str]]) -> Iterator[Block]:
+def _origin(every: list[Provenance], trained: list[tuple[Trained, Provenance]]) -> Iterator[Block]:
     """What figures were made with; where results differ, each of it with the number of results.
 
     Args:
-        trained: versions of what trained, which may have been earlier or elsewhere.
+        trained: what trained, which may have been earlier or elsewhere, and what measured it.
     """
     yield Heading("Origin")
-    state = {True: " with changes that are not committed", False: "", None: ""}
     made = sorted(one.made for one in every)
     rows = [["made", " to ".join(f"{one} UTC" for one in dict.fromkeys((made[0], made[-1])))]]
     rows += [["device", _counted(one.device for one in every)]]
-    if code := [f"{one.commit}{state[one.dirty]}" for one in every if one.commit]:
+    if code := [_code(one) for one in every if one.commit]:
         rows += [["code", _counted(code)]]
+    if any(one.commit and _code(one) != _code(measured) for one, measured in trained):
+        rows += [["code that trained", _counted(_code(one) for one, _ in trained if one.commit)]]
     rows += [["versions", _counted(_listed(one.versions) for one in every)]]
-    if trained:
-        rows += [["versions that trained", _counted(map(_listed, trained))]]
+    if versions := [one.versions for one, _ in trained if one.versions]:
+        rows += [["versions that trained", _counted(map(_listed, versions))]]
     names = sorted({name for one in every for name in one.sha256 if name != "extended"})  # that differs by arm
     for name in names:
         hashes = _counted(one.sha256[name] for one in every if name in one.sha256)
         rows += [[f"sha256 of {name.replace('_', '-')}", hashes]]
     yield Table(("what", "which"), rows)
+
+
+def _code(one: Provenance | Trained) -> str:
+    return f"{one.commit}{' with changes that are not committed' if one.dirty else ''}"
 
 
 def _listed(versions: dict[str, str]) -> str:

@@ -43,6 +43,7 @@ class Trained(BaseModel):
         loss: mean per token, in nats; does not compare across tokenizers.
         device: the GPU's name, or "cpu"; it may be another than that of the figures. Older results do not tell.
         versions: of hypertok and the libraries that trained; they may be others, too. Older results do not tell.
+        commit, dirty: of the code that trained, at its last start; None outside of git. Older results do not tell.
     """
 
     model_config = _STRICT
@@ -57,6 +58,8 @@ class Trained(BaseModel):
     loss: float
     device: str | None = None
     versions: dict[str, str] | None = None
+    commit: str | None = None
+    dirty: bool | None = None
 
 
 class AtStep(BaseModel):
@@ -90,7 +93,7 @@ class RunResult(BaseModel):
         drift: quality on texts that are not Russian.
         forms: bits of new units by how often they were in training; older results have none.
         speed: in characters, by size of batch; older results have none.
-        skipped: parts that were not measured, and why.
+        skipped: parts and steps that were not measured, and why.
     """
 
     model_config = _STRICT

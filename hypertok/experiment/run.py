@@ -272,6 +272,12 @@ class _Runner:
         made = provenance(str(subject.model.device), hashes)
         kept = Kept.of(self.experiment.work, key, trained, made, self.tell)
         figures = measure_arm(subject, self.texts, measure, seed=planned.seed, kept=kept, seen=seen)
+        if trained:
+            figures["skipped"] |= {
+                f"step {step}": f"its training ends after {trained.steps:,} steps"
+                for step in definition.steps
+                if step > trained.steps
+            }
         return RunResult(
             name=planned.name,
             arm=arm.name,

@@ -113,10 +113,16 @@ def _controls(aims: Aims, every: Sequence[Side]) -> Iterator[Block]:
         if control is not None and against is not None:
             aim = ratio_verdict(against, aims.control_bpc_ratio, strict=True)
             denser = side.characters_per_token / control.characters_per_token - 1
-            rows.append([side.label, control.label, percent(against), f"{denser:+.2%}", aim])
+            rows.append([side.label, _control_label(side, control), percent(against), f"{denser:+.2%}", aim])
     if rows:
         yield Heading("Against continued BPE with the same rows")
         yield Table(("arm", "control", "bits per character", "characters per token", "aim"), rows)
+
+
+def _control_label(side: Side, control: Side) -> str:
+    """Its label; for an arm of symbol text the reader is told that more than the units is another."""
+    same = side.arm.tokenizer.text == control.arm.tokenizer.text
+    return control.label if same else f"{control.label} (reads text as written)"
 
 
 def _abilities(aims: Aims, every: Sequence[Side], stock: Side | None) -> Iterator[Block]:

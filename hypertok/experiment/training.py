@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +25,17 @@ from hypertok.experiment.results import Trained
 if TYPE_CHECKING:
     from hypertok.artifact import Manifest
     from hypertok.measure.scoring import Ids
+    from hypertok.model.checkpoint import Checkpoint
     from hypertok.model.pair import Pair
     from hypertok.training.options import TrainOptions
 
 #: Options of training that decide no figure.
 _FREE = {"device", "compile", "log_every", "save_every", "keep", "report_to"}
+#: What configurations call the number of experts of a layer, and how many of them a token is sent to.
+_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+_MET = ("num_experts_per_tok", "top_k_experts", "moe_topk", "moe_k")
+#: Names of their weights; experts that every token meets are called shared ones.
+_OF_EXPERTS = re.compile(r"(?:^|\.)experts\.")
 
 
 def deciding(options: TrainOptions) -> dict[str, Any]:
@@ -44,7 +52,7 @@ class Spent:
     Attributes:
         characters: of the text.
         tokens: of all passes over it.
-        parameters: that every token is multiplied with.
+        parameters: that every token is multiplied with; see `product_parameters`.
         before: tokens that were read to make the rows.
     """
 
@@ -60,9 +68,13 @@ class Spent:
 
 
 def spent(folder: Path, corpus: Path, characters: int, seed: int, epochs: int = 1) -> Spent:
-    """What a model folder spends on so many passes over the characters that an arm with this seed reads first."""
+    """What a model folder spends on so many passes over the characters that an arm with this seed reads first.
+
+    Raises:
+        InputError: see `product_parameters`.
+    """
     pair, tokens = _read(folder, corpus, characters, seed)
-    return Spent(characters, len(tokens) * epochs, product_parameters(pair), _read_before(pair))
+    return Spent(characters, len(tokens) * epochs, product_parameters(pair.checkpoint, strict=True), _read_before(pair))
 
 
 def seen_in_training(folder: Path, corpus: Path, characters: int, seed: int) -> Ids:
@@ -88,16 +100,46 @@ def _read_before(pair: Pair) -> int:
     return int(facts.get("init", {}).get("tokens", 0))
 
 
-def product_parameters(pair: Pair) -> int:
-    """Parameters that every token is multiplied with: all, without the input matrix of an untied model (a look-up)."""
-    import torch
+def product_parameters(checkpoint: Checkpoint, *, strict: bool = False) -> int:
+    """Parameters that every token is multiplied with.
 
-    checkpoint = pair.checkpoint
+    Without the input matrix of an untied model (a look-up) and what reads no text, and of experts as many as a token
+    meets; all of them where the configuration does not tell.
+
+    Args:
+        strict: refuse such a model.
+
+    Raises:
+        InputError: strict, and the configuration does not tell how many experts a token meets.
+    """
+    from hypertok.model.checkpoint import CONFIG, NOT_TEXT
+
     shapes = {entry.name: entry.shape for shard in checkpoint.shards for entry in shard.entries.values()}
     for left_out in (checkpoint.copy, None if checkpoint.tied else checkpoint.input):
         if left_out is not None:
             shapes.pop(left_out.name, None)
-    return sum(torch.Size(shape).numel() for shape in shapes.values())
+    number, met = (_first(checkpoint.text_config, names) for names in (_EXPERTS, _MET))
+    dense = experts = 0
+    for name, shape in shapes.items():
+        if NOT_TEXT.search(name):
+            continue
+        if _OF_EXPERTS.search(name) or (number and len(shape) == 3 and shape[0] == number):  # one tensor of all of them
+            experts += prod(shape)
+        else:
+            dense += prod(shape)
+    if experts and not (number and met and met <= number):
+        if strict:
+            raise InputError(
+                f"{checkpoint.folder / CONFIG}: does not tell how many of its experts a token meets ({_EXPERTS[0]}, "
+                f"{_MET[0]}), so compute cannot be counted; leave the line compute out"
+            )
+        return dense + experts
+    return dense + (experts * met // number if number and met else 0)
+
+
+def _first(config: Mapping[str, Any], names: Sequence[str]) -> int | None:
+    """The first whole number among these keys."""
+    return next((config[name] for name in names if type(config.get(name)) is int), None)
 
 
 def equal_compute(arm: str, ours: Spent, stock: Spent, available: int) -> int:
@@ -165,7 +207,7 @@ def train_arm(
         run(again, [_snapshots(output, missing, stop=True)])
     shutil.rmtree(again, ignore_errors=True)  # also one that an earlier start left, killed before it came here
     tokens = facts["tokens"] * arm.train.epochs
-    cost = Spent(facts["characters"], tokens, product_parameters(pair), _read_before(pair))
+    cost = Spent(facts["characters"], tokens, product_parameters(pair.checkpoint), _read_before(pair))
     return Trained(
         characters=facts["characters"] * arm.train.epochs,
         tokens=tokens,
@@ -177,6 +219,8 @@ def train_arm(
         loss=facts["loss"],
         device=facts["device"],
         versions=manifest.versions,
+        commit=facts.get("commit"),
+        dirty=facts.get("dirty"),
     )
 
 

@@ -19,13 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from hypertok.errors import InputError
-from hypertok.model.config import positions_of
+from hypertok.model.config import positions_of, reason_of
 from hypertok.model.extra import require_train
 
 GIB = 1 << 30
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 #: Attributes of configurations whose cache follows other rules than those counted here.
-_OTHER_RULES = ("kv_lora_rank", "global_head_dim", "kv_sharing_modes", "num_kv_shared_layers")
+_OTHER_RULES = (
+    "kv_lora_rank", "global_head_dim", "kv_sharing_modes", "num_kv_shared_layers", "cross_attention_layers",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -135,10 +137,12 @@ def predict_memory(
         bytes_per_element: of weights and cache; None takes the configuration's dtype, else two (bfloat16).
 
     Raises:
-        InputError: an unknown model type, or a cache whose rules are not known here.
+        InputError: an unknown model type, fields that transformers refuses, or a cache whose rules are not known here.
     """
-    config = _with_rows(config, rows)
+    config = configuration_of(config)
     text = config.get_text_config(decoder=True)
+    if rows is not None:
+        text.vocab_size = rows
     size = bytes_per_element or _element_size(config)
     parameters, cache = count_parameters(config), cache_layers(config, size)
     grows = sum(one.layers * one.bytes_per_token for one in cache if one.kept is None)
@@ -161,16 +165,14 @@ def cache_layers(config: Any, bytes_per_element: int) -> tuple[CacheLayers, ...]
     text = config.get_text_config(decoder=True)
     for name in _OTHER_RULES:
         if getattr(text, name, None):
-            raise InputError(
-                f"{text.model_type}: the cache of a model with {name} is not predicted; measure it instead"
-            )
+            raise _not_predicted(text, f"a model with {name}")
     queries = getattr(text, "num_attention_heads", None)
     if not queries:
-        raise InputError(
-            f"{text.model_type}: the cache of a model without attention is not predicted; measure it instead"
-        )
+        raise _not_predicted(text, "a model without attention")
     heads = _key_value_heads(text, queries)
     dimension = getattr(text, "head_dim", None) or text.hidden_size // queries
+    if getattr(text, "v_head_dim", None) not in (None, dimension):
+        raise _not_predicted(text, "a model whose v_head_dim differs from its head_dim")
     window = getattr(text, "sliding_window", None)
     kinds = getattr(text, "layer_types", None)
     if kinds is None:
@@ -182,9 +184,13 @@ def cache_layers(config: Any, bytes_per_element: int) -> tuple[CacheLayers, ...]
         elif kind == "full_attention":
             found[None] += 1
         else:
-            raise InputError(f"{text.model_type}: the cache of a layer of {kind} is not predicted; measure it instead")
+            raise _not_predicted(text, f"a layer of {kind}")
     per_token = 2 * heads * dimension * bytes_per_element
     return tuple(CacheLayers(layers, per_token, kept) for kept, layers in found.items())
+
+
+def _not_predicted(text: Any, what: str) -> InputError:
+    return InputError(f"{text.model_type}: the cache of {what} is not predicted; measure it instead")
 
 
 def _key_value_heads(text: Any, queries: int) -> int:
@@ -228,9 +234,14 @@ def measure_prefill(
     return MeasuredMemory(characters=characters, tokens=len(ids), **json.loads(done.stdout.splitlines()[-1]))
 
 
-def _with_rows(config: Any, rows: int | None) -> Any:
-    """A configuration of transformers of its own, with this many rows."""
+def configuration_of(config: Any) -> Any:
+    """A configuration of transformers of its own, of another one or of the content of a published config.json.
+
+    Raises:
+        InputError: an unknown model type, or fields that transformers refuses.
+    """
     require_train()
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     if isinstance(config, Mapping):
@@ -240,10 +251,9 @@ def _with_rows(config: Any, rows: int | None) -> Any:
             config = AutoConfig.for_model(kind, **given)
         except ValueError as error:
             raise InputError(f"model type {kind!r} of the configuration is not known to transformers") from error
-    config = deepcopy(config)
-    if rows is not None:
-        config.get_text_config(decoder=True).vocab_size = rows
-    return config
+        except StrictDataclassError as error:
+            raise InputError(f"configuration of {kind}: {reason_of(error)}; correct it") from error
+    return deepcopy(config)
 
 
 def _element_size(config: Any) -> int:

@@ -36,7 +36,7 @@ from hypertok.measure.subject import (
     load_subject,
     require_positions,
 )
-from hypertok.model.config import read_config
+from hypertok.model.config import positions_of, read_config
 from hypertok.model.extra import require_train
 
 Progress = Callable[[str, int, int], None]
@@ -56,7 +56,7 @@ class Measured(BaseModel):
         bits_per_character: its interval by document; None for a single document.
         predicted, longest: memory by the configuration.
         prefill: memory of a fresh process that reads a text.
-        skipped: reasons by part.
+        skipped: reasons by part; "predicted memory" where memory is measured alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -173,19 +173,22 @@ def _memory(
     skipped: dict[str, str],
     progress: Progress | None,
 ) -> dict[str, Any]:
-    """Predicted memory, and that of a process of its own."""
+    """Predicted memory, and that of a process of its own, which needs no prediction."""
     tell = progress or (lambda part, done, total: None)
     tell("memory", 0, 2)
     found: dict[str, Any] = {}
     with _excused("memory", options, skipped):
         config = read_config(folder)
-        found |= _predicted(config, coding, texts, options)
+        try:
+            found |= _predicted(config, coding, texts, options)
+        except InputError as error:
+            skipped["predicted memory"] = str(error)
         tell("memory", 1, 2)
         text = "\n\n".join(texts)[: options.prefill_characters]
         decoder = config.get_text_config(decoder=True)
         ids = [*coding.start, *encode_checked(coding.encode, text, decoder.vocab_size).tolist()]
         what = f"the prefill of {len(text):,} characters"
-        require_positions(found["predicted"].positions, len(ids), what, "set prefill_characters to fewer")
+        require_positions(positions_of(config), len(ids), what, "set prefill_characters to fewer")
         device = device_of(options.device)
         found["prefill"] = measure_prefill(folder, ids, len(text), device=device, dtype=options.dtype)
     tell("memory", 2, 2)

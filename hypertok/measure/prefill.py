@@ -29,9 +29,13 @@ def main() -> None:
 
 
 def cache_bytes(cache: Any) -> int:
-    """Bytes of the tensors of a key-value cache of transformers."""
-    tensors = [tensor for layer in cache.layers for tensor in (layer.keys, layer.values) if tensor is not None]
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    """Bytes of the tensors of a cache of transformers: keys and values, and the states of layers without them."""
+    import torch
+
+    # What begins with an underscore is a layer's own bookkeeping, such as its window as a tensor.
+    kept = [held for layer in cache.layers for name, held in vars(layer).items() if not name.startswith("_")]
+    tensors = [one for held in kept for one in (held.values() if isinstance(held, dict) else (held,))]
+    return sum(one.numel() * one.element_size() for one in tensors if isinstance(one, torch.Tensor))
 
 
 def _measure(task: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +63,7 @@ def _measure(task: dict[str, Any]) -> dict[str, Any]:
         "before": before,
         "loaded": loaded,
         "peak": peak,
-        "cache": cache_bytes(output.past_key_values),
+        "cache": cache_bytes(output.get("past_key_values", output.get("cache_params"))),  # Mamba's
     }
 
 

@@ -105,12 +105,16 @@ def load_subject(
         coding: read text so, instead of what `load_coding` finds.
 
     Raises:
-        InputError: an extra is not installed, no model there, one without rows for its new units, or no such device.
+        InputError: an extra is not installed, no model there or a damaged one, one without rows for its new units, or
+            no such device.
     """
     require_train()
     from hypertok.model.load import load_model
+    from hypertok.model.shard import Shard
 
     folder, device = Path(folder), device_of(device)
+    for path in sorted(folder.glob("model*.safetensors")):
+        Shard.open(path)  # names a file that is cut off
     coding = coding or load_coding(folder)
     try:
         model = load_model(folder, dtype)

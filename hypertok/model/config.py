@@ -13,9 +13,10 @@ def read_config(folder: Path) -> Any:
     """The configuration of a model folder, with the defaults of its kind.
 
     Raises:
-        InputError: none there, or of a kind that transformers does not know.
+        InputError: none there, of a kind that transformers does not know, or with fields that it refuses.
     """
     require_train()
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     try:
@@ -23,6 +24,18 @@ def read_config(folder: Path) -> Any:
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error).splitlines() or ["unknown"])[0]
         raise InputError(f"{folder}: no configuration that transformers knows ({reason})") from error
+    except StrictDataclassError as error:
+        raise refused(folder, error) from error
+
+
+def refused(folder: Path, error: Exception) -> InputError:
+    """What to say of a field that transformers refuses (StrictDataclassError), of a wrong type mostly."""
+    return InputError(f"{folder / 'config.json'}: {reason_of(error)}; correct it, or download it again")
+
+
+def reason_of(error: Exception) -> str:
+    """What transformers says of a field that it refuses, on one line."""
+    return str(error.__cause__ or error).rstrip(".")
 
 
 def positions_of(config: Any) -> int | None:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import AutoModelForCausalLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from hypertok.errors import InputError
-from hypertok.model.config import read_config
+from hypertok.model.config import read_config, refused
 
 #: What oneDNN is asked about a CPU, by type.
 _ASKED = {torch.bfloat16: "_is_mkldnn_bf16_supported", torch.float16: "_is_mkldnn_fp16_supported"}
@@ -23,10 +24,23 @@ def load_model(folder: Path, dtype: torch.dtype | str, **options: Any) -> Any:
     Args:
         dtype: a torch data type, or "auto" for the checkpoint's own.
         options: further ones of `from_pretrained`.
+
+    Raises:
+        InputError: config.json has fields that transformers refuses, or says other sizes than the weights have.
     """
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True, **options
-    )
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True, **options
+        )
+    except StrictDataclassError as error:
+        raise refused(folder, error) from error
+    except RuntimeError as error:
+        if "ignore_mismatched_sizes" not in str(error):
+            raise
+        raise InputError(
+            f"{folder / 'config.json'}: says other sizes than the weights beside it have (transformers names them "
+            "above); correct it, or download both again"
+        ) from error
     return model.eval()
 
 

@@ -18,7 +18,7 @@ import torch
 import hypertok
 from hypertok.artifact import MANIFEST, Manifest, free_disk, refuse_foreign, seal, writing
 from hypertok.errors import ArtifactError, InputError
-from hypertok.model.checkpoint import CONFIG, NOT_TEXT, Checkpoint
+from hypertok.model.checkpoint import CONFIG, Checkpoint
 from hypertok.model.pair import MERGED_STOCK, Pair
 from hypertok.model.split import merge_rows, new_rows
 from hypertok.model.trained import attach, has_adapter, open_trained
@@ -31,7 +31,9 @@ _WEIGHTS = (
     ".index.json",
 )  # fmt: skip
 #: What stands before a tensor's name in one class of a model and not in another.
-_PREFIX = re.compile(r"^(?:model\.|language_model\.)+")
+_PREFIX = re.compile(r"^(?:model\.|language_model\.|transformer\.)+")
+#: Numbers that old files hold and classes now compute: causal masks (GPT-2, GPT-NeoX) and frequencies of rotations.
+_COMPUTED = re.compile(r"\.(?:attn|attention)\.(?:masked_)?bias$|\.inv_freq$")
 
 
 def merge(
@@ -46,8 +48,7 @@ def merge(
         dtype: "float32", "bfloat16", or "auto" for the model's own.
 
     Returns:
-        The manifest of the result; its fact `lost` names tensors for images and sounds that are not in it, if there are
-        any.
+        The manifest of the result; its fact `lost` names the model's tensors that are not in it, if there are any.
 
     Raises:
         ArtifactError: the folder is damaged, the model is another one, or `output` is something else.
@@ -103,12 +104,17 @@ def _copy_tokenizer(pair: Pair, folder: Path) -> None:
 
 
 def _lost(pair: Pair, folder: Path) -> list[str]:
-    """What is for images and sounds and not in the merged model: transformers loads some kinds without it."""
+    """What is not in the merged model: transformers loads some kinds without what is for images, or predicts ahead."""
     base, merged = (
-        {_PREFIX.sub("", name): name for shard in one.shards for name in shard.entries if NOT_TEXT.search(name)}
+        {_PREFIX.sub("", name): name for shard in one.shards for name in shard.entries}
         for one in (pair.checkpoint, Checkpoint.open(folder))
     )
-    return sorted(name for bare, name in base.items() if bare not in merged)
+    copy = pair.checkpoint.copy  # of a tied model's matrix, which is saved once
+    return sorted(
+        name
+        for bare, name in base.items()
+        if bare not in merged and not (copy and name == copy.name) and not _COMPUTED.search(name)
+    )
 
 
 def _seal(folder: Path, pair: Pair, trained: Manifest, lost: list[str]) -> Manifest:

@@ -17,7 +17,7 @@ import torch
 
 from hypertok.artifact import MANIFEST, Manifest, kind_of, read_manifest, sha256_of
 from hypertok.errors import InputError
-from hypertok.model.checkpoint import Checkpoint
+from hypertok.model.checkpoint import CONFIG, Checkpoint
 from hypertok.model.constituents import Constituents
 from hypertok.model.load import load_model
 from hypertok.tokenizer.hyper import HyperTokenizer
@@ -68,6 +68,7 @@ class Pair:
             stock = Stock.load(folder)
             plain = PlainTokenizer.of(stock)
             checkpoint.check_tokens(stock.data["model"]["vocab"].values())
+            _check_stated(checkpoint, "correct it, or download the model again")
             return cls(folder, checkpoint, plain, (), separator_of(stock, checkpoint), None, identity(checkpoint))
         manifest = read_manifest(folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)
         tokenizer = HyperTokenizer.from_pretrained(folder)
@@ -115,16 +116,21 @@ class Pair:
 
 def _check(folder: Path, checkpoint: Checkpoint, tokenizer: HyperTokenizer, new_ids: Sequence[int]) -> None:
     rows, needed = checkpoint.stock_rows, tokenizer.rows
-    stated = checkpoint.text_config.get("vocab_size", rows)
     if rows < needed or (new_ids and max(new_ids) >= rows):
         raise InputError(
             f"{folder}: the model has {rows:,} rows and its tokenizer needs {needed:,}: they do not belong together; "
             f"make both in one go with: {COMMAND}"
         )
+    _check_stated(checkpoint, f"make the folder again with: {COMMAND}")
+
+
+def _check_stated(checkpoint: Checkpoint, remedy: str) -> None:
+    rows = checkpoint.stock_rows
+    stated = checkpoint.text_config.get("vocab_size", rows)
     if stated != rows:
+        said = f"{stated:,}" if isinstance(stated, int) else repr(stated)
         raise InputError(
-            f"{folder / 'config.json'}: vocab_size is {stated:,} and the matrix has {rows:,} rows; make the folder "
-            f"again with: {COMMAND}"
+            f"{checkpoint.folder / CONFIG}: vocab_size is {said} and the matrix has {rows:,} rows; {remedy}"
         )
 
 

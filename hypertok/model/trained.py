@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from peft import PeftConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -85,15 +84,8 @@ def open_trained(folder: Path, model_folder: Path | None = None) -> tuple[Manife
     return manifest, pair
 
 
-def load_trained(folder: Path | str, model_folder: Path | None = None, dtype: str | torch.dtype = "auto") -> Any:
-    """The trained model as it was while it was trained: split rows, adapter not merged; in evaluation mode."""
-    folder = Path(folder)
-    _, pair = open_trained(folder, model_folder)
-    return attach(pair.load(dtype), folder)
-
-
 def attach(model: Any, folder: Path) -> Any:
-    """Put the new rows and the adapter of a trained folder onto its model.
+    """Put the new rows and the adapter of a trained folder onto its model; nothing is merged; in evaluation mode.
 
     Raises:
         ArtifactError: the adapter is not this model's, or the rows are of other sides than the model has.

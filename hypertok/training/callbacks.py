@@ -46,9 +46,11 @@ class LogFile(TrainerCallback):  # type: ignore[misc, unused-ignore]
         self.path = path
         self._blocks = blocks
         self._begun = time.monotonic()
+        self._told = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Keep the lines up to the step that the run begins from."""
+        self._told = state.global_step
         if not state.is_world_process_zero:
             return
         kept = []
@@ -58,7 +60,10 @@ class LogFile(TrainerCallback):  # type: ignore[misc, unused-ignore]
         write_file(self.path, "".join(kept).encode())  # whole or not at all: earlier steps stand nowhere else
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Add a line: step, characters read so far (all epochs), seconds since this start, and what the loop tells."""
+        """Add a line: step, characters read so far (all epochs), seconds since this start, and what the loop tells.
+
+        A line with a loss says of how many steps that is the mean: after a resumption not of all since the line before.
+        """
         if not state.is_world_process_zero or not logs:
             return
         read = round(self._blocks.characters * self._blocks.epochs * state.global_step / max(state.max_steps, 1))
@@ -68,5 +73,7 @@ class LogFile(TrainerCallback):  # type: ignore[misc, unused-ignore]
             "seconds": round(time.monotonic() - self._begun, 3),
             **logs,
         }
+        if "loss" in logs:
+            line["steps"], self._told = state.global_step - self._told, state.global_step
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -34,6 +34,7 @@ from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.callbacks import LOG, Bar, LogFile, Steps
 from hypertok.training.check_head import check_head
 from hypertok.training.checks import check_positions, check_room, checkpoints, estimate
+from hypertok.training.code_state import code_state
 from hypertok.training.compiling import compile_layers, compiling
 from hypertok.training.data import Blocks, first_texts, make_blocks, read_texts, refusable, refuse_leaks
 from hypertok.training.loss import LossModel
@@ -260,6 +261,9 @@ def _facts(whole: LossModel, blocks: Blocks, held: Blocks | None, ranks: int, de
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "logits": whole.logits,
     }
+    commit, dirty = code_state()
+    if commit is not None:
+        facts |= {"commit": commit, "dirty": dirty}
     return facts if held is None else {**facts, "held_out_characters": held.characters}
 
 

@@ -127,12 +127,12 @@ def mean_loss(log: Path, checkpoint: Path | None, steps: int, loss: float) -> fl
         loss: mean of the steps of this start: that is what transformers' loop gives, whatever it was resumed from.
     """
     begun = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
-    total, known = loss * (steps - begun), 0
+    total, known, before = loss * (steps - begun), steps - begun, 0
     for line in map(json.loads, log.read_text(encoding="utf-8").splitlines() if begun else ()):
-        if "loss" in line and line["step"] <= begun:  # a line tells the mean since the one before
-            total += line["loss"] * (line["step"] - known)
-            known = line["step"]
-    return float(total / max(1, known + steps - begun))
+        if "loss" in line and line["step"] <= begun:
+            told = line.get("steps", line["step"] - before)  # lines of older runs do not tell of how many steps
+            total, known, before = total + line["loss"] * told, known + told, line["step"]
+    return float(total / max(1, known))
 
 
 def discard(work: Path) -> None:

@@ -11,22 +11,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hypertok.errors import InputError
 from hypertok.model.constituents import BLOCK, Constituents, combine
 from hypertok.model.initialise.rows import NewRows, StockRows
 
 
 def initialise(rows: StockRows, units: Constituents) -> NewRows:
-    """New rows; input and output differ.
-
-    Raises:
-        InputError: the model is tied.
-    """
-    if rows.output is None:
-        raise InputError(
-            "init asymmetric: the model is tied, so each row is input and output in one, and restoring its norm does "
-            "harm; use --init weighted"
-        )
+    """New rows; input and output differ."""
+    assert rows.output is not None  # `refuse_unfit` has refused tied models
     return NewRows(_calibrated(rows.input, units), combine(rows.output, units, units.by_length()))
 
 
