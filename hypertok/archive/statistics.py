@@ -101,7 +101,8 @@ def load_statistics(folder: Path) -> Statistics:
     for name in (PIECES_TABLE, CONTEXTS_TABLE):
         if not (folder / name).is_file():
             raise ArtifactError(
-                f"{folder} has no {name}, which archives need: build the lexicon again with this hypertok and with statistics"
+                f"{folder} has no {name}, which archives need: build the lexicon again with this hypertok and with "
+                "statistics"
             )
     table = pl.read_parquet(folder / PIECES_TABLE)
     letters = table.filter(pl.col("class") == _CHARACTER)

@@ -70,7 +70,8 @@ _UNITS = typer.Option(help="How units are chosen: with the lexicon, or by plain 
 _GENERAL = typer.Option(
     min=0,
     max=10,
-    help="Weight of general Russian beside your texts; more helps on texts unlike yours. Symbol text and --units bpe take none.",
+    help="Weight of general Russian beside your texts; more helps on texts unlike yours. Symbol text and --units bpe "
+    "take none.",
 )
 
 

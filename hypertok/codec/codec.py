@@ -2,8 +2,8 @@
 
 A word that the lexicon knows becomes `[case mark] symbol [inflection mark] [variant mark]`; everything else
 stays as it is, and a character of the text that is a mark, or a symbol of this lexicon or of one that may grow out of
-it, is escaped. Each word is checked once: if its code does not lead back to exactly that word, the word stays raw. Losslessness therefore
-rests on this file alone and not on the lexicon's content.
+it, is escaped. Each word is checked once: if its code does not lead back to exactly that word, the word stays raw.
+Losslessness therefore rests on this file alone and not on the lexicon's content.
 """
 
 from __future__ import annotations
