@@ -48,7 +48,8 @@ def _strings(value: object) -> Iterator[str]:
         if isinstance(value, str):
             yield value
         elif isinstance(value, Mapping):
-            field = text_field(name for name, inner in value.items() if isinstance(inner, str) and inner.strip())
+            names = [name for name, inner in value.items() if isinstance(inner, str)]
+            field = text_field(name for name in names if value[name].strip()) or text_field(names)
             pending.extend([value[field]] if field else reversed(list(value.values())))
         elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
             pending.extend(reversed(value))
