@@ -6,12 +6,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from conftest import OVERRIDES_HEADER as HEADER
 
 from hypertok.data import data_file
 from hypertok.errors import InputError
 from hypertok.lexicon.overrides import Overrides, read_overrides
 
-HEADER = "action\tlemma\tpos\ttarget\tnote\n"
 N = "NOUN"
 
 

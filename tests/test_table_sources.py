@@ -47,7 +47,7 @@ def test_a_cell_over_the_limit_is_passed_over(tmp_path: Path, monkeypatch: pytes
 
 def test_a_line_over_the_limit_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hypertok.corpus.csv_source.LINE_LIMIT", 50)
-    monkeypatch.setattr("hypertok.corpus.csv_source._HEAD", 64)
+    monkeypatch.setattr("hypertok.corpus.csv_source.BLOCK", 64)
     path = tmp_path / "а.csv"
     path.write_text(f"text,б\nсначала,б\n{'длинно,' * 60}\nкоротко,б\n", encoding="utf-8")
     text, _, report = read_one(path)

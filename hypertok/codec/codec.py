@@ -169,7 +169,7 @@ class _DecodeCache(_Cache):
         super().__init__()
         self.book = book
         self.symbols = book.symbols
-        low = "".join(re.escape(s) for s in sorted(self.symbols) if ord(s) < marks.SYMBOLS_FIRST)
+        low = re.escape(marks.low_symbols(self.symbols))
         first, last = chr(marks.SYMBOLS_FIRST), chr(marks.BLOCK_LAST + 1)
         symbol = f"[{first}-{chr(marks.BLOCK_FIRST - 1)}{last}-\U0010ffff{low}]"
         self.word = re.compile(f"({_CASE}?)({symbol})({_INFLECTION}?)({_VARIANT}?)")

@@ -13,6 +13,8 @@ can be cut into words without knowing the lexicon.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hypertok.corpus.stream import LOWER, TITLE, UPPER
 
 ESCAPE = "\ue000"
@@ -26,6 +28,11 @@ SYMBOLS_FIRST = 0x2190
 EACH = 3
 _MARK_OF = {LOWER: CASE_LOWER, TITLE: CASE_TITLE, UPPER: CASE_UPPER, EACH: CASE_EACH}
 _CASE_OF = {mark: case for case, mark in _MARK_OF.items()}
+
+
+def low_symbols(symbols: Iterable[str]) -> str:
+    """Those of the symbols that lie below `SYMBOLS_FIRST`, sorted."""
+    return "".join(sorted(symbol for symbol in symbols if ord(symbol) < SYMBOLS_FIRST))
 
 
 def inflection_mark(inflection: int) -> str:

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING
 from hypertok.corpus.encodings import codec_of
 from hypertok.corpus.fields import record_documents, text_field
 from hypertok.corpus.records import EXAMPLES, Part, Tally
-from hypertok.corpus.text_source import judge, read_head, sha256_range
+from hypertok.corpus.text_source import BLOCK, judge, read_head, sha256_range
 
 if TYPE_CHECKING:
     from _csv import Reader as CsvReader
 
-_HEAD = 1 << 20
 #: Characters of the longest cell that is read.
 CELL_LIMIT = 8 << 20
 #: Characters of the longest line: `csv` holds one whole, however many cells it has.
@@ -52,7 +51,7 @@ def _lines(file: io.TextIOWrapper, tally: Tally) -> Iterator[str]:
         if len(line) == LINE_LIMIT and not line.endswith(("\n", "\r")):
             tally.note(f"line {number}: over {LINE_LIMIT:,} characters; it is passed over")
             while line and not line.endswith(("\n", "\r")):
-                line = file.readline(_HEAD)
+                line = file.readline(BLOCK)
             line = "\n"
         tally.look_for_damage(line)
         yield line

@@ -11,11 +11,10 @@ from typing import BinaryIO
 from hypertok.corpus.encodings import codec_of
 from hypertok.corpus.fields import record_documents, text_of
 from hypertok.corpus.records import EXAMPLES, Part, Tally
-from hypertok.corpus.text_source import judge, read_head, sha256_range
+from hypertok.corpus.text_source import BLOCK, judge, read_head, sha256_range
 
 #: Bytes of the longest record that is read: parsing one takes several times as much memory.
 RECORD_LIMIT = 16 << 20
-_BLOCK = 1 << 20
 
 
 def read_jsonl(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
@@ -63,7 +62,7 @@ def _lines(file: BinaryIO, part: Part, codec: str) -> Iterator[str | None]:
             yield line.decode(codec, "replace")
             continue
         while line and not line.endswith(b"\n"):
-            line = file.readline(_BLOCK)
+            line = file.readline(BLOCK)
             position += len(line)
         yield None
 
@@ -76,7 +75,7 @@ def _wide_lines(file: BinaryIO, encoding: str) -> Iterator[str | None]:
             yield line
             continue
         while line and not line.endswith("\n"):
-            line = reader.readline(_BLOCK)
+            line = reader.readline(BLOCK)
         yield None
     reader.detach()
 
@@ -85,7 +84,7 @@ def _lines_before(file: BinaryIO, position: int) -> int:
     """Line ends before a byte offset; counted only when a line has to be named."""
     file.seek(0)
     count = 0
-    while position > 0 and (block := file.read(min(_BLOCK, position))):
+    while position > 0 and (block := file.read(min(BLOCK, position))):
         count += block.count(b"\n")
         position -= len(block)
     return count

@@ -19,6 +19,8 @@ from hypertok.corpus.records import Part, Tally
 WHOLE = 10 << 20
 #: Bytes decoded at a time.
 BLOCK = 1 << 20
+#: The bytes of characters that may be cut.
+_NOT_ASCII = bytes(range(0x80, 0x100))
 
 
 def read_text(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]:
@@ -29,10 +31,6 @@ def read_text(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]
             if mask is None and looks_like_markdown(text):
                 mask = MarkdownMask()
             yield text, mask(text) if mask else blank_addresses(text)
-
-
-#: The bytes of characters that may be cut.
-_NOT_ASCII = bytes(range(0x80, 0x100))
 
 
 def judge(head: bytes, tally: Tally) -> bool:
@@ -49,11 +47,11 @@ def read_head(file: BinaryIO, size: int) -> bytes:
 
     It does not end inside a character, which would count as damage.
     """
-    head = block = file.read(min(BLOCK, size))
+    first = block = file.read(min(BLOCK, size))
     read = len(block)
     while block.isascii() and read < size and (more := file.read(min(BLOCK, size - read))):
         block, read = more, read + len(more)
-    head = block if block is head or block.isascii() else head[: encodings.HEAD] + block
+    head = block if block is first or block.isascii() else first[: encodings.HEAD] + block
     return head if read == size else head.rstrip(_NOT_ASCII) or head
 
 

@@ -192,9 +192,9 @@ class _Maker:
 
     def _row(self, model: str, config: Any, characters: int, reading: _Reading) -> MemoryRow:
         """Computed with the rows that an extended model of this configuration has."""
-        config, rows = configuration_of(config), None
+        rows = None
         if reading.grows:
-            stock_rows = config.get_text_config(decoder=True).vocab_size
+            stock_rows = configuration_of(config).get_text_config(decoder=True).vocab_size
             rows = -(-(stock_rows + reading.grows) // ROW_MULTIPLE) * ROW_MULTIPLE
         predicted = predict_memory(
             config, characters_per_token=characters / reading.tokens, rows=rows, new_rows=reading.new_rows

@@ -127,14 +127,14 @@ def product_parameters(checkpoint: Checkpoint, *, strict: bool = False) -> int:
             experts += prod(shape)
         else:
             dense += prod(shape)
-    if experts and not (number and met and met <= number):
-        if strict:
-            raise InputError(
-                f"{checkpoint.folder / CONFIG}: does not tell how many of its experts a token meets ({_EXPERTS[0]}, "
-                f"{_MET[0]}), so compute cannot be counted; leave the line compute out"
-            )
-        return dense + experts
-    return dense + (experts * met // number if number and met else 0)
+    if number and met and met <= number:
+        return dense + experts * met // number
+    if experts and strict:
+        raise InputError(
+            f"{checkpoint.folder / CONFIG}: does not tell how many of its experts a token meets ({_EXPERTS[0]}, "
+            f"{_MET[0]}), so compute cannot be counted; leave the line compute out"
+        )
+    return dense + experts
 
 
 def _first(config: Mapping[str, Any], names: Sequence[str]) -> int | None:

@@ -17,6 +17,7 @@ import polars as pl
 from tokenizers import Tokenizer
 
 from hypertok.artifact import Manifest, open_checked
+from hypertok.codec.marks import SYMBOLS_FIRST, low_symbols
 from hypertok.errors import ArtifactError
 from hypertok.lexicon.lexicon import Lexicon, lexicon_manifest
 from hypertok.tokenizer.kind import COMMAND, DELTA, GIVEN_UP, KIND, SCHEMA_VERSION, SYMBOLS
@@ -85,6 +86,12 @@ class Pair:
         return Stock(self.folder, self.data, self.stock.family).merges
 
     @cached_property
+    def new_merges(self) -> list[tuple[str, str]]:
+        """Those that the stock tokenizer does not have."""
+        known = set(self.stock.merges)
+        return [merge for merge in self.merges if merge not in known]
+
+    @cached_property
     def same_pre_tokenizer(self) -> bool:
         """Whether the pre-tokenizer is the stock's."""
         return bool(self.data.get("pre_tokenizer") == self.stock.data.get("pre_tokenizer"))
@@ -108,7 +115,7 @@ class Pair:
         """Tells the texts that must be cut exactly as before."""
         if not self.symbols:
             return lambda text: CYRILLIC.search(text) is None
-        own = re.compile(f"[{re.escape(''.join(sorted(self.codec_symbols)))}\u2190-\U0010ffff]")
+        own = re.compile(f"[{re.escape(low_symbols(self.codec_symbols))}{chr(SYMBOLS_FIRST)}-\U0010ffff]")
         return lambda text: not (CYRILLIC.search(text) or own.search(text))
 
 

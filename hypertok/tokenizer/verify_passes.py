@@ -129,12 +129,8 @@ class _TextChecks:
         pair = self.pair
         if pair.symbols:
             return self._exact_symbols()
-        stock_merges, byte_level = set(pair.stock.merges), pair.stock.family is Family.BYTE_LEVEL
-        number, others = 0, []
-        for merge in pair.merges:
-            if merge in stock_merges:
-                continue
-            number += 1
+        byte_level, others = pair.stock.family is Family.BYTE_LEVEL, []
+        for merge in pair.new_merges:
             made = pair.stock.bytes_of("".join(merge))
             if not (_CYRILLIC_BYTES.search(made) if byte_level else CYRILLIC.search(made.decode("utf-8", "ignore"))):
                 others.append((merge, pair.stock.text_of("".join(merge))))
@@ -143,21 +139,19 @@ class _TextChecks:
             tried = [f"{before}{text}{after}" for before in _AROUND for after in _AROUND]
             ids = [encoded(one, tried) for one in (pair.stock.tokenizer, pair.tokenizer)]
             self.other.want(text is not None and ids[0] == ids[1], f"the merge {merge} is made in any script", 0)
-        return f"proved besides: each of {number:,} new merges makes a token with a Cyrillic letter" + (
+        return f"proved besides: each of {len(pair.new_merges):,} new merges makes a token with a Cyrillic letter" + (
             f", but for {len(others)} that other text is cut inside of (tried)" if others else ""
         )
 
     def _exact_symbols(self) -> str:
         """Every new merge makes a token with a Cyrillic letter or the beginning of a possible symbol in it."""
-        pair, stock_merges = self.pair, set(self.pair.stock.merges)
-        own = own_bytes(pair.codec_symbols)
-        new = [merge for merge in pair.merges if merge not in stock_merges]
-        for merge in new:
+        pair, own = self.pair, own_bytes(self.pair.codec_symbols)
+        for merge in pair.new_merges:
             right = own.search(pair.stock.bytes_of("".join(merge)))
             self.other.want(right is not None, f"the merge {merge} is made in any text", 0)
         return (
             "nor concept symbols, nor any character from U+2190 on; proved besides: each of "
-            f"{len(new):,} new merges makes a token with one of these"
+            f"{len(pair.new_merges):,} new merges makes a token with one of these"
         )
 
 

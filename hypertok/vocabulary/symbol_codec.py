@@ -58,7 +58,7 @@ class SymbolCodec(Codec):
         """Raises CodecError as `Codec` does."""
         super().__init__(_Restricted(book, symbols))
         self.symbols = symbols
-        low = "".join(sorted(symbol for symbol in symbols if ord(symbol) < marks.SYMBOLS_FIRST))
+        low = marks.low_symbols(symbols)
         starts = f"{_CASES}{_ranges(symbols)}"
         # The wide range comes first because the exact one is slow to say no.
         start = f"(?=[{re.escape(low)}{chr(marks.SYMBOLS_FIRST)}-\U0010ffff])(?=[{starts}])"

@@ -169,12 +169,11 @@ def _learned(
     learned = learn_merges(letters.words, counts.tolist(), int((rows - len(tokens)) * _SPARE) + 64)
     known = {*stock.merges, *merges}
     used: list[tuple[str, str]] = []
-    own, apart = own_bytes(symbols), set[str]()
+    own, apart = own_bytes(symbols), set(letters.unmergeable)
     for left, right in learned:
         pair = letters.string(left), letters.string(right)
         string = pair[0] + pair[1]
-        made_of_others = not apart.isdisjoint((left, right)) or not letters.unmergeable.isdisjoint(left + right)
-        if made_of_others or not own.search(stock.bytes_of(string)):
+        if not apart.isdisjoint((left, right)) or not own.search(stock.bytes_of(string)):
             apart.add(left + right)
             continue
         if string not in stock.vocabulary and string not in tokens:
@@ -202,8 +201,7 @@ def own_bytes(symbols: Iterable[str]) -> re.Pattern[bytes]:
     Args:
         symbols: those in use; a few lie below U+2190.
     """
-    low = sorted(symbol for symbol in symbols if ord(symbol) < marks.SYMBOLS_FIRST)
-    return re.compile(b"|".join([_OWN, *(re.escape(symbol.encode()) for symbol in low)]))
+    return re.compile(b"|".join([_OWN, *(re.escape(symbol.encode()) for symbol in marks.low_symbols(symbols))]))
 
 
 def _coded(codec: SymbolCodec, runs: list[str]) -> list[str]:
