@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from hypertok.lexicon.build import Recipe, build_lexicon
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.tokenizer import verify_loaders, verify_passes
 from hypertok.tokenizer.stock import Stock
+from hypertok.vocabulary import general
 
 # Helpers that assert: what they compared is to be shown as in a test.
 pytest.register_assert_rewrite("given_up", "lexicon_checks", "proofs", "stock_files")
@@ -150,6 +151,15 @@ def sound_extension(small_stock: Path, tmp_path_factory: pytest.TempPathFactory)
     from proofs import artefact
 
     return artefact(tmp_path_factory.mktemp("sound") / "phrase", Stock.load(small_stock), "phrase")
+
+
+@pytest.fixture(scope="module")
+def common_words() -> Iterator[None]:
+    """Of the 668,309 words of general Russian the commonest: `extend` takes two seconds each time to weigh them all."""
+    with pytest.MonkeyPatch.context() as patch:
+        words = general._general_forms().head(50_000)
+        patch.setattr(general, "_general_forms", lambda: words)
+        yield
 
 
 @pytest.fixture

@@ -21,9 +21,7 @@ from hypertok.vocabulary.units import Span, Units
 # --- tiktoken
 
 
-@pytest.mark.parametrize(
-    ("name", "span"), [("qwen3", "word"), ("qwen3", "phrase"), ("llama3_1", "phrase"), ("gpt4o", "phrase")]
-)
+@pytest.mark.parametrize(("name", "span"), [("qwen3", "word"), ("llama3_1", "phrase"), ("gpt4o", "phrase")])
 def test_tiktoken_gives_the_same_ids(tmp_path: Path, name: str, span: Span) -> None:
     folder = extended_folder(tmp_path / name, name, span)
     encoding = load_tiktoken(export_tiktoken(folder, tmp_path / "out.tiktoken"))
@@ -178,12 +176,12 @@ def test_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["qwen3", "gpt4o", "gemma3", "llama2"])
+@pytest.mark.parametrize("name", ["qwen3", "gemma3"])
 def test_parity_on_validation_text(tmp_path: Path, shared_data: Path, name: str) -> None:
     texts = [unicodedata.normalize("NFC", text) for text in corpus_sample(shared_data)]
     new = learned(stock_of(name), texts[::8], "phrase", rounds=5, per_round=200)
     folder = extended_folder(tmp_path / name, name, "phrase", new)
-    if name in ("gemma3", "llama2"):
+    if name == "gemma3":
         made = processor(export_sentencepiece(folder, folder / "tokenizer.model")).encode(texts)
     else:
         encoding = load_tiktoken(export_tiktoken(folder, folder / "out.tiktoken"))

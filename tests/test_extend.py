@@ -25,6 +25,7 @@ from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.verify import verify
 from hypertok.vocabulary.units import TooFewUnits
 
+pytestmark = pytest.mark.usefixtures("common_words")
 ROWS = 500
 
 

@@ -111,17 +111,11 @@ def test_every_foreign_letter_is_read_back() -> None:
             assert_read_back(name, without(name), text)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_units_take_the_ids(name: str) -> None:
-    units_take_the_ids(name, "phrase")
-
-
-@pytest.mark.parametrize("name", ["qwen3", "llama2"])
-def test_units_of_words_take_the_ids(name: str) -> None:
-    units_take_the_ids(name, "word")
-
-
-def units_take_the_ids(name: str, span: Span) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "span"), [("qwen3", "word"), ("llama2", "word"), ("llama3_1", "phrase"), ("gemma3", "phrase")]
+)
+def test_units_take_the_ids(name: str, span: Span) -> None:
     stock, given_up, units = stock_of(name), given_up_of(name), units_of(stock_of(name))
     before = copy.deepcopy({key: value for key, value in stock.data.items() if key != "model"})
     sizes = len(stock.data["model"]["vocab"]), len(stock.data["model"]["merges"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,10 +61,6 @@ def broken(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (broken(lambda data: data.update(pre_tokenizer=None)), ("neither byte-level",)),
         (broken(lambda data: data["model"].update(vocab={})), ("model.vocab",)),
         (broken(lambda data: data["model"].update(merges=None)), ("model.merges",)),
-        (broken(lambda data: data["model"]["merges"].append("b я")), ("model.merges[2]", "'я'")),
-        (broken(lambda data: data["model"]["merges"].append("b b")), ("model.merges[2]", "'bb'")),
-        (broken(lambda data: data["model"]["merges"].append("abb")), ("model.merges[2]", "'abb'")),
-        (broken(lambda data: data["model"]["merges"].append(["a", ["b"]])), ("model.merges[2]",)),
         (broken(lambda data: data["model"]["vocab"].update(b=0)), ("id 0", "'a'", "'b'")),
         (broken(lambda data: data["model"]["vocab"].update(b="1")), ("'b'", "'1'")),
         (broken(lambda data: data.update(added_tokens=[{"id": 7}])), ("added_tokens[0]",)),
@@ -72,6 +69,20 @@ def broken(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
 )
 def test_broken_files_are_refused(tmp_path: Path, content: Any, words: tuple[str, ...]) -> None:
     refused(written(tmp_path, content) / "tokenizer.json", *words)
+
+
+@pytest.mark.parametrize(
+    ("merge", "word"), [("b я", "'я'"), ("b b", "'bb'"), ("abb", "'abb'"), (["a", ["b"]], "['b']"), (7, "7")]
+)
+def test_wrong_merges_are_refused(tmp_path: Path, merge: Any, word: str) -> None:
+    """When the tokenizer is built, and by whoever asks for the merges before that, where they are no pairs."""
+    stock = Stock.load(written(tmp_path, broken(lambda data: data["model"]["merges"].append(merge))))
+    found = re.escape("tokenizer.json: model.merges[2]") + ".*" + re.escape(word)
+    with pytest.raises(InputError, match=found):
+        _ = stock.tokenizer
+    if merge in ("abb", 7):
+        with pytest.raises(InputError, match=found):
+            _ = Stock.load(tmp_path).merges
 
 
 def test_bad_bytes_are_refused(tmp_path: Path) -> None:

@@ -164,6 +164,7 @@ def test_general_words_know_what_the_corpus_lacks(vault_lexicon: Lexicon) -> Non
     assert share[" который"] > share[" аметист"] > 0
 
 
+@pytest.mark.usefixtures("common_words")
 def test_the_order_of_the_words_changes_no_bit_of_general_ones(vault_lexicon: Lexicon) -> None:
     words = word_table(vault_lexicon.runs).sort("run")
     general = general_words(words)

@@ -202,7 +202,7 @@ def _ranks(tokenizer: Stock) -> dict[bytes, int]:
     if model.get("ignore_merges"):
         reachable |= {token for token in model["vocab"] if alphabet.issuperset(token)}
     ranks = {
-        tokenizer.bytes_of(token): identifier
+        tokenizer.spelled[token]: identifier
         for token, identifier in sorted(model["vocab"].items(), key=lambda entry: entry[1])
         if token in reachable and token not in added
     }

@@ -126,8 +126,8 @@ def lookup_only_words(stock: Stock) -> list[str]:
     word = re.compile(rf"[^\r\n\w]?{_WORD}")
     found = []
     model = merging_model(stock.tokenizer, stock.data)
-    for token in stock.data["model"]["vocab"]:
-        text = stock.bytes_of(token).decode("utf-8", "replace")
+    for token, raw in stock.spelled.items():
+        text = raw.decode("utf-8", "replace")
         if word.fullmatch(text) and len(model.tokenize(token)) != 1:
             found.append(text)
     return found
@@ -186,8 +186,7 @@ def _crossings(stock: Stock, kind: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     compiled = {character: re.compile(pattern) for character, pattern in patterns.items()}
     inside = _russian_only()
-    for token in stock.data["model"]["vocab"]:
-        raw = stock.bytes_of(token)
+    for token, raw in stock.spelled.items():
         if len(raw) < 2 or not inside(raw):
             continue
         for character, pattern in compiled.items():

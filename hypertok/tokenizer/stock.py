@@ -24,6 +24,7 @@ from hypertok.errors import InputError
 from hypertok.tokenizer.from_tiktoken import BYTE_CHARACTERS
 from hypertok.tokenizer.stock_file import (
     SUPPORTED,
+    check_merges,
     check_tokenizer,
     find_tokenizer,
     read_side_file,
@@ -74,7 +75,8 @@ class Stock:
         """Read a folder with a tokenizer, a tokenizer.json, a sentencepiece model, a tiktoken or tekken file.
 
         Raises:
-            InputError: nothing there, not readable, contradicts itself, or of an unsupported kind.
+            InputError: nothing there, not readable, contradicts itself, or of an unsupported kind. Merges that do not
+                fit the vocabulary are found when `tokenizer` is built.
         """
         path = Path(path)
         file = find_tokenizer(path) if path.is_dir() else path
@@ -106,9 +108,17 @@ class Stock:
 
     @cached_property
     def merges(self) -> list[tuple[str, str]]:
-        """The merges in rank order."""
+        """The merges in rank order.
+
+        Raises:
+            InputError: one is no pair of tokens.
+        """
         pairs = (merge.split(" ") if isinstance(merge, str) else merge for merge in self.data["model"]["merges"])
-        return [(left, right) for left, right in pairs]
+        try:
+            return [(left, right) for left, right in pairs]
+        except (ValueError, TypeError):
+            check_merges(self.path, self.data)
+            raise
 
     @cached_property
     def first_free_id(self) -> int:
@@ -119,7 +129,11 @@ class Stock:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer itself, every token at the id that `data` gives it, without truncation and padding."""
+        """The tokenizer itself, every token at the id that `data` gives it, without truncation and padding.
+
+        Raises:
+            InputError: merges do not fit the vocabulary, or the library cannot read it.
+        """
         return tokenizer_of(self.path, self.data)
 
     @cached_property
@@ -165,6 +179,11 @@ class Stock:
         return text.encode().decode("latin-1").translate(_ALPHABET)
 
     @cached_property
+    def spelled(self) -> dict[str, bytes]:
+        """`bytes_of` each token of model.vocab, kept because many ask: on Qwen3 0.2 s each time."""
+        return {token: self.bytes_of(token) for token in self.data["model"]["vocab"]}
+
+    @cached_property
     def _added_contents(self) -> frozenset[str]:
         return frozenset(token["content"] for token in self.added)
 
@@ -200,6 +219,7 @@ def tokenizer_of(path: Path, data: dict[str, Any]) -> Tokenizer:
     try:
         return built(data)
     except Exception as error:  # the library raises no narrower class
+        check_merges(path, data)
         raise InputError(
             f"{path}: the tokenizers library cannot read it ({error}); download the file again, or update the library"
         ) from None

@@ -69,7 +69,7 @@ def unused_tokens(stock: Stock, languages: Sequence[str], keep: Collection[int] 
     characters_stay = not _bytes_replace_characters(stock)
     found: dict[str, GivenUp] = {}
     for token, identifier in stock.data["model"]["vocab"].items():
-        raw = stock.bytes_of(token)
+        raw = stock.spelled[token]
         if identifier in untouchable or len(raw) == 1 or (characters_stay and len(token) == 1):
             continue
         script = foreign_script(raw, foreign)

@@ -88,8 +88,8 @@ def _every_path(stock: StockTokenizer, tokens: Collection[str]) -> list[tuple[st
 def _russian(stock: StockTokenizer) -> list[str]:
     """Stock tokens of Cyrillic letters alone, with or without a space before them: these can be made of units."""
     found = []
-    for token in stock.vocabulary:
-        text = stock.bytes_of(token).decode("utf-8", "ignore").strip()
+    for token, raw in stock.spelled.items():
+        text = raw.decode("utf-8", "ignore").strip()
         if text and all("а" <= letter <= "я" or letter == "ё" for letter in text.lower()):
             found.append(token)
     return found

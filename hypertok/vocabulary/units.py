@@ -29,6 +29,10 @@ class StockTokenizer(Protocol):
     def bytes_of(self, token: str) -> bytes:
         """The bytes of text that a vocabulary string stands for."""
 
+    @property
+    def spelled(self) -> Mapping[str, bytes]:
+        """`bytes_of` each token of the vocabulary but added ones outside of the model's."""
+
 
 @dataclass(frozen=True)
 class Units:
