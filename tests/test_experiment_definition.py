@@ -157,6 +157,9 @@ def test_paths_come_from_options_the_environment_or_the_folder(tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TEST_MODEL", "here")
     assert read_definition(path).inputs.model == tmp_path / "here"
+    monkeypatch.chdir("/")  # what the file says itself counts from its own folder, from wherever it is run
+    path = written(tmp_path, text.replace("TEST_PAIRS:-", "TEST_PAIRS:-pairs.jsonl"))
+    assert read_definition(path).inputs.pairs == tmp_path / "pairs.jsonl"
     with pytest.raises(InputError, match="inputs: no modle; known are model, lexicon"):
         read_definition(path, {"modle": Path("x")})
 
@@ -179,7 +182,10 @@ def test_paths_come_from_options_the_environment_or_the_folder(tmp_path: Path, m
         ("[arms.a]", r"one stock arm; write \[arms\.stock\]"),
         ('kind = "rows"\nrows = [8]\nlines = ["characters", "compute"]\n[arms.a]', "needs a trained stock arm"),
         ('lines = ["compute"]\n[arms.a]\nstock = true', "lines begin with"),
-        ("seeds = [1, 1]\n[arms.a]\nstock = true", "every seed is named once"),
+        ("seeds = [1, 1]\n[arms.a]\nstock = true", "seeds names one of them twice"),
+        ('lines = ["characters", "compute", "compute"]\n[arms.a]\nstock = true', "lines names one of them twice"),
+        ("steps = [6, 2]\n[arms.a]\nstock = true", "each is greater than the one before it"),
+        ("steps = [2, 2]\n[arms.a]\nstock = true", "each is greater than the one before it"),
         ("arms = 3", r"arms is 3 and must be a table"),
         ("[arms.a]\ntrain = 3", r"arms\.a\.train is 3 and must be a table; write \[arms\.a\.train\]"),
         ("[arms]\na = 1", r"write \[arms\.a\]"),

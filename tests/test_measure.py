@@ -91,8 +91,6 @@ def test_what_cannot_be_measured_is_told_or_refused(small_stock: Path, tmp_path:
         measure_model(stock, TEXTS, MeasureOptions(parts=("pairs",)))
     with pytest.raises(InputError, match=r"pairs\.jsonl: minimal pairs are not among .* \(quality\); add pairs"):
         measure_model(stock, TEXTS, MeasureOptions(parts=("quality",), pairs=tmp_path / "pairs.jsonl"))
-    with pytest.raises(InputError, match="set prefill_characters to fewer"):
-        measure_model(stock, TEXTS * 30, MeasureOptions(parts=("memory",), prefill_characters=50_000))
     with pytest.raises(InputError, match="no text to measure on"):
         measure_model(stock, ["", ""])
     with pytest.raises(ValidationError, match="extra"):

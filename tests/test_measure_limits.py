@@ -14,6 +14,8 @@ from conftest import SENTENCES
 from measured_models import tiny_config, tiny_folder, tiny_subject
 
 from hypertok.errors import ArtifactError, InputError
+from hypertok.experiment.definition import Measure
+from hypertok.experiment.measuring import _samples
 from hypertok.measure import prefill
 from hypertok.measure.copy_task import measure_copy
 from hypertok.measure.emission import measure_emission
@@ -61,8 +63,24 @@ def test_few_positions_lose_nothing_of_what_is_measured(sound_extension: Path, t
     assert found.quality is not None
     assert found.predicted is not None
     assert found.predicted.positions == 64
-    with pytest.raises(InputError, match="64 positions; set speed_characters"):
+    with pytest.raises(InputError, match="64 positions; give fewer characters"):
         measure_model(folder, [SENTENCES], options.model_copy(update={"parts": ("speed",)}))
+    with pytest.raises(InputError, match="64 positions; give fewer characters"):
+        measure_model(folder, [SENTENCES], options.model_copy(update={"parts": ("memory",)}))
+
+
+def test_a_model_whose_positions_are_rotations_is_measured_beyond_those_it_was_trained_on(
+    sound_extension: Path, tmp_path: Path
+) -> None:
+    folder = tiny_folder(tmp_path / "model", sound_extension, "llama", max_position_embeddings=64)
+    found = measure_model(folder, [SENTENCES], MeasureOptions(device="cpu", parts=("memory",)))
+    assert not found.skipped
+    assert found.prefill is not None
+    assert found.prefill.tokens > 64
+
+
+def test_without_prompts_there_are_no_samples(sound_extension: Path, tmp_path: Path) -> None:
+    assert _samples(tiny_subject(tmp_path / "model", sound_extension), Measure(prompts=()), 0) == ()
 
 
 def test_a_context_beyond_the_positions_is_refused_before_anything_is_measured(

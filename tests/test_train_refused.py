@@ -273,8 +273,11 @@ def test_a_merge_that_does_not_fit_is_refused(
 def test_options_are_checked() -> None:
     assert LoraOptions.parse("r=8,alpha=16,dora") == LoraOptions(r=8, alpha=16, dora=True)
     assert LoraOptions.parse("targets=q_proj+v_proj,r=8") == LoraOptions(r=8, targets=("q_proj", "v_proj"))
-    with pytest.raises(InputError, match=r"lora \(r 8, targets \('nonsense',\)\): .*; name layers of the model"):
-        add_adapter(tiny_model("llama", tied=True), LoraOptions(r=8, targets=("nonsense",)))
+    for targets in (("nonsense",), ("q_proj", "nonsense"), ("proj",)):  # none of them, one of several, half a name
+        wrong = f"lora targets={targets[-1]}: no layer has this name; name some of down_proj, .*q_proj"
+        with pytest.raises(InputError, match=wrong):
+            add_adapter(tiny_model("llama", tied=True), LoraOptions(r=8, targets=targets))
+    add_adapter(GPT2LMHeadModel(GPT2Config(n_embd=8, n_layer=1, n_head=2)), LoraOptions(r=8, targets=("c_attn",)))
     with pytest.raises(InputError, match="rank"):
         LoraOptions.parse("rank=8")
     with pytest.raises(InputError, match="lora r: r has no value"):

@@ -187,8 +187,11 @@ class Definition(BaseModel):
                 raise ValueError(f"{key} is empty; an experiment of kind {kind} makes its arms with each of them")
             if len(set(given)) != len(given):
                 raise ValueError(f"{key} names one of them twice")
-        if any(step < 1 for step in self.steps) or len(set(self.seeds)) != len(self.seeds):
-            raise ValueError("steps begin at 1, and every seed is named once")
+        if any(step < 1 for step in self.steps) or sorted(set(self.steps)) != [*self.steps]:
+            raise ValueError("steps begin at 1, and each is greater than the one before it")
+        for key in ("seeds", "lines"):
+            if len(set(getattr(self, key))) != len(getattr(self, key)):
+                raise ValueError(f"{key} names one of them twice")
         if any(arm.name == "stock" and not arm.stock for arm in self.arms):
             raise ValueError("an arm with new rows is called stock; write stock = true, or give it another name")
         stocks = [arm for arm in self.arms if arm.stock]

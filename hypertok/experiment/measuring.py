@@ -171,6 +171,8 @@ def _memory(subject: Subject, quality: Quality, measure: Measure) -> Figures:
 
 def _samples(subject: Subject, measure: Measure, seed: int) -> tuple[Sample, ...]:
     coding = subject.coding
+    if not measure.prompts:
+        return ()
     prompts = [[*coding.start, *encode_checked(coding.encode, one, subject.rows).tolist()] for one in measure.prompts]
     if not all(prompts):
         raise InputError("a prompt without tokens; write some words in measure.prompts")

@@ -151,9 +151,13 @@ def _place(path: Path, key: str, value: Any) -> Any:
     if not isinstance(value, str) or not value:
         return value
 
+    begin = path.parent
+
     def variable(match: re.Match[str]) -> str:
+        nonlocal begin
         name, default = match[1], match[2]
         if name in os.environ:
+            begin = Path()  # what the environment says was written here, not in the file
             return os.environ[name]
         if default is None:
             told = f", or give --{key.removeprefix('inputs.').replace('_', '-')}" if key.startswith("inputs.") else ""
@@ -163,7 +167,7 @@ def _place(path: Path, key: str, value: Any) -> Any:
     found = _VARIABLE.sub(variable, value)
     if not found:
         return None
-    return str(Path(found).absolute() if found != value else (path.parent / found).absolute())
+    return str((begin / found).absolute())
 
 
 def _told(error: ValidationError, arms: Sequence[str]) -> str:

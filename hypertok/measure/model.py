@@ -36,7 +36,7 @@ from hypertok.measure.subject import (
     load_subject,
     require_positions,
 )
-from hypertok.model.config import positions_of, read_config
+from hypertok.model.config import position_rows, read_config
 from hypertok.model.extra import require_train
 
 Progress = Callable[[str, int, int], None]
@@ -188,7 +188,8 @@ def _memory(
         decoder = config.get_text_config(decoder=True)
         ids = [*coding.start, *encode_checked(coding.encode, text, decoder.vocab_size).tolist()]
         what = f"the prefill of {len(text):,} characters"
-        require_positions(positions_of(config), len(ids), what, "set prefill_characters to fewer")
+        remedy = "give fewer characters (prefill_characters; --characters)"
+        require_positions(position_rows(config), len(ids), what, remedy)
         device = device_of(options.device)
         found["prefill"] = measure_prefill(folder, ids, len(text), device=device, dtype=options.dtype)
     tell("memory", 2, 2)

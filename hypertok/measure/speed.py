@@ -78,7 +78,10 @@ def measure_speed(
     longest = max(len(ids), *(len(prompt) + new_tokens - 1 for prompt in prompts))  # the last token is not read again
     what = f"reading {len(read):,} characters and writing {new_tokens:,} tokens"
     require_positions(
-        subject.positions, longest, what, "set speed_characters or new_tokens to fewer, or leave speed out"
+        subject.positions,
+        longest,
+        what,
+        "give fewer characters (speed_characters; --characters) or new_tokens, or leave speed out",
     )
     written: dict[tuple[int, int], list[str]] = {}
 

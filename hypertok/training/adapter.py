@@ -30,11 +30,16 @@ def add_adapter(model: Any, options: LoraOptions) -> Any:
     """Wrap a model, split or not, with a new adapter on its linear layers, embedding and head excepted.
 
     Raises:
-        InputError: no layer has one of the names asked for, or PEFT cannot give the model's layers such an adapter.
+        InputError: no layer has a name asked for, or PEFT cannot give the model's layers such an adapter.
     """
+    layers = [name for name, part in model.named_modules() if _is_layer(part)]
+    for target in options.targets:
+        if not any(name == target or name.endswith(f".{target}") for name in layers):  # as PEFT compares them
+            known = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
+            raise InputError(f"lora targets={target}: no layer has this name; name some of {known}")
     # Text never reaches what is there for images and sounds, so an adapter would get no gradient. PEFT warns of a
     # pattern that meets nothing.
-    elsewhere = any(NOT_TEXT.search(name) for name, part in model.named_modules() if isinstance(part, nn.Linear))
+    elsewhere = any(map(NOT_TEXT.search, layers))
     config = LoraConfig(
         r=options.r,
         lora_alpha=options.alpha or 2 * options.r,  # type: ignore[arg-type, unused-ignore]
@@ -59,6 +64,12 @@ def add_adapter(model: Any, options: LoraOptions) -> Any:
             if isinstance(layer, LoraLayer):
                 _compute_in_input_type(layer)
     return wrapped
+
+
+def _is_layer(part: nn.Module) -> bool:
+    """Whether it multiplies by a matrix: nn.Linear, or GPT-2's layer that is none."""
+    weight = getattr(part, "weight", None)
+    return isinstance(weight, Tensor) and weight.ndim == 2 and not isinstance(part, nn.Embedding)
 
 
 def _compute_in_input_type(layer: LoraLayer) -> None:
