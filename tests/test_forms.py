@@ -6,7 +6,7 @@ import random
 
 import polars as pl
 
-from hypertok.lexicon.forms import COLUMNS, _without_yo, number_variants
+from hypertok.lexicon.forms import COLUMNS, number_variants, without_yo
 
 ROWS = [
     # Two verbs meet in one spelling without ё: «подмётен» and «подметён».
@@ -25,15 +25,15 @@ def table(rows: list[tuple[str, int, int]]) -> pl.DataFrame:
 
 
 def test_the_same_table_for_every_order_of_rows() -> None:
-    expected = number_variants(_without_yo(table(ROWS)))
+    expected = number_variants(without_yo(table(ROWS)))
     assert expected.columns == list(COLUMNS)
     for seed in range(20):
         rows = random.Random(seed).sample(ROWS, len(ROWS))
-        assert number_variants(_without_yo(table(rows))).equals(expected)
+        assert number_variants(without_yo(table(rows))).equals(expected)
 
 
-def test_the_commoner_concept_owns_a_spelling_without_yo_and_no_other_form_is_taken() -> None:
-    forms = _without_yo(table(ROWS))
+def test_the_commoner_concept_owns_a_spellingwithout_yo_and_no_other_form_is_taken() -> None:
+    forms = without_yo(table(ROWS))
     assert forms.filter(form="подметен")["concept"].to_list() == [4]
     assert forms.filter(form="елки")["concept"].to_list() == [9]
     assert forms.filter(form="елка").select("concept", "attested").rows() == [(1, False)]

@@ -211,6 +211,31 @@ def test_an_output_that_cannot_be_read_is_to_be_restored_or_moved_away(
     assert not (tmp_path / "x.lexicon.work").exists()
 
 
+def test_a_corpus_that_never_was_has_not_vanished(tmp_path: Path) -> None:
+    (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
+    for name in ("nothing", "dangling"):
+        with pytest.raises(InputError, match=f"{name}: no such file or folder; give a folder or a file with text"):
+            build_lexicon(tmp_path / name, tmp_path / "x.lexicon", workers=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["dangling"]
+
+
+@pytest.mark.parametrize("letter", ["е", "ё"])
+def test_phrases_are_found_with_both_spellings(build: Build, letter: str) -> None:
+    text = (
+        "В нём ж*сткий диск. На ж*стком диске лежат данные. Объём ж*сткого диска мал. Старый ж*сткий диск сломан. "
+        "С ж*сткого диска читают. Ж*сткому диску нужен шкаф. "
+    )
+    lexicon = build({"а.md": text.replace("*", letter) * 4})
+    assert_consistent(lexicon)
+    assert_decodes(lexicon)
+    symbol = lexicon.encode(f"ж{letter}сткий диск")[0]
+    for words in ("ж*сткий диск", "ж*сткого диска", "ж*стких дисков", "ж*сткими дисками"):
+        for other in "её":
+            code = lexicon.encode(words.replace("*", other))
+            assert code[0] == symbol, words
+            assert " " not in code, words
+
+
 def test_output_that_is_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "мои заметки").mkdir()
     (tmp_path / "мои заметки" / "важное.md").write_text("важно")

@@ -77,6 +77,12 @@ def test_add_a_word_and_a_phrase(build: Build) -> None:
             r"overrides\.tsv:2: there is no concept 'делать' NOUN to add; .* reads it as делать VERB",
         ),
         ("add\tочень хорошо\tNOUN\n", r"overrides\.tsv:2: the added concept 'очень хорошо' has no noun"),
+        (
+            "add\tмолочный шоколад\tADJ\n",
+            r"overrides\.tsv:2: there is no concept 'молочный шоколад' ADJ to add; several words are a NOUN: give that",
+        ),
+        ("add\tмама-то\tNOUN\n", r"'мама-то' NOUN to add; word and particle are two concepts: add the word alone"),
+        ("add\tкто-то\tNOUN\n", r"'кто-то' NOUN to add; pymorphy3 reads it as кто-то PRON"),
     ],
 )
 def test_what_cannot_be_added_is_refused_by_its_line(build: Build, line: str, says: str) -> None:
@@ -119,3 +125,49 @@ def test_a_wrong_overrides_file_stops_the_build_before_any_work(build: Build, tm
         build({"а.md": "Кот."}, overrides="remove\tкот\tNOUN\n")
     assert not (tmp_path / "x.lexicon").exists()
     assert not (tmp_path / "x.lexicon.work").exists()
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_symbol_that_the_base_has_given_is_not_given_again(build: Build, given: bool) -> None:
+    text = {"а.md": "Печень очищает кровь. Кот спит."}
+    base = build(text)
+    symbol = symbols_of(base)["кот", "NOUN", "word"]
+    options = {"name": "other.lexicon", "base": base.folder} if given else {}
+    says = "choose another one, or build into another OUTPUT, without --base: symbols are then given anew"
+    with pytest.raises(InputError, match=f"'печень' clashes with the base lexicon .'кот' has '{symbol}'.*{says}"):
+        build(text, overrides=f"add\tпечень\tNOUN\t{symbol}\n", **options)
+    anew = build(text, "anew.lexicon", overrides=f"add\tпечень\tNOUN\t{symbol}\n")
+    assert symbols_of(anew)["печень", "NOUN", "word"] == symbol
+
+
+MERGES = {
+    "a word into a name": ("столица", "москва", "name", "Столица Москва. В столице тепло. Из столицы в Москву. "),
+    "a name into a word": ("москва", "столица", "word", "Столица Москва. В столице тепло. Из столицы в Москву. "),
+    "a word into an unknown": ("эфир", "эфириум", "word", "Курс эфира. Где эфир. О эфириуме. Эфириум и эфириум. "),
+}
+
+
+@pytest.mark.parametrize("name", MERGES)
+def test_a_merge_makes_one_concept_of_two_kinds(build: Build, name: str) -> None:
+    lemma, target, kind, text = MERGES[name]
+    lexicon = build({"а.md": text * 2}, overrides=f"merge\t{lemma}\tNOUN\t{target}\n")
+    assert_consistent(lexicon)
+    assert_decodes(lexicon)
+    found = [key for key in symbols_of(lexicon) if key[0] in (lemma, target)]
+    assert found == [(target, "NOUN", kind)]
+    assert code_words(lexicon, lemma) == code_words(lexicon, target) == target
+
+
+def test_a_patronymic_that_the_dictionary_spells_otherwise_is_one_name(build: Build) -> None:
+    """The file that is shipped merges it."""
+    lexicon = build({"а.md": "Пётр Михайлович. Петра Михайловича. К Михайловичу. С Михайловичем. Михайловичи. "})
+    assert [key for key in symbols_of(lexicon) if key[0].startswith("миха")] == [("михайлович", "NOUN", "name")]
+
+
+@pytest.mark.parametrize("lemma", ["жёсткий диск", "жесткий диск"])
+def test_an_added_phrase_has_both_spellings(build: Build, lemma: str) -> None:
+    lexicon = build({"а.md": "Кот спит на окне."}, overrides=f"add\t{lemma}\tNOUN\t\n")
+    assert_consistent(lexicon)
+    assert_decodes(lexicon)
+    for form in ("жёсткий диск", "жесткий диск", "жёсткого диска", "жесткого диска", "жестких дисках"):
+        assert code_words(lexicon, form) == lemma, form

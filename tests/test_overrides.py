@@ -13,6 +13,7 @@ from hypertok.errors import InputError
 from hypertok.lexicon.overrides import Overrides, read_overrides
 
 N = "NOUN"
+A, B, C = ("а", N), ("б", N), ("в", N)
 
 
 def read(tmp_path: Path, body: str, header: str = HEADER) -> Overrides:
@@ -154,7 +155,24 @@ def test_what_is_merged_has_the_kind_of_its_target() -> None:
     assert merged["kind"].to_list() == ["word", "word", "unknown"], "a target that is not met has none"
 
 
-A, B, C = ("а", N), ("б", N), ("в", N)
+@pytest.mark.parametrize(
+    ("kind", "targets", "becomes"),
+    [
+        ("word", ["name"], ["name", "name"]),
+        ("word", ["name", "word"], ["word", "name", "word"]),
+        ("name", ["word", "name"], ["name", "word", "name"]),
+        ("word", ["unknown", "name"], ["name", "name", "name"]),
+        ("unknown", ["unknown", "word"], ["word", "word", "word"]),
+        ("unknown", ["abbreviation"], ["abbreviation", "abbreviation"]),
+        ("word", ["unknown"], ["word", "word"]),
+        ("word", [], ["word"]),
+    ],
+)
+def test_what_is_merged_goes_where_its_target_is(kind: str, targets: list[str], becomes: list[str]) -> None:
+    table = rows(A, *[B] * len(targets), A, C).with_columns(kind=pl.Series([kind, *targets, kind, "unknown"]))
+    applied = Overrides(merge={A: "б"}).apply(table)
+    assert applied["kind"].to_list() == [*becomes, becomes[0], "unknown"]
+    assert applied["n"].to_list() == table["n"].to_list()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -14,10 +15,11 @@ from hypertok.codec import marks
 from hypertok.corpus.counting import CountedCorpus
 from hypertok.errors import InputError
 from hypertok.lexicon.added_phrases import with_overrides
-from hypertok.lexicon.concepts import CASES, KEY, read_concepts
+from hypertok.lexicon.capitals import with_abbreviations
+from hypertok.lexicon.concepts import CASES, KEY, WITH_PARTICLE, read_concepts
 from hypertok.lexicon.context import ContextModel
 from hypertok.lexicon.context_guess import with_guesses
-from hypertok.lexicon.forms import COLUMNS, form_table, number_variants
+from hypertok.lexicon.forms import COLUMNS, form_table, number_variants, without_yo
 from hypertok.lexicon.grammemes import concept_pos
 from hypertok.lexicon.inflections import Inflections, shipped_inflections
 from hypertok.lexicon.lexicon import Lexicon
@@ -25,6 +27,7 @@ from hypertok.lexicon.morphology import Analyses, analyse, analyzer
 from hypertok.lexicon.overrides import Overrides
 from hypertok.lexicon.phrases import MAX_PHRASES, Phrases, find_phrases
 from hypertok.lexicon.symbols import assign_symbols
+from hypertok.lexicon.usual_case import with_every_part
 
 if TYPE_CHECKING:
     from hypertok.lexicon.build import Recipe
@@ -62,9 +65,10 @@ def assemble(
     vocabulary = _with_added(counted.vocabulary, overrides)
     forms = vocabulary["form"].to_list()
     analyses = with_guesses(analyse(forms, workers=workers, progress=lambda d, t: progress("analyse", d, t)))
+    analyses = with_abbreviations(analyses, vocabulary, _spoken_of(overrides, old))
     weights = _weights(counted, vocabulary, analyses, recipe, progress)
     readings = read_concepts(
-        vocabulary,
+        with_every_part(vocabulary, counted.element_streams()),
         analyses,
         weights,
         inflections,
@@ -82,6 +86,7 @@ def assemble(
         ],
         how="vertical_relaxed",
     )
+    table = without_yo(table)
     if old:
         table = pl.concat([table, _forms_of_old(old, table, overrides)], how="vertical_relaxed")
     table = number_variants(table, concepts["lemma"], old.forms if old else None)
@@ -96,6 +101,12 @@ def _with_added(vocabulary: pl.DataFrame, overrides: Overrides) -> pl.DataFrame:
     words = sorted({lemma for lemma, _ in overrides.add if " " not in lemma} - have)
     zero = {case: [0] * len(words) for case in CASES}
     return pl.concat([vocabulary, pl.DataFrame({"form": words, **zero}, schema=vocabulary.schema)])
+
+
+def _spoken_of(overrides: Overrides, old: Lexicon | None) -> set[tuple[str, str]]:
+    """Lemmas outside the dictionary, with parts of speech, that are words because a person or the base says so."""
+    unknown = old.concepts.filter(kind="unknown").select("lemma", "pos").iter_rows() if old else ()
+    return {*overrides.add, *overrides.merge, *unknown}
 
 
 def _weights(
@@ -182,10 +193,7 @@ def _number_concepts(found: pl.DataFrame, old: Lexicon | None, overrides: Overri
         kinds = set(found.filter(lemma=lemma, pos=pos)["kind"])
         said = overrides.place_of((lemma, pos))
         if not kinds:
-            raise InputError(
-                f"{said}: there is no concept {lemma!r} {pos} to add; pymorphy3 reads it as {_read_as(lemma)}: give "
-                "one of these"
-            )
+            raise InputError(f"{said}: there is no concept {lemma!r} {pos} to add; {_instead(lemma)}")
         if symbol:
             _give(kept, (lemma, pos, min(kinds, key=_KINDS.index)), symbol, said)
     return found.with_columns(assign_symbols(found, kept))
@@ -201,9 +209,15 @@ def _most(found: pl.DataFrame, number: int, overrides: Overrides) -> pl.DataFram
 _KINDS = ("phrase", "word", "name", "abbreviation", "unknown")
 
 
-def _read_as(word: str) -> str:
-    readings = {(p.normal_form, concept_pos(str(p.tag))): None for p in analyzer().parse(word)}
-    return ", ".join(f"{lemma} {pos}" for lemma, pos in readings)
+def _instead(lemma: str) -> str:
+    """What a person may add where `lemma` is no concept in the part of speech that was given."""
+    if " " in lemma:
+        return f"several words are a {PHRASE_KEY['pos']}: give that"
+    parses = analyzer().parse(lemma)
+    if re.search(WITH_PARTICLE, lemma) and not any(p.is_known for p in parses):
+        return "word and particle are two concepts: add the word alone"
+    readings = dict.fromkeys(f"{p.normal_form} {concept_pos(str(p.tag))}" for p in parses)
+    return f"pymorphy3 reads it as {', '.join(readings)}: give one of these"
 
 
 def _give(kept: dict[tuple[str, str, str], str], key: tuple[str, str, str], symbol: str, said: str) -> None:
@@ -216,8 +230,8 @@ def _give(kept: dict[tuple[str, str, str], str], key: tuple[str, str, str], symb
     if owner != key or kept.get(key, symbol) != symbol:
         raise InputError(
             f"{said}: the symbol {symbol!r} for {key[0]!r} clashes with the base lexicon "
-            f"({owner[0]!r} has {kept[owner]!r}); symbols never change, so choose another one or build "
-            "without --base"
+            f"({owner[0]!r} has {kept[owner]!r}); symbols never change, so choose another one, or build into another "
+            "OUTPUT, without --base: symbols are then given anew"
         )
     kept[key] = symbol
 

@@ -8,24 +8,21 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from hypertok.codec.marks import EACH
 from hypertok.lexicon.grammemes import OUTSIDE, concept_pos, inflection_of, kind_of
 from hypertok.lexicon.inflections import Inflections
 from hypertok.lexicon.morphology import Analyses
 from hypertok.lexicon.overrides import Overrides
+from hypertok.lexicon.usual_case import with_case
 
 #: «я-то», «скажи-ка», «да-с»: a word and a particle, which the codec writes as two concepts. Words in which
 #: they have grown together («кто-то») are in the dictionary.
-_WITH_PARTICLE = r"-(?:то|ка|с|де|таки|тко)$"
+WITH_PARTICLE = r"-(?:то|ка|с|де|таки|тко)$"
 CASES = ("lower", "title", "upper", "other")
 KEY = ["lemma", "pos", "kind"]
 #: A word that is no dictionary word must be seen this often to be a concept; below lie mostly misprints.
 MIN_UNKNOWN = 3
 #: A concept that is no form's commonest reading is kept if some form means it at least this often.
 MIN_SHARE = 0.1
-#: Share of capitalised uses from which a dictionary word counts as usually capitalised. Words that often
-#: begin a sentence reach 0.6 («однако»).
-USUALLY_TITLE = 0.9
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ def read_concepts(
     """Group weighted analyses into concepts and choose the dominant concept of every form.
 
     Args:
-        vocabulary: columns form, lower, title, upper, other, in the order of `analyses.forms`.
+        vocabulary: columns form, lower, title, upper, other, each, in the order of `analyses.forms`.
         weights: (A,) expected count of each analysis in the corpus.
         overrides: added concepts are kept whatever their count; forbidden and merged ones are gone.
         min_count: concepts with a smaller expected count are left out.
@@ -66,7 +63,7 @@ def read_concepts(
     concepts = _kept(rows, choice, overrides, min_count)
     rows = rows.join(concepts, on=KEY, how="semi", maintain_order="left")
     main = dominant(rows)
-    return Readings(rows, _with_case(concepts, main, vocabulary))
+    return Readings(rows, with_case(concepts, main, vocabulary))
 
 
 def _rows(
@@ -93,12 +90,7 @@ def _rows(
         },
         orient="row",
     )
-    forms = vocabulary.select(
-        "form",
-        count=pl.sum_horizontal(CASES),
-        # A word the dictionary does not know, written in capitals, is an abbreviation: «АТФ».
-        capitals=pl.col("upper") * 2 > pl.sum_horizontal(CASES),
-    )
+    forms = vocabulary.select("form", "upper", count=pl.sum_horizontal(CASES))
     rows = pl.DataFrame(
         {
             "number": analyses.form_index(),
@@ -112,19 +104,18 @@ def _rows(
     ).join(tags, on=["tag", "known"], how="left", maintain_order="left")
     numbered = forms.with_row_index("number").cast({"number": pl.Int64})
     rows = rows.join(numbered, on="number", how="left", maintain_order="left")
-    rows = rows.filter((pl.col("kind") != "unknown") | ~pl.col("form").str.contains(_WITH_PARTICLE))
-    had = _kinds_of(base)
-    rows = rows.join(had, on=["lemma", "pos"], how="left", maintain_order="left")
-    by_case = pl.when("capitals").then(pl.lit("abbreviation")).otherwise(pl.lit("unknown"))
+    rows = rows.filter((pl.col("kind") != "unknown") | ~pl.col("form").str.contains(WITH_PARTICLE))
+    for kinds in (_kinds_of(base), _kinds_by_case(rows)):
+        rows = rows.join(kinds, on=["lemma", "pos"], how="left", maintain_order="left")
     outside = pl.col("kind") == "unknown"
-    rows = rows.with_columns(kind=pl.when(outside).then(pl.coalesce("had", by_case)).otherwise("kind"))
+    rows = rows.with_columns(kind=pl.when(outside).then(pl.coalesce("had", "by_case")).otherwise("kind"))
     uses = pl.col("weight").sum().over("form")
     rows = overrides.apply(rows.with_columns(uses=uses))
     # What a forbidden reading loses goes to the other readings of the form.
     return (
         rows.with_columns(weight=pl.col("uses") * share_of("weight"))
         .group_by("form", *KEY, "inflection", maintain_order=True)
-        .agg(pl.col("weight", "prior").sum(), pl.col("count").first(), pl.col("lexeme").max())
+        .agg(pl.col("weight", "prior").sum(), pl.col("count").first(), pl.col("lexeme").max(), pl.col("known").any())
     )
 
 
@@ -145,6 +136,22 @@ def _kinds_of(base: pl.DataFrame | None) -> pl.DataFrame:
     return outside.unique(["lemma", "pos"], keep="first", maintain_order=True).select("lemma", "pos", had="kind")
 
 
+def _kinds_by_case(rows: pl.DataFrame) -> pl.DataFrame:
+    """Lemma, part of speech and kind (`by_case`) of words outside the dictionary: in capitals an abbreviation, «АТФ».
+
+    All forms count together: a heading in capitals makes no abbreviation of a word that the text inflects.
+    """
+    upper = pl.col("weight") * pl.col("upper") / pl.col("count").clip(1)
+    uses = (
+        rows.filter(pl.col("kind") == "unknown")
+        .group_by("lemma", "pos", maintain_order=True)
+        .agg(pl.col("weight").sum(), upper=upper.sum())
+    )
+    capitals = pl.col("upper") * 2 > pl.col("weight")
+    by_case = pl.when(capitals).then(pl.lit("abbreviation")).otherwise(pl.lit("unknown"))
+    return uses.select("lemma", "pos", by_case=by_case)
+
+
 def dominant(rows: pl.DataFrame) -> pl.DataFrame:
     """For every form the concept with the largest weight: form, key, share of the form's uses."""
     concepts = rows.group_by("form", *KEY, maintain_order=True).agg(
@@ -163,41 +170,17 @@ def _kept(rows: pl.DataFrame, choice: pl.DataFrame, overrides: Overrides, min_co
     share = pl.col("weight") / pl.col("count").clip(1)
     concepts = (
         rows.group_by("form", *KEY, maintain_order=True)
-        .agg(pl.col("weight").sum(), pl.col("count").first())
+        .agg(pl.col("weight").sum(), pl.col("count").first(), pl.col("known").any())
         .group_by(KEY, maintain_order=True)  # sums in row order: the last bit must not depend on threads
-        .agg(pl.col("weight").sum(), share=share.max())
+        .agg(pl.col("weight").sum(), pl.col("known").any(), share=share.max())
         .join(choice.group_by(KEY).agg(seen=pl.col("count").max() > 0), on=KEY, how="left")
     )
-    enough = pl.when(pl.col("kind") == "unknown").then(max(MIN_UNKNOWN, min_count)).otherwise(min_count)
+    # Abbreviations too: what is met once in capitals may be a misprint in a heading.
+    predicted = (pl.col("kind") == "unknown") | ((pl.col("kind") == "abbreviation") & ~pl.col("known"))
+    enough = pl.when(predicted).then(max(MIN_UNKNOWN, min_count)).otherwise(min_count)
     meant = pl.col("seen").is_not_null() | (pl.col("share") >= MIN_SHARE)
     # Of three readings each may have less than half a use, which would round to none; the one that was chosen has one.
     uses = pl.max_horizontal(pl.col("weight").round(), pl.col("seen").cast(pl.Float64))
     concepts = concepts.join(overrides.added.with_columns(added=True), on=["lemma", "pos"], how="left")
     kept = pl.col("added").fill_null(False) | ((uses >= enough) & meant)
     return concepts.filter(kept).select(*KEY, count=uses.cast(pl.Int64))
-
-
-def _with_case(concepts: pl.DataFrame, main: pl.DataFrame, vocabulary: pl.DataFrame) -> pl.DataFrame:
-    """Adds `case`, the usual one of the concept's forms: 0 lower, 1 Title, 2 UPPER, 3 Title-In-Parts."""
-    counts = main.join(vocabulary, on="form", how="left").group_by(KEY).agg(pl.col(CASES).sum())
-    total = pl.sum_horizontal(CASES).clip(1)
-    # One more use, imagined in lower case: a word seen twice, both times at the start of a sentence, is not
-    # usually capitalised.
-    title = pl.col("title") / (total + pl.when(pl.col("kind") == "word").then(1).otherwise(0))
-    # «Санкт-Петербург» is neither lower, Title nor UPPER: Title in every part.
-    each = pl.col("lemma").str.contains("-", literal=True) & (pl.col("other") / total > 0.5)
-    threshold = pl.when(pl.col("kind") == "word").then(USUALLY_TITLE).otherwise(0.5)
-    return (
-        concepts.join(counts, on=KEY, how="left")
-        .with_columns(
-            case=pl.when(each)
-            .then(EACH)
-            .when(pl.col("upper") / total > 0.5)
-            .then(2)
-            .when(title > threshold)
-            .then(1)
-            .otherwise(0)
-            .cast(pl.UInt8)
-        )
-        .select(*KEY, "count", "case")
-    )

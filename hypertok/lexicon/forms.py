@@ -53,10 +53,10 @@ def form_table(
         )
     )  # fmt: skip
     completed = _complete(rows, analyses, inflections, attested)
-    return _without_yo(pl.concat([attested, completed], how="vertical_relaxed"))
+    return pl.concat([attested, completed], how="vertical_relaxed")
 
 
-def _without_yo(forms: pl.DataFrame) -> pl.DataFrame:
+def without_yo(forms: pl.DataFrame) -> pl.DataFrame:
     """Adds the spelling with е of every form written with ё, where no other form is spelled so."""
     spelled = (
         forms.filter(pl.col("main") & pl.col("form").str.contains("ё", literal=True))

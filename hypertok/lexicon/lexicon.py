@@ -14,7 +14,7 @@ import polars as pl
 from hypertok.archive import Packer, load_packer
 from hypertok.artifact import MANIFEST, Manifest, open_checked, read_manifest
 from hypertok.codec.codec import Codec
-from hypertok.codec.marks import apply_case
+from hypertok.codec.marks import apply_case, case_mark
 from hypertok.corpus.words import form_of
 from hypertok.errors import ArtifactError, InputError
 from hypertok.lexicon.book import Book
@@ -64,7 +64,8 @@ class Form:
 class Explanation:
     """Everything the lexicon knows about a word: its readings, and all forms of the concept it mainly means.
 
-    `code` is what the codec writes for the form, `spelled` the same with its marks in words: «肝⟨sing,gent⟩».
+    `code` is what the codec writes for the form in its usual case, or as it was asked for where no case mark gives that
+    («Ростов-на-Дону»); `spelled` is the same with its marks in words: «肝⟨sing,gent⟩».
     """
 
     form: str
@@ -181,7 +182,9 @@ class Lexicon:
             Form(row["form"], self._inflection(row["inflection"]), row["count"], row["attested"])
             for row in self._forms[own.start : own.stop].iter_rows(named=True)
         )
-        code = self.encode(apply_case(form, self.book.cases_of(main.concept.id)))
+        cases, asked = self.book.cases_of(main.concept.id), " ".join(word.split())
+        by_itself = asked.lower() == form and case_mark(asked, form, cases) is None
+        code = self.encode(asked if by_itself else apply_case(form, cases))
         if number is not None:
             code = main.concept.symbol
         return Explanation(form, code, self._spell(code), readings, forms)

@@ -60,8 +60,9 @@ class Overrides:
     def apply(self, rows: pl.DataFrame) -> pl.DataFrame:
         """`rows` (columns lemma, pos, kind) with forbidden concepts removed and merged lemmas renamed.
 
-        What is merged and outside the dictionary (a misspelling, say) has the kind of its target, where that is met:
-        it is no concept of its own.
+        What is merged is no concept of its own, so it has a kind that its target has: its own, or else the target's
+        first one in the dictionary. Where the target has none there, but what is merged has («михаилович», as the
+        dictionary spells «михайлович»), that is the kind of both.
         """
         forbidden = pl.DataFrame(sorted(self.forbid), schema=_KEY, orient="row")
         merges = [(*old, new) for old, new in self.merge.items()]
@@ -69,14 +70,21 @@ class Overrides:
         rows = rows.join(forbidden, on=["lemma", "pos"], how="anti", maintain_order="left").join(
             merged, on=["lemma", "pos"], how="left", maintain_order="left"
         )
-        own = rows.filter(pl.col("target").is_null() & ~pl.col("kind").is_in(OUTSIDE))
-        own = own.unique(["lemma", "pos"], keep="first", maintain_order=True)
-        moved = pl.col("target").is_not_null() & pl.col("kind").is_in(OUTSIDE)
+        outside = pl.col("kind").is_in(OUTSIDE)
+        known = pl.col("kind").filter(~outside & pl.col("target").is_null())
+        key = ["lemma", "pos"]
+        renamed = rows.with_columns(lemma=pl.coalesce("target", "lemma"))
+        kinds = (
+            renamed.join(merged.select("pos", lemma="target").unique(), on=key, how="semi", maintain_order="left")
+            .sort(outside, pl.col("target").is_not_null(), maintain_order=True)
+            .group_by(key)
+            .agg(first=pl.col("kind").first(), theirs=known)
+        )
+        stays = pl.col("theirs").list.contains(pl.col("kind")).fill_null(True)
         return (
-            rows.with_columns(lemma=pl.coalesce("target", "lemma"))
-            .join(own.select("lemma", "pos", own="kind"), on=["lemma", "pos"], how="left", maintain_order="left")
-            .with_columns(kind=pl.when(moved).then(pl.coalesce("own", "kind")).otherwise("kind"))
-            .drop("target", "own")
+            renamed.join(kinds, on=key, how="left", maintain_order="left")
+            .with_columns(kind=pl.when(stays).then("kind").otherwise("first"))
+            .drop("target", "first", "theirs")
         )
 
 
