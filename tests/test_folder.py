@@ -20,18 +20,17 @@ from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.units import Units
 
-#: None: without a config.json, as test_verify has it for every family, too: here one of bytes and one of characters.
+#: Without a config.json: test_verify.py.
 CASES = [
-    ("qwen3", None), ("qwen3", "qwen3"), ("qwen3", "qwen2"), ("qwen3", "qwen3_5"), ("llama3_1", "llama"),
+    ("qwen3", "qwen3"), ("qwen3", "qwen2"), ("qwen3", "qwen3_5"), ("llama3_1", "llama"),
     ("gpt4o", "gpt_oss"), ("gpt4o", "gpt2"), ("deepseek_v3", "deepseek_v3"), ("gemma3", "gemma3_text"),
-    ("llama2", "llama"), ("llama2", "mistral"), ("llama2", None),
+    ("llama2", "llama"), ("llama2", "mistral"),
 ]  # fmt: skip
 TEXT = SENTENCES + "\nMixed: don 't 123456 , x .\n\n  й е\u0301 не даже однако <bos><|im_start|>"
 
 
-def place_config(folder: Path, model_type: str | None, rows: int) -> None:
-    if model_type is not None:
-        (folder / "config.json").write_text(json.dumps({"model_type": model_type, "vocab_size": rows}))
+def place_config(folder: Path, model_type: str, rows: int) -> None:
+    (folder / "config.json").write_text(json.dumps({"model_type": model_type, "vocab_size": rows}))
 
 
 @cache
@@ -42,7 +41,7 @@ def with_words_of_phrases(name: str) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "model_type"), CASES)
 def test_transformers_gives_the_same_ids(
-    name: str, model_type: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, model_type: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transformers = pytest.importorskip("transformers")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -120,7 +120,7 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
     held_out.mkdir()
     for name, text in HELD_OUT.items():
         (held_out / name).write_text(text, encoding="utf-8")
-    few = ("--characters", "3000", "--context", "64", "--batch", "2", "--lora", "r=8", "--set", "cut_head=true")
+    few = ("--characters", "4000", "--context", "64", "--batch", "2", "--lora", "r=8", "--set", "cut_head=true")
     printed = {
         "build": typed("build-lexicon", VAULT, "-o", lexicon, "--workers", "1"),
         "extend": typed("extend", stock, lexicon, "-o", notes, "--rows", str(NEW_ROWS)),
@@ -139,7 +139,7 @@ def test_every_step_is_made_of_the_one_before(road: Road) -> None:
     assert extend["facts"]["units"] == NEW_ROWS
     assert extend["facts"]["first_id"] == STOCK_ROWS + 1, "Gemma 3's tokenizer has one token more than rows"
     assert train["facts"]["new_rows"] == {"input": [NEW_ROWS, 640]}
-    assert train["facts"]["characters"] == 3000
+    assert train["facts"]["characters"] == 4000
     assert train["facts"]["steps"] >= 6
     sealed = read_manifest(road.folder / "model-notes", kind=KIND, command="").sha256
     assert train["parents"]["model"] == merge["parents"]["model"] == sealed

@@ -112,9 +112,7 @@ def test_every_foreign_letter_is_read_back() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "span"), [("qwen3", "word"), ("llama2", "word"), ("llama3_1", "phrase"), ("gemma3", "phrase")]
-)
+@pytest.mark.parametrize(("name", "span"), [("qwen3", "word"), ("llama2", "word"), ("llama3_1", "phrase")])
 def test_units_take_the_ids(name: str, span: Span) -> None:
     stock, given_up, units = stock_of(name), given_up_of(name), units_of(stock_of(name))
     before = copy.deepcopy({key: value for key, value in stock.data.items() if key != "model"})
