@@ -16,7 +16,7 @@ from hypertok.corpus.counting import CountedCorpus
 from hypertok.errors import InputError
 from hypertok.lexicon.added_phrases import with_overrides
 from hypertok.lexicon.capitals import with_abbreviations
-from hypertok.lexicon.concepts import CASES, KEY, WITH_PARTICLE, read_concepts
+from hypertok.lexicon.concepts import CASES, WITH_PARTICLE, read_concepts
 from hypertok.lexicon.context import ContextModel
 from hypertok.lexicon.context_guess import with_guesses
 from hypertok.lexicon.forms import COLUMNS, form_table, number_variants, without_yo
@@ -26,7 +26,7 @@ from hypertok.lexicon.lexicon import Lexicon
 from hypertok.lexicon.morphology import Analyses, analyse, analyzer
 from hypertok.lexicon.overrides import Overrides
 from hypertok.lexicon.phrases import MAX_PHRASES, Phrases, find_phrases
-from hypertok.lexicon.symbols import assign_symbols
+from hypertok.lexicon.symbols import KEY, assign_symbols
 from hypertok.lexicon.usual_case import with_every_part
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import polars as pl
 
 from hypertok.codec.marks import VARIANTS
-from hypertok.lexicon.concepts import KEY, Readings, dominant, share_of
+from hypertok.lexicon.concepts import Readings, dominant, share_of
 from hypertok.lexicon.grammemes import concept_pos, inflection_of
 from hypertok.lexicon.inflections import Inflections
 from hypertok.lexicon.morphology import Analyses, paradigm_places
+from hypertok.lexicon.symbols import KEY
 
 COLUMNS = {
     "form": pl.String,

@@ -72,17 +72,16 @@ class Overrides:
         )
         outside = pl.col("kind").is_in(OUTSIDE)
         known = pl.col("kind").filter(~outside & pl.col("target").is_null())
-        key = ["lemma", "pos"]
         renamed = rows.with_columns(lemma=pl.coalesce("target", "lemma"))
         kinds = (
-            renamed.join(merged.select("pos", lemma="target").unique(), on=key, how="semi", maintain_order="left")
+            renamed.join(merged.select("pos", lemma="target").unique(), on=[*_KEY], how="semi", maintain_order="left")
             .sort(outside, pl.col("target").is_not_null(), maintain_order=True)
-            .group_by(key)
+            .group_by(*_KEY)
             .agg(first=pl.col("kind").first(), theirs=known)
         )
         stays = pl.col("theirs").list.contains(pl.col("kind")).fill_null(True)
         return (
-            renamed.join(kinds, on=key, how="left", maintain_order="left")
+            renamed.join(kinds, on=[*_KEY], how="left", maintain_order="left")
             .with_columns(kind=pl.when(stays).then("kind").otherwise("first"))
             .drop("target", "first", "theirs")
         )

@@ -10,6 +10,7 @@ import polars as pl
 from hypertok.data import data_file, read_rows
 from hypertok.errors import InputError
 
+#: What makes a concept: no two share all three.
 KEY = ["lemma", "pos", "kind"]
 
 

@@ -10,11 +10,11 @@ import polars as pl
 
 from hypertok.codec.marks import EACH
 from hypertok.corpus.elements import HYPHEN, Ids
+from hypertok.lexicon.symbols import KEY
 
 #: Share of capitalised uses from which a dictionary word counts as usually capitalised. Words that often
 #: begin a sentence reach 0.6 («однако»).
 USUALLY_TITLE = 0.9
-_KEY = ["lemma", "pos", "kind"]
 
 
 def with_case(concepts: pl.DataFrame, main: pl.DataFrame, vocabulary: pl.DataFrame) -> pl.DataFrame:
@@ -27,7 +27,7 @@ def with_case(concepts: pl.DataFrame, main: pl.DataFrame, vocabulary: pl.DataFra
             `with_every_part` counts.
     """
     patterns = ["lower", "title", "upper"]
-    counts = main.join(vocabulary, on="form", how="left").group_by(_KEY).agg(pl.col(*patterns, "other", "each").sum())
+    counts = main.join(vocabulary, on="form", how="left").group_by(KEY).agg(pl.col(*patterns, "other", "each").sum())
     # Uses in none of the three patterns («ГОСТом») are left out: whatever the usual case is, it does not give them.
     total = pl.sum_horizontal(patterns).clip(1)
     # One more use, imagined in lower case: a word seen twice, both times at the start of a sentence, is not
@@ -38,7 +38,7 @@ def with_case(concepts: pl.DataFrame, main: pl.DataFrame, vocabulary: pl.DataFra
     each = pl.col("lemma").str.contains(HYPHEN, literal=True)
     each &= pl.col("each") * 2 > pl.sum_horizontal(*patterns, "other")
     return (
-        concepts.join(counts, on=_KEY, how="left")
+        concepts.join(counts, on=KEY, how="left")
         .with_columns(
             case=pl.when(each)
             .then(EACH)
@@ -49,7 +49,7 @@ def with_case(concepts: pl.DataFrame, main: pl.DataFrame, vocabulary: pl.DataFra
             .otherwise(0)
             .cast(pl.UInt8)
         )
-        .select(*_KEY, "count", "case")
+        .select(*KEY, "count", "case")
     )
 
 

@@ -94,7 +94,7 @@ def read_side_file(path: Path) -> dict[str, Any]:
 def check_tokenizer(path: Path, data: dict[str, Any]) -> None:
     """See that it is a BPE tokenizer whose vocabulary and added tokens fit together.
 
-    Merges are not looked at here: half a million would take a third of the time that reading the file takes.
+    Merges are not looked at here: half a million take 0.7 s, beside 1.1 s for all else that loading does (Gemma 3).
 
     Raises:
         InputError: unsupported, or it contradicts itself.

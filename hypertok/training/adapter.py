@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from hypertok.errors import InputError
 from hypertok.model.checkpoint import NOT_TEXT
 from hypertok.model.split import new_rows
-from hypertok.training.options import LoraOptions
+from hypertok.training.options import LoraOptions, is_named
 
 
 class _CastLinear(nn.Linear):
@@ -34,7 +34,7 @@ def add_adapter(model: Any, options: LoraOptions) -> Any:
     """
     layers = [name for name, part in model.named_modules() if _is_layer(part)]
     for target in options.targets:
-        if not any(name == target or name.endswith(f".{target}") for name in layers):  # as PEFT compares them
+        if not any(is_named(name, target) for name in layers):
             known = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
             raise InputError(f"lora targets={target}: no layer has this name; name some of {known}")
     # Text never reaches what is there for images and sounds, so an adapter would get no gradient. PEFT warns of a

@@ -20,7 +20,7 @@ from hypertok.errors import InputError
 from hypertok.model.checkpoint import NOT_TEXT
 from hypertok.model.config import position_rows, read_config
 from hypertok.model.pair import DTYPES, Pair
-from hypertok.training.options import TrainOptions
+from hypertok.training.options import TrainOptions, is_named
 from hypertok.training.tiles import held_logits
 
 #: fp32 weight and gradient, and the two moments of AdamW.
@@ -171,11 +171,11 @@ def check_positions(folder: Path, context: int) -> None:
 
 
 def _is_target(name: str, targets: Sequence[str]) -> bool:
-    """Whether a layer of this weight's name gets an adapter; names are compared as PEFT does."""
+    """Whether a layer of this weight's name gets an adapter."""
     layer = name.removesuffix(".weight")
     if NOT_TEXT.search(layer):
         return False
-    return not targets or any(layer == target or layer.endswith(f".{target}") for target in targets)
+    return not targets or any(is_named(layer, target) for target in targets)
 
 
 def _gib(size: int) -> str:

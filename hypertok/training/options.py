@@ -18,6 +18,11 @@ READERS = ("auto", COMPOSER)
 BY_CHANCE = 80
 
 
+def is_named(layer: str, target: str) -> bool:
+    """Whether a layer has the name of a LoRA target, which may be its last part; as PEFT compares them."""
+    return layer == target or layer.endswith(f".{target}")
+
+
 class LoraOptions(BaseModel):
     """The adapter.
 
