@@ -3,51 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import zlib
-from collections import Counter
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pytest
+from archive_texts import NOTES, tiny_statistics
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hypertok.archive import Member, Packer, pack, pack_files, read_header, unpack, unpack_files
+from hypertok.archive import Member, Packer, coder, pack, pack_files, read_header, unpack, unpack_files
 from hypertok.archive.arithmetic import cell_tables, squash_table, stretch_table
 from hypertok.archive.coder import BitReader, BitWriter
-from hypertok.archive.learning import Settings, build_statistics, statistics_of
-from hypertok.archive.ngrams import count_chain
 from hypertok.archive.pieces import join, split, surfaces
-from hypertok.archive.shards import count_shard
-from hypertok.archive.statistics import Statistics, load_statistics, save_statistics
 from hypertok.archive.text_coder import ArchiveModel
 from hypertok.errors import ArtifactError, InputError
 
-NOTES = [
-    "# Печень\n\nПечень — самая большая железа. В печени идёт цикл мочевины, печень запасает гликоген.\n",
-    "# Цикл Кребса\n\nЦикл Кребса идёт в митохондриях. Печень без него не живёт; сердце — тоже.\n",
-    "---\ntags: [код]\n---\n\n```python\ndef get_note(path):\n    return path.read_text()\n```\n",
-    "Книга лежала на столе. На столе стояла лампа, под лампой спал кот. Кот видел во сне печень.\n",
-]
-CLASSES = {
-    "печень": ("NOUN nomn", "печень"),
-    "печени": ("NOUN loct", "печень"),
-    "столе": ("NOUN loct", "стол"),
-}
 SHA256 = hashlib.sha256(b"lexicon").hexdigest()
 TEXTS = st.one_of(
     st.text(),
     st.text(alphabet=" \r\n\tабвгеёАБВЁ\u0301-’abcXYZ019.,—«»`#"),
     st.lists(st.sampled_from([*NOTES, "Печень ", "ПЕЧЕНЬ", "getNote", "\x00", "😀", "İ"]), max_size=6).map("".join),
 )
-
-
-@cache
-def tiny_statistics() -> Statistics:
-    return build_statistics(NOTES * 3, CLASSES.get)
 
 
 @cache
@@ -176,7 +156,7 @@ def test_tables_are_monotonic_and_inverse() -> None:
     assert (squash[0], squash[-1]) == (1, 65535)
     assert all(a <= b for a, b in pairwise(stretch))
     for p in (1, 77, 5000, 32768, 60000, 65535):
-        assert stretch[p] == pytest.approx(np.log(p / (65536 - p)), abs=1e-12)
+        assert stretch[p] == pytest.approx(math.log(p / (65536 - p)), abs=1e-12)
     _, _, after_zero, after_one = cell_tables()
     assert after_one[0] == 1
     assert after_zero[1] == (1 << 8 | 1)
@@ -184,66 +164,17 @@ def test_tables_are_monotonic_and_inverse() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(1, 65535)), max_size=200))
 def test_bits_come_back(decisions: list[tuple[int, int]]) -> None:
-    writer = BitWriter()
-    for bit, probability in decisions:
-        writer.code(bit, probability)
-    reader = BitReader(writer.to_bytes())
+    written = []
+    for batch in (coder.BATCH, 7):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(coder, "BATCH", batch)
+            writer = BitWriter()
+            for bit, probability in decisions:
+                writer.code(bit, probability)
+            written.append(writer.to_bytes())
+    assert written[0] == written[1]
+    reader = BitReader(written[0])
     assert [reader.code(0, probability) for _, probability in decisions] == [bit for bit, _ in decisions]
-
-
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=60))
-def test_chain_counts_every_ngram(values: list[int]) -> None:
-    sequence = np.array(values, np.int32)
-    levels = count_chain(sequence, sequence, (1, 1, 1))
-    assert dict(zip(levels[0].symbols.tolist(), levels[0].counts.tolist(), strict=True)) == Counter(values)
-    if len(levels) == 1:
-        assert len(values) == 1
-        return
-    pairs = list(zip(levels[1].parents.tolist(), levels[1].symbols.tolist(), strict=True))
-    assert dict(zip(pairs, levels[1].counts.tolist(), strict=True)) == Counter(pairwise(values))
-    if len(levels) > 2:
-        triples = [
-            (*pairs[row], symbol)
-            for row, symbol in zip(levels[2].parents.tolist(), levels[2].symbols.tolist(), strict=True)
-        ]
-        assert dict(zip(triples, levels[2].counts.tolist(), strict=True)) == Counter(
-            zip(values, values[1:], values[2:], strict=False)
-        )
-
-
-def same(one: Statistics, other: Statistics) -> bool:
-    fields = ("keys", "classes", "lemmas", "counts", "alphabet")
-    return all(getattr(one, field) == getattr(other, field) for field in fields) and all(
-        len(one.chains[chain]) == len(other.chains[chain])
-        and all(
-            np.array_equal(getattr(a, column), getattr(b, column))
-            for a, b in zip(one.chains[chain], other.chains[chain], strict=True)
-            for column in ("parents", "symbols", "counts")
-        )
-        for chain in one.chains
-    )
-
-
-@pytest.mark.parametrize("limit", [10_000, 100])
-def test_statistics_do_not_depend_on_the_shards(limit: int) -> None:
-    texts = [f"{note} {number}" for number in range(5) for note in NOTES]
-    recipe = Settings(piece_limit=limit)
-    whole = build_statistics(texts, CLASSES.get, recipe)
-    for size in (1, 3, 7):
-        shards = [count_shard(texts[i : i + size], limit=limit) for i in range(0, len(texts), size)]
-        assert same(whole, statistics_of(shards, CLASSES.get, recipe))
-    assert sum(whole.counts) <= limit + len(texts) + 1
-
-
-def test_statistics_come_back_from_disk(tmp_path: Path) -> None:
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        save_statistics(tiny_statistics(), tmp_path / folder)
-    names = sorted(os.listdir(tmp_path / "a"))
-    assert all((tmp_path / "a" / n).read_bytes() == (tmp_path / "b" / n).read_bytes() for n in names)
-    assert same(tiny_statistics(), load_statistics(tmp_path / "a"))
-    with pytest.raises(ArtifactError, match=r"pieces\.parquet"):
-        load_statistics(tmp_path)
 
 
 def test_folder_comes_back(tmp_path: Path) -> None:
@@ -300,8 +231,15 @@ def test_links_are_neither_packed_nor_followed(tmp_path: Path) -> None:
     target.mkdir()
     (target / "folder").symlink_to(outside)
     (target / "note.md").symlink_to(outside / "note.md")
-    with pytest.raises(InputError, match="symbolic link"):
-        pack_files([target], tmp_path / "links.ht", packer())
+    with pytest.raises(InputError, match="symbolic link: name the file it points to"):
+        pack_files([target / "note.md"], tmp_path / "links.ht", packer())
+    (target / "Ё.md").write_bytes(b"x")
+    os.mkfifo(target / "pipe")
+    told: list[tuple[str, str]] = []
+    pack_files([target], tmp_path / "links.ht", packer(), skipped=lambda *one: told.append(one))
+    assert [member.path for member in unpack((tmp_path / "links.ht").read_bytes(), packer())] == ["target/Ё.md"]
+    links = [(str(target / name), "a symbolic link") for name in ("folder", "note.md")]
+    assert told == [*links, (str(target / "pipe"), "no regular file")]
     for path in ("folder/x.md", "note.md"):
         (tmp_path / "a.ht").write_bytes(pack([Member(path, b"x")], packer()))
         with pytest.raises(InputError, match="symbolic link"):

@@ -72,6 +72,47 @@ def test_what_could_not_be_unpacked_is_not_packed(vault: Path) -> None:
     pack_files([vault], output, self_contained_packer())  # side by side in their own folders they can
 
 
+def test_names_that_other_systems_refuse_are_told_together_before_anything_is_read(
+    vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("10:30 созвон.md", "и т.д.", "а\udcff.md", "con.md"):
+        (vault / name).write_bytes(b"x")
+    monkeypatch.setattr(Path, "read_bytes", None)
+    with pytest.raises(InputError) as caught:
+        pack_files([vault], vault.parent / "x.ht", self_contained_packer())
+    said = str(caught.value)
+    assert "'vault/10:30 созвон.md' (it has a colon, which" in said
+    assert "'vault/con.md' ('con.md' is not a file name on Windows)" in said
+    assert said.endswith("and 1 more; rename them")
+    (vault / "10:30 созвон.md").unlink()
+    (vault / "con.md").unlink()
+    with pytest.raises(InputError, match=r"\(it is not UTF-8\).*; rename them"):
+        pack_files([vault], vault.parent / "x.ht", self_contained_packer())
+
+
+def test_an_archive_does_not_pack_or_replace_what_it_holds(vault: Path) -> None:
+    output = vault / "b" / "x.ht"
+    pack_files([vault], output, self_contained_packer())
+    before = output.read_bytes()
+    for paths, place in (([vault], output), ([vault / "a" / "x.md"], vault / "a" / "x.md")):
+        with pytest.raises(InputError, match="is one of the files to pack"):
+            pack_files(paths, place, self_contained_packer(), force=True)
+    assert output.read_bytes() == before
+    assert (vault / "a" / "x.md").read_text(encoding="utf-8") == "Печень"
+    pack_files([vault / "a"], output, self_contained_packer(), force=True)
+
+
+def test_packing_tells_how_far_it_is(vault: Path) -> None:
+    told: list[tuple[int, int]] = []
+    (vault / "c.md").write_text("Печень " * 9_000, encoding="utf-8")
+    pack_files([vault], vault.parent / "x.ht", self_contained_packer(), progress=lambda *one: told.append(one))
+    total = 6 + 6 + 63_000
+    assert told == sorted(told)
+    assert {whole for _, whole in told} == {total}
+    assert told[-1][0] == total
+    assert len({done for done, _ in told}) > 4
+
+
 def test_an_output_that_cannot_be_is_refused_before_packing(
     vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from hypertok.codec import codec as codec_module
 from hypertok.codec import marks
-from hypertok.codec.codec import Code, Codec
+from hypertok.codec.book import Code
+from hypertok.codec.codec import Codec
 from hypertok.corpus.words import fold_yo
 from hypertok.errors import CodecError
 from hypertok.lexicon.lexicon import Lexicon
@@ -143,6 +144,19 @@ def test_symbol_text_is_text_too(small_lexicon: Lexicon, text: str) -> None:
 def test_lines_can_be_encoded_one_by_one(small_lexicon: Lexicon, a: str, b: str) -> None:
     whole = small_lexicon.encode(f"{a}\n{b}")
     assert whole == small_lexicon.encode(a) + "\n" + small_lexicon.encode(b)
+
+
+@given(lines=st.lists(texts, max_size=20), block=st.integers(1, 40))
+@settings(max_examples=100)
+def test_a_long_text_is_coded_in_blocks(small_lexicon: Lexicon, lines: list[str], block: int) -> None:
+    text = "\n".join(lines)
+    whole = small_lexicon.encode(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codec_module, "BLOCK", block)
+        assert small_lexicon.encode(text) == whole
+        in_blocks = decode_or_error(small_lexicon.codec, text)
+        assert small_lexicon.decode(whole) == text
+    assert decode_or_error(small_lexicon.codec, text) == in_blocks
 
 
 @given(text=texts)

@@ -79,6 +79,17 @@ def test_closing_early_leaves_no_worker_behind() -> None:
     assert not multiprocessing.active_children()
 
 
+def test_an_error_does_not_wait_for_the_work_of_others() -> None:
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), engines.background(time.sleep, 60):
+        raise KeyboardInterrupt
+    results = engines.run(time.sleep, [0, 60], workers=2)
+    next(results)
+    results.close()
+    assert time.monotonic() - started < 50
+    assert not multiprocessing.active_children()
+
+
 def test_a_killed_worker_is_a_clear_error() -> None:
     with pytest.raises(HypertokError, match=r"worker process was killed.*run the same command again"):
         list(engines.run(killed_at_three, range(100), workers=2))

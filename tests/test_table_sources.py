@@ -36,6 +36,32 @@ def test_tsv_takes_quotation_marks_as_they_are(tmp_path: Path) -> None:
     assert text.split("\n\n") == ['"начало', "другая", "третья строка"]
 
 
+def put(folder: Path, table: str) -> Path:
+    (folder / "а.csv").write_text(table, encoding="utf-8", newline="")
+    return folder / "а.csv"
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_one_column_needs_no_quotes(tmp_path: Path, ends: str) -> None:
+    rows = ["text", "Печень, орган пищеварения", "Врач сказал, что пройдёт", '"В кавычках, тоже"']
+    text, _, report = read_one(put(tmp_path, ends.join(rows)))
+    assert text == "Печень, орган пищеварения\n\nВрач сказал, что пройдёт\n\nВ кавычках, тоже"
+    assert report.reason == ""
+
+
+def test_cells_beyond_the_header_are_told(tmp_path: Path) -> None:
+    text, _, report = read_one(put(tmp_path, "id,text\n1,Печень, орган\n2,Почка\n"))
+    assert text == "Печень\n\nПочка"
+    assert report.reason.startswith("rows of more cells than the first one: 1;")
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+def test_a_first_line_may_name_the_separator(tmp_path: Path, start: str) -> None:
+    table = start + "sep=;\r\nauthor;text\r\nИванов;Печень, орган\r\n"
+    text, _, report = read_one(put(tmp_path, table))
+    assert (text, report.reason) == ("Печень, орган", "")
+
+
 def test_a_cell_over_the_limit_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hypertok.corpus.csv_source.CELL_LIMIT", 50)
     path = tmp_path / "а.csv"

@@ -47,6 +47,7 @@ def test_a_capital_in_every_part_is_counted_in_the_text() -> None:
     texts = (
         "Санкт-Петербург. Про Санкт-Петербург, (Санкт-Петербург) и «Санкт-Петербург»! САНКТ-ПЕТЕРБУРГ.",
         "Ростов-на-Дону, Аддис-Абеба-Бета, из-Под-Нью, Ёла-Ёла, А-Я, ацетил-КоА, Нью-\nЙорк, xЁла-Ёла, Ёла-ёла",
+        "Иван - Пётр, Иван — Пётр.",
         "",
     )
     segments = []
@@ -54,8 +55,9 @@ def test_a_capital_in_every_part_is_counted_in_the_text() -> None:
         elements = Elements()
         segments.append((elements.cut(text), None, pl.Series(elements.names)))
     forms = ["аддис-абеба-бета", "а-я", "под-нью", "санкт-петербург", "ёла-ёла", "ростов-на-дону", "ацетил-коа"]
+    forms.append("иван-пётр")
     found = with_every_part(pl.DataFrame({"form": forms}), segments)
-    assert dict(found.iter_rows()) == dict(zip(forms, [1, 1, 0, 4, 1, 0, 0], strict=True))
+    assert dict(found.iter_rows()) == dict(zip(forms, [1, 1, 0, 4, 1, 0, 0, 0], strict=True))
     assert with_every_part(pl.DataFrame({"form": forms}), [])["each"].to_list() == [0] * len(forms)
 
 

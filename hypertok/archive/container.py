@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import lzma
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 from hypertok.archive.coder import BitReader, BitWriter
 from hypertok.archive.learning import empty_statistics
@@ -54,8 +54,12 @@ class Packer:
         self._model = model
         self._sha256 = lexicon_sha256
 
-    def pack(self, members: Iterable[Member]) -> bytes:
+    def pack(self, members: Iterable[Member], progress: Callable[[int, int], None] | None = None) -> bytes:
         """The archive of these members. UTF-8 text is coded by the model, anything else by LZMA.
+
+        Args:
+            members: files.
+            progress: is told how many characters of text are coded, of how many.
 
         Raises:
             InputError: there are no members, or a name is not valid text.
@@ -68,6 +72,7 @@ class Packer:
         table = len(members) > 1 or texts[0] is None
         writer = BitWriter()
         coder = TextCoder(self._model, writer)
+        done, total = 0, sum(len(text) for text in texts if text is not None)
         for member, text in zip(members, texts, strict=True):
             if named:
                 try:
@@ -76,7 +81,11 @@ class Packer:
                     raise InputError(f"{member.path!r} is not valid text: rename the file") from error
                 coder.write(member.path)
             if text is not None:
-                coder.write(text)
+                tell = progress and partial(_share, progress, done, len(text), total)
+                coder.write(text, tell)
+                done += len(text)
+        if progress:
+            progress(done, total)
         flags = (_TABLE if table else 0) | (_NAMED if named else 0)
         lexicon = b""
         if self._sha256 is None:
@@ -123,6 +132,10 @@ class Packer:
                 "with, or this hypertok computes differently from the one that packed it"
             )
         return members
+
+
+def _share(progress: Callable[[int, int], None], before: int, size: int, total: int, share: float) -> None:
+    progress(before + int(share * size), total)
 
 
 def self_contained_packer() -> Packer:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NoReturn
 
 from hypertok.archive.container import Member, Packer
 from hypertok.artifact import write_file
+from hypertok.corpus.sources import Skipped, printable
 from hypertok.errors import ArtifactError, InputError
 
+#: Names told in an error.
+EXAMPLES = 3
 #: Names that Windows reserves for devices, with any extension.
 _DEVICES = frozenset(
     [
@@ -26,40 +29,52 @@ _DEVICES = frozenset(
 )
 
 
-def read_members(paths: Sequence[Path]) -> list[Member]:
+def read_members(paths: Sequence[Path], skipped: Skipped | None = None) -> list[Member]:
     """Files by their names, folders with everything below them, in a stable order.
 
+    Args:
+        paths: files and folders.
+        skipped: is told, by path and reason, of what lies in a folder and is left out: links, sockets and the like.
+
     Raises:
-        InputError: a path is missing, is a link or no regular file, or two members cannot be unpacked side by side.
+        InputError: a path is missing, is a link or no regular file, or a member could not be unpacked everywhere, or
+            not beside another.
         OSError: a file cannot be read, or a folder not be listed.
     """
-    members = [member for path in paths for member in _read(path)]
-    for member in members:
-        check_path(member.path, InputError)
-    clash = _clash(member.path for member in members)
+    return [Member(name, file.read_bytes()) for name, file in _found(paths, skipped)]
+
+
+def _found(paths: Sequence[Path], skipped: Skipped | None) -> list[tuple[str, Path]]:
+    """The members' names with their files, all names looked at."""
+    found = [member for path in paths for member in _walk(path, skipped or (lambda path, reason: None))]
+    unsafe = [f"{name!r} ({reason})" for name, _ in found if (reason := _unsafe(name))]
+    if unsafe:
+        more = f" and {len(unsafe) - EXAMPLES} more" if len(unsafe) > EXAMPLES else ""
+        raise InputError(f"could not be unpacked on every system: {', '.join(unsafe[:EXAMPLES])}{more}; rename them")
+    clash = _clash(name for name, _ in found)
     if clash:
         raise InputError(f"{clash}: rename one of them, or pack the folder that holds both instead")
-    return members
+    return found
 
 
-def _read(path: Path) -> Iterable[Member]:
+def _walk(path: Path, skipped: Skipped) -> Iterable[tuple[str, Path]]:
     if path.is_symlink():
         raise InputError(f"{path} is a symbolic link: name the file it points to")
     if path.is_file():
-        yield Member(path.name or path.resolve().name, path.read_bytes())
+        yield path.name or path.resolve().name, path
     elif path.is_dir():
         top = path.resolve().name
         for folder, folders, names in os.walk(path, onerror=_refuse):
             folders.sort()
             here = Path(folder)
-            for name in [*folders, *names]:
-                if (here / name).is_symlink():
-                    raise InputError(f"{here / name} is a symbolic link: leave it out")
-            for name in sorted(names):
+            for name in sorted([*names, *(name for name in folders if (here / name).is_symlink())]):
                 file = here / name
-                if not file.is_file():
-                    raise InputError(f"{file} is no regular file: leave it out")
-                yield Member("/".join((top, *file.relative_to(path).parts)), file.read_bytes())
+                if file.is_symlink():
+                    skipped(printable(str(file)), "a symbolic link")
+                elif not file.is_file():
+                    skipped(printable(str(file)), "no regular file")
+                else:
+                    yield "/".join((top, *file.relative_to(path).parts)), file
     else:
         raise InputError(f"{path} does not exist, or is neither a file nor a folder")
 
@@ -91,15 +106,15 @@ def _clash(paths: Iterable[str]) -> str | None:
     return None
 
 
-def check_path(path: str, error: type[InputError | ArtifactError] = ArtifactError) -> PurePosixPath:
+def check_path(path: str) -> PurePosixPath:
     """A member's path, if it is safe below any folder on any system.
 
     Raises:
-        ArtifactError: (or `error`) absolute, with a drive, a backslash, «..», an empty or reserved part.
+        ArtifactError: absolute, with a drive, a backslash, «..», an empty or reserved part.
     """
     reason = _unsafe(path)
     if reason:
-        raise error(f"unsafe member path {path!r}: {reason}; nothing was written")
+        raise ArtifactError(f"unsafe member path {path!r}: {reason}; nothing was written")
     return PurePosixPath(path)
 
 
@@ -115,18 +130,38 @@ def _unsafe(path: str) -> str | None:
             return f"it has the part {part!r}"
         if ":" in part or PureWindowsPath(part).drive:
             return "it has a colon, which names a drive or stream on Windows"
-        if any(unicodedata.category(character) in ("Cc", "Cs") for character in part):
+        kinds = {unicodedata.category(character) for character in part}
+        if "Cs" in kinds:
+            return "it is not UTF-8"
+        if "Cc" in kinds:
             return "it has a control character"
         if part.endswith((".", " ")) or part.split(".")[0].rstrip().lower() in _DEVICES:
             return f"{part!r} is not a file name on Windows"
     return None
 
 
-def pack_files(paths: Sequence[Path], output: Path, packer: Packer, *, force: bool = False) -> int:
+def pack_files(
+    paths: Sequence[Path],
+    output: Path,
+    packer: Packer,
+    *,
+    force: bool = False,
+    skipped: Skipped | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
     """Pack files and folders into the archive `output`; returns its size in bytes.
 
+    Args:
+        paths: see `read_members`.
+        output: the archive.
+        packer: packs.
+        force: whether a file `output` is replaced.
+        skipped: see `read_members`.
+        progress: see `Packer.pack`.
+
     Raises:
-        InputError: see `read_members`; or `output` cannot be a new file, or exists and `force` is not given.
+        InputError: see `read_members`; or `output` cannot be a new file, is one of those to pack, or exists and `force`
+            is not given.
         OSError: see `read_members`; or `output` cannot be written.
     """
     if output.is_dir() or not output.resolve().parent.is_dir():  # packing takes a minute for a megabyte
@@ -134,7 +169,9 @@ def pack_files(paths: Sequence[Path], output: Path, packer: Packer, *, force: bo
         raise InputError(f"{output} {what}: name a file in a folder that exists")
     if output.exists() and not force:
         raise InputError(f"{output} exists: name another file, or give --force to replace it")
-    data = packer.pack(read_members(paths))
+    if output.exists() and any(file.samefile(output) for _, file in _found(paths, None)):
+        raise InputError(f"{output} is one of the files to pack: name another file, outside of what is packed")
+    data = packer.pack(read_members(paths, skipped), progress)
     write_file(output, data)
     return len(data)
 

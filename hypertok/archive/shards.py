@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -48,8 +49,8 @@ def count_shard(texts: Iterable[str], *, limit: int = PIECE_LIMIT) -> Shard:
         sequence = np.array([number.setdefault(s, len(number)) for s in found], dtype=np.int32)
         shard.documents.append((digest, sequence))
         kept += len(sequence)
-        while kept > limit:
-            _halve(shard)
+        if kept > limit:
+            number = _halve(shard, number, limit)
             kept = shard.pieces
     shard.surfaces = list(number)
     return shard
@@ -59,17 +60,12 @@ def merge_shards(shards: Iterable[Shard], *, limit: int = PIECE_LIMIT) -> Shard:
     """One shard out of several, in the order given."""
     whole = Shard()
     number: dict[str, int] = {}
-    kept = 0
     for shard in shards:
         renumber = np.array([number.setdefault(s, len(number)) for s in shard.surfaces], dtype=np.int32)
         whole.share = min(whole.share, shard.share)
         for digest, sequence in shard.documents:
             whole.documents.append((digest, renumber[sequence] if len(sequence) else sequence))
-        _drop(whole)
-        kept = whole.pieces
-        while kept > limit:
-            _halve(whole)
-            kept = whole.pieces
+        number = _halve(whole, number, limit)
     whole.surfaces = list(number)
     return whole
 
@@ -79,10 +75,21 @@ def _digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=_HASH_BITS // 8).digest())
 
 
-def _halve(shard: Shard) -> None:
-    shard.share //= 2
-    _drop(shard)
+def _halve(shard: Shard, number: dict[str, int], limit: int) -> dict[str, int]:
+    """Drop documents until `limit` pieces remain at most; returns the numbers of the surfaces that still occur.
 
-
-def _drop(shard: Shard) -> None:
+    Surfaces of dropped documents go too: pictures in Base64 have a new one for every few characters.
+    """
+    before = len(shard.documents)
     shard.documents = [document for document in shard.documents if document[0] < shard.share]
+    while shard.pieces > limit:
+        shard.share //= 2
+        shard.documents = [document for document in shard.documents if document[0] < shard.share]
+    if len(shard.documents) == before:
+        return number
+    occurs = np.zeros(len(number), np.bool_)
+    for _, sequence in shard.documents:
+        occurs[sequence] = True
+    renumber = np.cumsum(occurs, dtype=np.int32) - np.int32(1)
+    shard.documents = [(digest, renumber[sequence]) for digest, sequence in shard.documents]
+    return {surface: place for place, surface in enumerate(compress(number, occurs.tolist()))}

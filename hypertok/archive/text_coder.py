@@ -7,6 +7,7 @@ archive share one adaptive state, so a later text profits from the earlier ones.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
 
@@ -25,6 +26,8 @@ _VARIANT_NODE = 1 << 20
 #: First slots of the chains "marked" and "classes" (which starts at its level 1) after those of "pieces".
 _MARKED_AT, _CLASSES_AT = 7, 10
 _HISTORY = 4
+#: Pieces, about a second's work, between two tellings.
+_TOLD = 4096
 _MASK = 0xFFFFFFFFFF
 
 
@@ -60,11 +63,14 @@ class TextCoder:
         """The mixer's weights as they are now."""
         return self._predictor.weights
 
-    def write(self, text: str) -> None:
-        """Code one text. The coder must be a writer."""
+    def write(self, text: str, tell: Callable[[float], None] | None = None) -> None:
+        """Code one text, and `tell` meanwhile what share of it is coded. The coder must be a writer."""
         number = self._model.vocabulary.number
-        for shape, key in split(text):
+        pieces = split(text)
+        for done, (shape, key) in enumerate(pieces):
             self._code(shape, number.get(key, UNKNOWN), key)
+            if tell and done % _TOLD == 0:
+                tell(done / len(pieces))
         self._code(0, END, "")
         self._start_text()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from hypertok.cli.codec import LexiconArgument
-from hypertok.cli.console import err
+from hypertok.cli.console import err, left_out, steps
 from hypertok.errors import InputError
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
@@ -27,8 +28,10 @@ def pack(
 ) -> None:
     """Pack texts into a small archive with what the lexicon knows of your language and notes.
 
-    Any file can be packed; UTF-8 text becomes small. To unpack you need the same lexicon, so keep a copy: built again,
-    even from the same texts, it may be another one. With --self-contained none is needed.
+    Any file can be packed; UTF-8 text becomes small, and takes about a minute for each megabyte, also to unpack. Of
+    folders everything is packed, hidden files too, but no links and no empty folders. To unpack you need the same
+    lexicon, so keep a copy: built again, even from the same texts, it may be another one. With --self-contained none is
+    needed.
 
       hypertok pack notes.lexicon note.md -o note.ht
       hypertok pack notes.lexicon notes/ -o notes.ht
@@ -42,8 +45,11 @@ def pack(
     first = paths[0].resolve()  # «.» and «..» have no name of their own
     target = output or first.parent / f"{first.name}.ht"
     packer = self_contained_packer() if self_contained else packer_of(lexicon)
-    size = pack_files(paths, target, packer, force=force)
-    err.print(f"[bold]{escape(str(target))}[/]: {size:,} bytes", soft_wrap=True)
+    with left_out() as skipped:
+        with steps({"pack": "packing"}) as tell:
+            progress = partial(tell, "pack")
+            size = pack_files(paths, target, packer, force=force, skipped=skipped, progress=progress)
+        err.print(f"[bold]{escape(str(target))}[/]: {size:,} bytes", soft_wrap=True)
 
 
 def unpack(
@@ -73,5 +79,7 @@ def unpack(
         packer = self_contained_packer()
     else:
         packer = packer_of(lexicon or find_lexicon(header.lexicon, [archive.resolve().parent, Path()]))
-    for file in write_members(packer.unpack(data), output, name=archive.stem, force=force):
+    with err.status("unpacking"):
+        members = packer.unpack(data)
+    for file in write_members(members, output, name=archive.stem, force=force):
         err.print(escape(str(file)), soft_wrap=True)

@@ -9,46 +9,21 @@ Losslessness therefore rests on this file alone and not on the lexicon's content
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator
 
 from hypertok.codec import marks
+from hypertok.codec.book import CodeBook
 from hypertok.codec.marks import ESCAPE
 from hypertok.corpus.words import JOINERS, LETTERS, STRESS, WORD_PATTERN
 from hypertok.errors import CodecError
 
 #: Cached pieces per direction; a piece takes about 200 bytes, and 500,000 cover 107 MB of mixed Russian text.
 CACHE_LIMIT = 500_000
+#: Characters from which a block of lines is coded: pieces of a whole text took 13 times its size. A code, a phrase
+#: and an escape never go over a line end.
+BLOCK = 1 << 20
 #: Longer pieces (a page of English is one) hardly ever come twice and are not cached.
 CACHED_LENGTH = 100
-
-
-class Code(NamedTuple):
-    """What a form is to the codec: its concept's symbol and usual case, its inflection and variant."""
-
-    symbol: str
-    inflection: int
-    variant: int
-    cases: tuple[int, ...]
-
-
-class CodeBook(Protocol):
-    """What the codec asks of a lexicon. Forms are lower case; a phrase's words are joined by one space."""
-
-    @property
-    def symbols(self) -> frozenset[str]:
-        """All symbols in use."""
-
-    def is_reserved(self, character: str) -> bool:
-        """Whether a character is escaped although it is no symbol: it may be one where symbol text is decoded later."""
-
-    def code_of(self, form: str) -> Code | None:
-        """The code of a form, None for an unknown one."""
-
-    def form_at(self, symbol: str, inflection: int, variant: int) -> tuple[str, tuple[int, ...]] | None:
-        """The (form, usual case of each word) behind a code, None for an unknown one."""
-
-    def longest_phrase(self, first_word: str) -> int:
-        """Number of words of the longest phrase that starts with this word; 0 if there is none."""
 
 
 class Codec:
@@ -71,7 +46,7 @@ class Codec:
 
         Lone surrogates are carried through like any other character.
         """
-        return "".join(self.pieces(text))
+        return "".join(["".join(self.pieces(block)) for block in _blocks(text)])
 
     def pieces(self, text: str) -> list[str]:
         """The codes of the text's pieces in order: words (with the space after them) and raw runs.
@@ -93,9 +68,12 @@ class Codec:
             CodecError: a mark without its symbol, or an inflection that the concept does not have.
         """
         try:
-            text = "".join(map(self._decoder.__getitem__, self._decoder.pattern.findall(symbols)))
+            return "".join([self._decode(block) for block in _blocks(symbols)])
         except _BadCode as error:
             raise self._located(symbols, error) from None
+
+    def _decode(self, symbols: str) -> str:
+        text = "".join(map(self._decoder.__getitem__, self._decoder.pattern.findall(symbols)))
         self._decoder.trim()
         return text
 
@@ -124,6 +102,14 @@ class Codec:
                     "encoded this text, and do not edit symbol text by hand."
                 )
         return CodecError(str(error))
+
+
+def _blocks(text: str) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        stop = text.find("\n", start + BLOCK) + 1 or len(text)
+        yield text[start:stop]
+        start = stop
 
 
 def _check_symbols(symbols: frozenset[str]) -> None:

@@ -25,10 +25,11 @@ import polars as pl
 
 from hypertok.corpus import engines
 from hypertok.corpus.documents import read_shard
-from hypertok.corpus.elements import Elements, Ids
+from hypertok.corpus.elements import Ids
 from hypertok.corpus.records import Document, Plan, Shard, SourceReport, merge_reports
+from hypertok.corpus.segments import CASES, Segment, segment_folders
 from hypertok.corpus.sources import locate, plan_shards
-from hypertok.corpus.stream import FIRST_FORM, UNKNOWN, Tokens, Vocabulary, count_forms, renumber, tokenize
+from hypertok.corpus.stream import FIRST_FORM, UNKNOWN, Tokens, renumber
 from hypertok.errors import ArtifactError, InputError
 
 #: Version of what a shard folder holds; a change makes older work folders useless, so they are redone.
@@ -36,16 +37,11 @@ SHARD_VERSION = 5
 #: Distinct forms held in memory at once; the shared 107 MB corpus has 0.32 million. In
 #: benchmarks/memory.py (long words, many new ones) the main process peaks at 827 MiB, with 2 million at 981.
 MAX_FORMS = 1_500_000
-#: A segment of a shard ends with the first document past either bound. Measured on 8 MiB of prose:
-#: 0.9 million tokens, 0.1 million surfaces; a surface costs about 0.4 kB while its segment is counted.
-_SEGMENT_TOKENS = 2_000_000
-_SEGMENT_SURFACES = 400_000
 #: Rows of form tables merged at a time: fewer, larger merges are faster and take more memory.
 _MERGE_ROWS = 1_000_000
-_CASES = ("lower", "title", "upper", "other")
 #: Names in a work folder: counted shards, those that a kill left unfinished, and what a desktop leaves in any folder.
 _OWN = re.compile(r"\d{6}-[0-9a-f]{16}|\..*\.unfinished|\.DS_Store|\.nfs.*|\.directory|Thumbs\.db|desktop\.ini")
-_NO_FORMS = {"form": pl.String, **dict.fromkeys(_CASES, pl.Int64)}
+_NO_FORMS = {"form": pl.String, **dict.fromkeys(CASES, pl.Int64)}
 
 Progress = Callable[[int, int], None]
 
@@ -86,7 +82,7 @@ class CountedCorpus:
             yield np.load(segment / "elements.npy"), np.load(segment / "documents.npy"), names
 
     def _all_segments(self) -> Iterator[Path]:
-        return (segment for folder in self.shard_folders for segment in _segments(folder))
+        return (segment for folder in self.shard_folders for segment in segment_folders(folder))
 
 
 def count_corpus(
@@ -121,7 +117,7 @@ def count_corpus(
             if progress:
                 progress(done, total)
     reports = _collect_reports(plan, folders)
-    segments = [segment for folder in folders for segment in _segments(folder)]
+    segments = [segment for folder in folders for segment in segment_folders(folder)]
     vocabulary, pruned = merge_vocabularies(segment / "forms.parquet" for segment in segments)
     if vocabulary.is_empty():
         shutil.rmtree(work)
@@ -140,11 +136,11 @@ def merge_vocabularies(tables: Iterable[Path], max_forms: int = MAX_FORMS) -> tu
     """
     total, pruned = pl.DataFrame(schema=_NO_FORMS), 0
     for batch in _batches(tables):
-        total = pl.concat([total, *batch]).group_by("form").agg(pl.col(_CASES).sum())
+        total = pl.concat([total, *batch]).group_by("form").agg(pl.col(CASES).sum())
         del batch
         merged, floor = total.height, 1
         while total.height > max_forms:
-            total = total.filter(pl.sum_horizontal(_CASES) > floor)
+            total = total.filter(pl.sum_horizontal(CASES) > floor)
             floor += 1
         pruned += merged - total.height
     return total.sort("form"), pruned
@@ -179,7 +175,7 @@ def _count_shard(root: Path, work: Path, shard: Shard) -> str:
     beside = work / f".{name}.{uuid.uuid4().hex}.unfinished"
     beside.mkdir(parents=True)
     reports: list[SourceReport] = []
-    segment, written = _Segment(), 0
+    segment, written = Segment(), 0
     for item in read_shard(root, shard):
         if not isinstance(item, Document):
             reports.append(item)
@@ -187,7 +183,7 @@ def _count_shard(root: Path, work: Path, shard: Shard) -> str:
         segment.add(item.prose)
         if segment.is_full:
             segment.write(beside / f"{written:06d}")
-            segment, written = _Segment(), written + 1
+            segment, written = Segment(), written + 1
     segment.write(beside / f"{written:06d}")
     (beside / "reports.json").write_text(json.dumps([asdict(r) for r in reports]), encoding="utf-8")
     try:
@@ -197,59 +193,6 @@ def _count_shard(root: Path, work: Path, shard: Shard) -> str:
             raise
         shutil.rmtree(beside)  # the other worker was first, with the same bytes
     return name
-
-
-class _Segment:
-    """A part of a shard while it is counted: documents in a row."""
-
-    def __init__(self) -> None:
-        self._vocabulary = Vocabulary()
-        self._streams = [np.empty(0, np.uint32)]
-        self._elements = Elements()
-        self._runs = [np.empty(0, np.uint32)]
-        self._length = 0
-
-    @property
-    def is_full(self) -> bool:
-        return self._length >= _SEGMENT_TOKENS or len(self._vocabulary) >= _SEGMENT_SURFACES
-
-    def add(self, prose: str) -> None:
-        self._streams.append(tokenize(prose, self._vocabulary))
-        self._length += len(self._streams[-1])
-        self._runs.append(self._elements.cut(prose))
-
-    def write(self, folder: Path) -> None:
-        tokens = np.concatenate(self._streams)
-        counts = count_forms(tokens, len(self._vocabulary.forms))
-        table = pl.DataFrame({"form": self._vocabulary.forms}, schema={"form": pl.String}).with_columns(
-            pl.Series(case, counts[:, k]) for k, case in enumerate(_CASES)
-        )
-        folder.mkdir()
-        np.save(folder / "tokens.npy", tokens)
-        table.write_parquet(folder / "forms.parquet", compression="lz4")
-        self._write_elements(folder)
-
-    def _write_elements(self, folder: Path) -> None:
-        ids = np.concatenate(self._runs)
-        lengths = np.array([len(run) for run in self._runs[1:]], np.int64)
-        number = len(self._elements.names)
-        document = np.repeat(np.arange(len(lengths)), lengths)
-        held = np.unique(document.astype(np.uint64) << np.uint64(32) | ids) & np.uint64(0xFFFFFFFF)
-        table = pl.DataFrame(
-            {
-                "name": self._elements.names,
-                "count": np.bincount(ids, minlength=number),
-                "documents": np.bincount(held.astype(np.int64), minlength=number),
-            }
-        )
-        np.save(folder / "elements.npy", ids)
-        np.save(folder / "documents.npy", lengths)
-        table.write_parquet(folder / "elements.parquet", compression="lz4")
-
-
-def _segments(shard_folder: Path) -> list[Path]:
-    """The segment folders of a counted shard in order."""
-    return sorted(path for path in shard_folder.iterdir() if path.is_dir())
 
 
 def _global_ids(segment: Path, vocabulary: pl.Series) -> npt.NDArray[np.uint32]:
@@ -300,5 +243,5 @@ def _nothing_to_count(root: Path | str, reports: Sequence[SourceReport]) -> str:
     detail = f"; first of {len(skipped)} skipped: {skipped[0].path}: {skipped[0].reason}" if skipped else ""
     return (
         f"{root}: no Russian words found in {len(reports)} files{detail}. "
-        "Name a folder that holds Russian text (.txt, .md, .jsonl, .csv, .parquet, .html, .fb2 …)"
+        "Name a folder that holds Russian text (.txt, .md, .json, .jsonl, .csv, .parquet, .html, .fb2 …)"
     )

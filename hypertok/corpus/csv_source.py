@@ -26,6 +26,8 @@ CELL_LIMIT = 8 << 20
 #: Characters of the longest line: `csv` holds one whole, however many cells it has.
 LINE_LIMIT = 16 << 20
 _QUOTED = re.compile('"[^"]*"')
+#: Excel's first line, which is no row.
+_SEPARATOR = re.compile(r"sep=([^\n\r])\r?\n", re.IGNORECASE)
 _NUMBER = re.compile(r"[\s\d.,:+%eE-]*")
 
 
@@ -62,14 +64,19 @@ def _reader(path: Path, file: Iterator[str], head: str) -> CsvReader:
     csv.field_size_limit(CELL_LIMIT)
     if path.suffix.lower() == ".tsv":
         return csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+    said = _SEPARATOR.match(head)
+    if said:
+        next(file)
+        return csv.reader(file, delimiter=said[1])
     first = _QUOTED.sub("", head.partition("\n")[0])
     return csv.reader(file, delimiter=max(",;\t|", key=first.count))
 
 
 def _rows(reader: CsvReader, tally: Tally) -> Iterator[str]:
     column: int | None = None
+    width = 0
     first = True
-    failures = 0
+    failures = longer = 0
     while True:
         try:
             row = next(reader)
@@ -82,13 +89,19 @@ def _rows(reader: CsvReader, tally: Tally) -> Iterator[str]:
             continue
         if first:
             first = False
+            width = len(row)
             field = text_field(name.strip() for name in row)
             if field is not None:
                 column = [name.strip() for name in row].index(field)
                 continue
         if column is None:
             yield "\n".join(cell for cell in row if not _NUMBER.fullmatch(cell))
+        elif width == 1:  # whoever writes one column by hand puts no quotes around commas
+            yield reader.dialect.delimiter.join(row)
         elif column < len(row):
+            longer += len(row) > width
             yield row[column]
+    if longer:
+        tally.note(f"rows of more cells than the first one: {longer}; a cell with a separator in it has to be quoted")
     if failures > EXAMPLES:
         tally.note(f"{failures - EXAMPLES} more such rows")

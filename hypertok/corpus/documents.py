@@ -10,6 +10,7 @@ from hypertok.corpus import encodings
 from hypertok.corpus.csv_source import read_csv
 from hypertok.corpus.datasets_source import hub_name, read_dataset, read_hub
 from hypertok.corpus.formats import format_of
+from hypertok.corpus.json_source import read_json
 from hypertok.corpus.jsonl_source import read_jsonl
 from hypertok.corpus.markup_source import read_markup
 from hypertok.corpus.parquet_source import read_parquet
@@ -25,6 +26,7 @@ _TEXTS: dict[str, Reader] = {"text": read_text, "markdown": read_text, "html": r
 #: The same for sources of records, which are joined into documents of a handy size or stay what they are (`join`).
 _RECORDS: dict[str, Callable[..., Iterator[tuple[str, str]]]] = {
     "jsonl": read_jsonl,
+    "json": read_json,
     "csv": read_csv,
     "parquet": read_parquet,
     "datasets": read_dataset,

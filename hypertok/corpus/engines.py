@@ -17,9 +17,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from itertools import islice
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from hypertok.errors import HypertokError, InputError
@@ -76,7 +76,7 @@ def background(function: Callable[[Item], Result], item: Item) -> Iterator[Calla
     Raises:
         HypertokError: (from that call) the process was killed.
     """
-    with closing(_Processes(function, 1)) as pool:
+    with _Processes(function, 1) as pool:
         handle = pool.submit(item)
         yield lambda: pool.result(handle)
 
@@ -99,15 +99,21 @@ class _Pool(ABC, Generic[Item, Result]):
         """The result of a finished item, or its error."""
 
     @abstractmethod
-    def close(self) -> None:
-        """Drop what is under way and free the workers."""
+    def close(self, *, at_once: bool) -> None:
+        """Drop what has not begun and free the workers; `at_once` drops also what they are working on."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self.close(at_once=error is not None)
 
 
 def _run_in(open_pool: Callable[[], _Pool[Item, Result]], items: Sequence[Item]) -> Generator[Result, None, None]:
     """Keep up to `limit` items under way, yield results in item order; what finishes early waits."""
     if not items:
         return
-    with closing(open_pool()) as pool:
+    with open_pool() as pool:
         waiting = enumerate(items)
         under_way: dict[Any, int] = {}
         finished: dict[int, Any] = {}
@@ -145,7 +151,10 @@ class _Processes(_Pool[Item, Result]):
         except BrokenProcessPool as error:
             raise _killed() from error
 
-    def close(self) -> None:
+    def close(self, *, at_once: bool) -> None:
+        if at_once:  # an item may take an hour, and an error or Ctrl-C should not wait for it
+            for process in list(self._pool._processes.values()):  # `terminate_workers` from Python 3.14 on
+                process.terminate()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -208,9 +217,9 @@ class _RayTasks(_Pool[Item, Result]):
                 "of memory; finished work is kept: run the same command again, with fewer --workers"
             ) from error
 
-    def close(self) -> None:
+    def close(self, *, at_once: bool) -> None:
         for handle in self._open:
-            self._ray.cancel(handle)
+            self._ray.cancel(handle)  # interrupts it if it has begun
         if self._started:
             self._ray.shutdown()
 

@@ -9,6 +9,9 @@ _FORMATS = {
     ".markdown": "markdown",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "json",
+    ".canvas": "json",
+    ".ipynb": "json",
     ".csv": "csv",
     ".tsv": "csv",
     ".parquet": "parquet",
@@ -32,7 +35,7 @@ _UNREADABLE = {f".{suffix}": kind for kind, suffixes in _BINARY.items() for suff
 
 
 def format_of(path: str) -> str:
-    """The reader for a file: markdown, jsonl, csv, parquet, html, fb2, or text for everything else."""
+    """The reader for a file: markdown, jsonl, json, csv, parquet, html, fb2, or text for everything else."""
     return _FORMATS.get(PurePosixPath(path).suffix.lower(), "text")
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from hypertok.codec.codec import Code
+from hypertok.codec.book import Code
 from hypertok.lexicon.symbols import is_symbol
 
 #: Distance of the landmarks that speed up the search; 64 makes 24,000 of them for 1.5 million forms (2 MB).

@@ -7,7 +7,7 @@ the rest of the build, so it runs beside it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -41,12 +41,13 @@ def learning_statistics(
     if progress:
         progress(0, len(plan.shards))
     found = engines.run(partial(_cut, plan.place), plan.shards, engine=engine, workers=workers)
-    for done, pieces in enumerate(found, 1):
-        cut.append(pieces)
-        if len(cut) > _TOGETHER:
-            cut = [merge_shards(cut)]  # together they have a limit
-        if progress:
-            progress(done, len(plan.shards))
+    with closing(found):
+        for done, pieces in enumerate(found, 1):
+            cut.append(pieces)
+            if len(cut) > _TOGETHER:
+                cut = [merge_shards(cut)]  # together they have a limit
+            if progress:
+                progress(done, len(plan.shards))
     with engines.background(partial(_learn, folder), cut) as wait:
         yield wait
 

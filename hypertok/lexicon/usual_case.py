@@ -64,7 +64,7 @@ def with_every_part(vocabulary: pl.DataFrame, segments: Iterable[tuple[Ids, obje
     for ids, _, names in segments:
         words = names.str.strip_chars_start(" ")
         title = words.str.contains("^[А-ЯЁ][а-яё]*$").to_numpy()
-        hyphen = (words == HYPHEN).to_numpy()
+        hyphen = (names == HYPHEN).to_numpy()  # not « -», a dash
         joins = np.flatnonzero(hyphen[ids])  # a word stands on either side
         begins = title[ids[joins - 1]] & title[ids[joins + 1]] & ~hyphen[ids[joins - 2]]
         for at in joins[begins].tolist():

@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterable
 import polars as pl
 
 from hypertok.codec import marks
-from hypertok.codec.codec import Code, Codec
+from hypertok.codec.book import Code
+from hypertok.codec.codec import Codec
 from hypertok.codec.marks import ESCAPE
 from hypertok.corpus.words import LETTERS
 from hypertok.lexicon.book import Book
