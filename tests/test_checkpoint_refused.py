@@ -13,7 +13,9 @@ from plain_models import CONFIG, INPUT, NORM, OUTPUT, ROWS, WIDTH, matrix, one_f
 from safetensors.torch import save_file
 from torch import Tensor
 
+from hypertok.artifact import seal
 from hypertok.errors import InputError
+from hypertok.measure.subject import load_coding
 from hypertok.model.checkpoint import Checkpoint
 from hypertok.model.shard import Shard
 
@@ -43,6 +45,16 @@ def test_no_folder_and_empty_folder(tmp_path: Path) -> None:
     refused(tmp_path / "absent", "no such folder")
     refused(tmp_path, "no config.json, so no model")
     refused(write(tmp_path / "m", {}), "no weights here")
+
+
+@pytest.mark.parametrize("opened", [Checkpoint.open, load_coding])
+def test_an_adapter_is_no_model(opened: Callable[[Path], object], tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(InputError, match=r"an adapter by PEFT, no model; merge it .*merge_and_unload"):
+        opened(tmp_path)
+    seal(tmp_path, kind="adapter", schema_version=1)
+    with pytest.raises(InputError, match=f"what was trained, without its model; .*: hypertok merge {tmp_path} -o OUT"):
+        opened(tmp_path)
 
 
 @pytest.mark.parametrize("inner", [False, True])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +14,13 @@ import pytest
 import torch
 from conftest import SENTENCES
 from measured_models import tiny_config, tiny_folder, tiny_subject
+from trained_models import FULL
+from transformers import Mistral3Config
 
 from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.definition import Measure
-from hypertok.experiment.measuring import _samples
+from hypertok.experiment.kept import Kept
+from hypertok.experiment.measuring import Texts, _samples, measure_arm, quality_of
 from hypertok.measure import prefill
 from hypertok.measure.copy_task import measure_copy
 from hypertok.measure.emission import measure_emission
@@ -98,6 +103,45 @@ def test_a_start_without_a_row_is_named(small_stock: Path, tmp_path: Path) -> No
     folder = tiny_folder(tmp_path / "model", small_stock, bos_token_id=640)
     with pytest.raises(InputError, match=r"the id 640 before every text has no row, the model has 640; correct"):
         load_subject(folder, device="cpu")
+
+
+def test_a_kind_without_a_language_model_is_refused_first(small_stock: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(small_stock, tmp_path / "model")
+    Mistral3Config().save_pretrained(folder)
+    for parts in (None, ("memory",), ("quality",)):
+        with pytest.raises(InputError, match="model: mistral3: transformers loads no causal language model of this"):
+            measure_model(folder, [SENTENCES], MeasureOptions(device="cpu", parts=parts))
+
+
+def test_a_full_gpu_costs_the_part_that_filled_it_alone(
+    sound_extension: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = tiny_subject(tmp_path / "model", sound_extension)
+    why = r"the GPU is full \(CUDA out of memory\. .* 8 MiB free\); free it of other programs, or measure in bfloat16"
+
+    def full(*given: Any, **named: Any) -> None:
+        raise torch.OutOfMemoryError(FULL)
+
+    for name in ("measure_copy", "measure_speed"):
+        monkeypatch.setattr(f"hypertok.measure.model.{name}", full)
+    monkeypatch.setattr("hypertok.experiment.measuring.measure_copy", full)
+    monkeypatch.setattr("hypertok.measure.model.load_subject", lambda *given, **named: subject)
+    monkeypatch.setattr("hypertok.measure.model._memory", lambda *given: {})
+    found = measure_model(tmp_path / "model", [SENTENCES], MeasureOptions(samples=2))
+    assert found.quality is not None
+    assert set(found.skipped) == {"speed", "copy"}
+    assert re.match(why, found.skipped["speed"])
+    kept = Kept(tmp_path / "kept", lambda text: None)
+    measure, texts = Measure(parts=("copy", "memory")), Texts((SENTENCES, SENTENCES), {})
+    figures = measure_arm(subject, texts, measure, seed=0, kept=kept)
+    assert "predicted" in figures
+    assert re.match(why, figures["skipped"]["copy"])
+    monkeypatch.setattr("hypertok.measure.model.measure_quality", full)
+    monkeypatch.setattr("hypertok.experiment.measuring.score_texts", full)
+    with pytest.raises(InputError, match=why):
+        measure_model(tmp_path / "model", [SENTENCES], MeasureOptions(parts=("quality",)))
+    with pytest.raises(InputError, match=why):
+        quality_of(subject, [SENTENCES], Measure())
 
 
 def test_a_damaged_delta_is_named(sound_extension: Path, tmp_path: Path) -> None:

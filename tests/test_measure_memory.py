@@ -112,6 +112,8 @@ def test_what_cannot_be_predicted_is_refused() -> None:
         predict_memory(deepseek, characters_per_token=3)
     with pytest.raises(InputError, match="mamba: the cache of a model without attention is not predicted"):
         predict_memory({"model_type": "mamba", "num_hidden_layers": 2}, characters_per_token=3)
+    with pytest.raises(InputError, match=r"t5: no causal language model of transformers \(.+\); give the config"):
+        predict_memory({"model_type": "t5"}, characters_per_token=3)
     config = tiny_config("llama")
     config.layer_types = ["linear_attention", "full_attention"]
     with pytest.raises(InputError, match="linear_attention is not predicted"):

@@ -12,7 +12,7 @@ import torch
 from conftest import SENTENCES
 from measured_models import SMALL, tiny_folder
 from tiny_models import put_model
-from transformers import AutoConfig, AutoModelForCausalLM, MambaConfig, Qwen3_5TextConfig
+from transformers import AutoConfig, AutoModelForCausalLM, MambaConfig, Mistral3Config, Qwen3_5TextConfig
 
 from hypertok.errors import InputError
 from hypertok.experiment.definition import Definition, Published
@@ -150,6 +150,12 @@ def test_an_experiment_goes_on_without_the_model_that_is_not_predicted(folder: P
     assert list(one.skipped) == ["memory of stock"]
     assert "linear_attention is not predicted" in one.skipped["memory of stock"]
     assert f"hypertok measure {folder} --text TEXTS --only memory" in one.skipped["memory of stock"]
+
+
+def test_an_experiment_does_not_go_on_with_a_kind_that_has_no_language_model(tmp_path: Path) -> None:
+    Mistral3Config().save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="mistral3: transformers loads no causal language model of this kind"):
+        maker((Published(name="Gemma", tokenizer=tmp_path, config=GEMMA3),)).at_hand(tmp_path)
 
 
 @pytest.mark.parametrize(("stated", "rows"), [({}, 262_208), ({"vocab_size": 640}, 640)])

@@ -16,11 +16,13 @@ from conftest import SENTENCES, stock_folder, stock_of
 from hypothesis import given
 from hypothesis import strategies as st
 from measured_models import KINDS, tiny_folder, tiny_model, tiny_subject
+from transformers import AutoTokenizer
 
 from hypertok.errors import ArtifactError, InputError
 from hypertok.measure.quality import measure_quality, windows
 from hypertok.measure.scoring import Window, token_bits
 from hypertok.measure.subject import Subject, load_coding, load_subject
+from hypertok.model.pair import Pair
 from hypertok.tokenizer.hyper import HyperTokenizer
 
 TEXTS = [*SENTENCES.splitlines()[:6], SENTENCES[:900], "да", "12 cats ran; это И\u0306 не NFC"]
@@ -105,6 +107,16 @@ def test_chunks_and_batches_change_nothing(subject: Subject, chunk: int, batch_t
         return quality.sums[0]
 
     np.testing.assert_allclose(measured(chunk=chunk, batch_tokens=batch_tokens), measured(), rtol=1e-5)
+
+
+def test_float64_is_made_on_the_cpu_alone(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MPS has none."""
+    calls: list[str] = []
+    for name in ("cpu", "double"):
+        own = getattr(torch.Tensor, name)
+        monkeypatch.setattr(torch.Tensor, name, lambda one, name=name, own=own: calls.append(name) or own(one))
+    token_bits(subject.model, [Window(np.arange(5), 4)], chunk=2)
+    assert calls == ["cpu", "double"] * 2
 
 
 def test_the_whole_logits_never_exist(subject: Subject) -> None:
@@ -205,6 +217,15 @@ def test_the_start_is_what_the_tokenizer_puts_there(
     ids = coding.encode(text)
     assert not set(ids) & set(coding.start)
     assert coding.continuation([*coding.start, *ids[:2]], ids[2:]) == text[len(coding.decode(ids[:2])) :]
+
+
+def test_training_and_measuring_begin_a_text_alike(small_stock: Path, tmp_path: Path) -> None:
+    """As AutoTokenizer does: beside a tokenizer.json transformers 5 does not look at `add_bos_token` (DeepSeek)."""
+    folder = tiny_folder(tmp_path / "model", small_stock, eos_token_id=None)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"add_bos_token": True, "bos_token": "<|end|>"}))
+    coding = load_coding(folder)
+    assert AutoTokenizer.from_pretrained(folder)("да")["input_ids"] == coding.encode("да")
+    assert coding.start == Pair.open(folder).start == ()
 
 
 def test_an_extended_folder_for_symbols_is_read_by_its_codec(

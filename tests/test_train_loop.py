@@ -12,13 +12,15 @@ pytest.importorskip("peft")
 
 import torch
 from extended_models import MODELS
-from trained_models import QUICK, Interrupt, held_out, model_folder, same_weights, steps
+from trained_models import FULL, QUICK, Interrupt, held_out, model_folder, same_weights, steps
 from transformers import TrainerCallback
 
+from hypertok.errors import InputError
 from hypertok.training.adapter import add_adapter
 from hypertok.training.loss import LossModel
 from hypertok.training.options import LoraOptions
 from hypertok.training.train import train
+from hypertok.training.trainer import RowsTrainer
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +112,44 @@ def test_layers_that_text_never_reaches_get_no_adapter(targets: tuple[str, ...])
     trained = {name: p.grad is not None for name, p in wrapped.named_parameters() if p.requires_grad}
     assert len(trained) == 2 * 2 * (len(targets) // 2 or 7), "two layers of text, two matrices each"
     assert all(trained.values())
+
+
+def test_experts_are_named_as_in_files() -> None:
+    """transformers 5 holds those of a layer in two tensors; the usual list of targets is of the names before."""
+    attention, experts = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj")
+
+    def adapted(*targets: str) -> Any:
+        return add_adapter(MODELS["qwen3-moe"]().requires_grad_(False), LoraOptions(r=2, targets=targets))
+
+    wrapped = LossModel(adapted(*attention, *experts))
+    ids = torch.tensor([[3, 4, 5, 6]])
+    wrapped(ids[:, :-1], ids[:, 1:])["loss"].backward()
+    trained = {name: p.grad is not None for name, p in wrapped.named_parameters() if p.requires_grad}
+    assert len(trained) == 2 * 2 * (len(attention) + 2), "two layers, two matrices each"
+    assert sum(".experts." in name for name in trained) == 2 * 2 * 2
+    assert all(trained.values())
+    with pytest.raises(InputError, match="gate_proj without also targeting up_proj"):
+        adapted("q_proj", "gate_proj")
+    for targets in (("nonsense",), ("nonsense", *attention), ("nonsense", *experts), ("lm_head",)):
+        with pytest.raises(InputError, match=targets[0]):
+            adapted(*targets)
+
+
+def test_a_full_gpu_is_told_with_what_helps(
+    model: Path, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: Any) -> None:
+        raise torch.OutOfMemoryError(FULL)
+
+    why = (
+        r"the GPU is full \(CUDA out of memory\. Tried to allocate 20\.00 MiB\. GPU 0 has 8 MiB free\); free it .* "
+        r"\(with --resume, if .*run\.work is there\), or lower batch .* bfloat16 \(and remove .*run\.work first\)$"
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(RowsTrainer, "training_step", full)
+        with pytest.raises(InputError, match=why):
+            train(model, small_corpus, tmp_path / "run", QUICK)
+    train(model, small_corpus, tmp_path / "run", QUICK, resume=True)
+    monkeypatch.setattr(RowsTrainer, "__init__", full)  # takes the model to its device
+    with pytest.raises(InputError, match=why):
+        train(model, small_corpus, tmp_path / "other-run", QUICK)

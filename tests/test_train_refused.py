@@ -273,10 +273,12 @@ def test_a_merge_that_does_not_fit_is_refused(
 def test_options_are_checked() -> None:
     assert LoraOptions.parse("r=8,alpha=16,dora") == LoraOptions(r=8, alpha=16, dora=True)
     assert LoraOptions.parse("targets=q_proj+v_proj,r=8") == LoraOptions(r=8, targets=("q_proj", "v_proj"))
-    for targets in (("nonsense",), ("q_proj", "nonsense"), ("proj",)):  # none of them, one of several, half a name
-        wrong = f"lora targets={targets[-1]}: no layer has this name; name some of down_proj, .*q_proj"
-        with pytest.raises(InputError, match=wrong):
+    # None of them, one of several, half a name; a head is no layer inside.
+    for targets in (("nonsense",), ("q_proj", "nonsense"), ("proj",), ("lm_head",), ("q_proj", "lm_head")):
+        wrong = f"lora targets={targets[-1]}: no layer inside has this name; name some of down_proj, .*, q_proj, up_p"
+        with pytest.raises(InputError, match=wrong) as refused:
             add_adapter(tiny_model("llama", tied=True), LoraOptions(r=8, targets=targets))
+        assert "lm_head" not in str(refused.value).partition(";")[2]
     add_adapter(GPT2LMHeadModel(GPT2Config(n_embd=8, n_layer=1, n_head=2)), LoraOptions(r=8, targets=("c_attn",)))
     with pytest.raises(InputError, match="rank"):
         LoraOptions.parse("rank=8")

@@ -17,6 +17,9 @@ QUICK = TrainOptions(
     lora=LoraOptions(r=4, dropout=0.1), rows_lr=5e-3, lora_lr=5e-3,
 )  # fmt: skip
 
+#: What torch says of a full GPU, about.
+FULL = "CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has 8 MiB free. See a page. Or another one."
+
 
 def model_folder(tokenizer: Path, output: Path, kind: str = "llama", *, tied: bool = True) -> Path:
     rows = HyperTokenizer.from_pretrained(tokenizer).rows

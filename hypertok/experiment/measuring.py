@@ -27,8 +27,9 @@ from hypertok.measure.passages import spread
 from hypertok.measure.quality import Quality, Scored, score_texts
 from hypertok.measure.scoring import Ids
 from hypertok.measure.speed import measure_speed
-from hypertok.measure.subject import Subject, device_of, encode_checked, load_coding, require_positions
+from hypertok.measure.subject import LIGHTER, Subject, device_of, encode_checked, load_coding, require_positions
 from hypertok.model.config import read_config
+from hypertok.model.full_gpu import full_gpu_told
 from hypertok.tokenizer.hyper import HyperTokenizer
 
 
@@ -56,21 +57,22 @@ def live_subject(model: Path, trained: Path | None, measure: Measure) -> Subject
     import torch
 
     from hypertok.model.pair import Pair as ModelPair
-    from hypertok.model.split import merge_rows, new_rows
-    from hypertok.model.trained import attach, has_adapter
+    from hypertok.model.trained import merged
 
     live = ModelPair.open(model).load(getattr(torch, measure.dtype))
     if trained is not None:
-        live = attach(live, trained)
-        if has_adapter(live):
-            live = live.merge_and_unload()
-        if new_rows(live):
-            live = merge_rows(live)
-    return Subject(live.to(device_of(measure.device)).eval(), load_coding(model), model)
+        live = merged(live, trained)
+    with full_gpu_told(LIGHTER):
+        live = live.to(device_of(measure.device))
+    return Subject(live.eval(), load_coding(model), model)
 
 
 def quality_of(subject: Subject, texts: Sequence[str], measure: Measure) -> Quality:
-    """Bits per character, in windows that overlap."""
+    """Bits per character, in windows that overlap.
+
+    Raises:
+        InputError: see `measure_quality`, or the GPU is full.
+    """
     return _sum_of(_scored(subject, texts, measure), measure)
 
 
@@ -126,7 +128,8 @@ def measure_arm(
         if part not in measure.parts:
             continue
         try:
-            found |= kept.part(part, work)
+            with full_gpu_told(LIGHTER):
+                found |= kept.part(part, work)
         except InputError as error:
             skipped[part] = str(error).replace(f"{subject.folder}: ", "")
     return {**found, "skipped": skipped}
@@ -134,9 +137,10 @@ def measure_arm(
 
 def _scored(subject: Subject, texts: Sequence[str], measure: Measure) -> list[Scored]:
     coding = subject.coding
-    return score_texts(
-        subject.model, coding.encode, texts, start=coding.start, context=measure.context, overlap=measure.overlap
-    )
+    with full_gpu_told(LIGHTER):
+        return score_texts(
+            subject.model, coding.encode, texts, start=coding.start, context=measure.context, overlap=measure.overlap
+        )
 
 
 def _sum_of(scored: Sequence[Scored], measure: Measure) -> Quality:

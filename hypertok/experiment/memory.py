@@ -137,7 +137,9 @@ class _Maker:
     def at_hand(self, model: Path) -> list[MemoryRow]:
         """Rows of the model that is here, measured too."""
         from hypertok.model.extend import DEFAULT_INIT
+        from hypertok.model.load import check_kind
 
+        check_kind(model)
         folders = {STOCK: model}
         for arm in self.arms:
             plain = arm.model_copy(update={"init": DEFAULT_INIT})  # what the rows hold changes no byte of memory

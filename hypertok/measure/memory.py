@@ -202,13 +202,24 @@ def _key_value_heads(text: Any, queries: int) -> int:
 
 
 def count_parameters(config: Any) -> int:
-    """Parameters of the model that a configuration describes, tied ones once; it is built without memory."""
+    """Parameters of the model that a configuration describes, tied ones once; it is built without memory.
+
+    Raises:
+        InputError: transformers makes no causal language model of it.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
     auto: Any = AutoModelForCausalLM
-    with torch.device("meta"):
-        model = auto.from_config(deepcopy(config), trust_remote_code=False)
+    try:
+        with torch.device("meta"):
+            model = auto.from_config(deepcopy(config), trust_remote_code=False)
+    except ValueError as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"{config.model_type}: no causal language model of transformers ({reason}); give the configuration of a "
+            "model that is for text alone"
+        ) from error
     return sum(parameter.numel() for parameter in model.parameters())
 
 

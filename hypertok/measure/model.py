@@ -28,6 +28,7 @@ from hypertok.measure.passages import sha256_of_texts
 from hypertok.measure.quality import Quality, check_windows, measure_quality
 from hypertok.measure.speed import Speed, measure_speed
 from hypertok.measure.subject import (
+    LIGHTER,
     Coding,
     Subject,
     device_of,
@@ -38,6 +39,7 @@ from hypertok.measure.subject import (
 )
 from hypertok.model.config import position_rows, read_config
 from hypertok.model.extra import require_train
+from hypertok.model.full_gpu import full_gpu_told
 
 Progress = Callable[[str, int, int], None]
 
@@ -104,24 +106,27 @@ def measure_model(
         progress: told (part, done, of).
 
     Raises:
-        InputError: an extra is not installed, no model, no text, or a part asked for by name cannot be measured.
+        InputError: an extra is not installed, no model, no text, a GPU without the memory for its bits per character,
+            or a part asked for by name cannot be measured.
         ArtifactError: an extended folder is damaged.
     """
     require_train()
-    from hypertok.model.load import computed
+    from hypertok.model.load import check_kind, computed
 
     folder, options, texts = Path(folder), options or MeasureOptions(), _checked(texts)
     coding = load_coding(folder)
+    check_kind(folder)
     pairs = _asked_pairs(coding, str(folder), options)
     if _wanted("quality", options):  # before minutes of measuring are lost to it
         check_windows(read_config(folder), options.context, options.overlap, len(coding.start))
     skipped: dict[str, str] = {}
     found = _memory(folder, coding, texts, options, skipped, progress) if _wanted("memory", options) else {}
     if any(_wanted(part, options) for part in PARTS if part != "memory"):
-        subject = load_subject(folder, device=options.device, dtype=options.dtype, coding=coding)
-        if options.dtype == "auto":  # memory, above, is that of the checkpoint's own type
-            computed(subject.model)
-        found |= _measure(subject, texts, pairs, options, skipped, progress)
+        with full_gpu_told(LIGHTER):
+            subject = load_subject(folder, device=options.device, dtype=options.dtype, coding=coding)
+            if options.dtype == "auto":  # memory, above, is that of the checkpoint's own type
+                computed(subject.model)
+            found |= _measure(subject, texts, pairs, options, skipped, progress)
     return _result(str(folder), coding, texts, options, {**found, "skipped": skipped})
 
 
@@ -158,7 +163,8 @@ def _wanted(part: PartName, options: MeasureOptions) -> bool:
 def _excused(part: PartName, options: MeasureOptions, skipped: dict[str, str]) -> Iterator[None]:
     """A part that cannot be measured is noted; one that was asked for by name is an error."""
     try:
-        yield
+        with full_gpu_told(LIGHTER):
+            yield
     except InputError as error:
         if options.parts is not None:
             raise

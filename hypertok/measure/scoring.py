@@ -108,7 +108,7 @@ def _bits(model: Any, body: Any, output: Any, hidden: Any, targets: Any) -> Bits
     logits = logits[0].float()  # (n, rows)
     chosen = logits.gather(1, targets.to(logits.device)[:, None])[:, 0]
     nats = torch.logsumexp(logits, dim=1) - chosen
-    bits: Bits = nats.double().cpu().numpy() / np.log(2)
+    bits: Bits = nats.cpu().double().numpy() / np.log(2)
     return bits
 
 

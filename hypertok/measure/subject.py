@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from hypertok.artifact import read_manifest
 from hypertok.errors import ArtifactError, InputError
-from hypertok.model.config import position_rows
+from hypertok.model.config import position_rows, refuse_adapter
 from hypertok.model.extra import require_train
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import COMMAND, KIND, delta_ids
@@ -22,6 +22,8 @@ from hypertok.tokenizer.plain import ids_before
 from hypertok.tokenizer.stock_file import read_side_file
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+#: What helps where the GPU is full.
+LIGHTER = "free it of other programs, or measure in bfloat16 or on the CPU (dtype, device)"
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def load_coding(folder: Path) -> Coding:
     if not (folder / "tokenizer.json").is_file():
         return _auto_coding(folder, config)
     raw = _raw_tokenizer(folder / "tokenizer.json")
-    start, new_ids = _start(raw, folder, config), delta_ids(folder)
+    start, new_ids = ids_before(raw) or _named_start(config), delta_ids(folder)
     if _is_for_symbols(folder):
         hyper = HyperTokenizer.from_pretrained(folder)
         return Coding(hyper.encode, lambda ids: hyper.decode(ids, skip_special_tokens=True), start, new_ids)
@@ -219,6 +221,7 @@ def encode_checked(encode: Callable[[str], list[int]], text: str, rows: int) -> 
 
 def _config_of(folder: Path) -> dict[str, Any]:
     if not (folder / "config.json").is_file():
+        refuse_adapter(folder)
         raise InputError(
             f"{folder}: no config.json, so no model of transformers; name the folder of a model (a tokenizer alone is "
             "measured by: hypertok curve, hypertok tokens)"
@@ -245,18 +248,6 @@ def _is_for_symbols(folder: Path) -> bool:
         return read_manifest(folder, kind=KIND, command=COMMAND).recipe.get("text") == "symbols"
     except ArtifactError:
         return False
-
-
-def _start(raw: Tokenizer, folder: Path, config: dict[str, Any]) -> tuple[int, ...]:
-    """See `Coding.start`."""
-    put = ids_before(raw)
-    side = read_side_file(folder / "tokenizer_config.json")
-    bos = side.get("bos_token")
-    content = bos.get("content") if isinstance(bos, dict) else bos
-    if not put and side.get("add_bos_token") and isinstance(content, str):
-        found = raw.token_to_id(content)
-        put = () if found is None else (found,)
-    return put or _named_start(config)
 
 
 def _named_start(config: dict[str, Any]) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from hypertok.errors import InputError
+from hypertok.model.config import refuse_adapter
 from hypertok.model.shard import FLOATS, Matrix, Shard
 
 CONFIG = "config.json"
@@ -150,6 +151,7 @@ def _refuse_gguf(folder: Path) -> None:
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.is_file():
+        refuse_adapter(folder)
         raise InputError(
             f"{folder}: no {CONFIG}, so no model; extend, train and merge need a model's folder with its weights"
         )

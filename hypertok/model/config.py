@@ -1,12 +1,36 @@
-"""What the configuration of a model says by itself, without its weights: how long a text it can read."""
+"""What the configuration of a model says by itself, without its weights: how long a text it can read.
+
+And what to say of a folder that has none, because it holds an adapter.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from hypertok.artifact import kind_of
 from hypertok.errors import InputError
 from hypertok.model.extra import require_train
+
+#: Kind of the folder that training writes, and the file by which PEFT knows the folder of an adapter.
+ADAPTER_KIND, ADAPTER_CONFIG = "adapter", "adapter_config.json"
+
+
+def refuse_adapter(folder: Path) -> None:
+    """See that a folder without a configuration is not that of an adapter, which would be taken for a model.
+
+    Raises:
+        InputError: it is.
+    """
+    if kind_of(folder) == ADAPTER_KIND:
+        raise InputError(
+            f"{folder}: what was trained, without its model; put both together first: hypertok merge {folder} -o OUTPUT"
+        )
+    if (folder / ADAPTER_CONFIG).is_file():
+        raise InputError(
+            f"{folder}: an adapter by PEFT, no model; merge it into its model first (merge_and_unload of PEFT, then "
+            "save_pretrained) and name that folder"
+        )
 
 
 def read_config(folder: Path) -> Any:

@@ -20,8 +20,7 @@ from hypertok.artifact import MANIFEST, Manifest, free_disk, refuse_foreign, sea
 from hypertok.errors import ArtifactError, InputError
 from hypertok.model.checkpoint import CONFIG, Checkpoint
 from hypertok.model.pair import MERGED_STOCK, Pair
-from hypertok.model.split import merge_rows, new_rows
-from hypertok.model.trained import attach, has_adapter, open_trained
+from hypertok.model.trained import merged, open_trained
 
 SCHEMA_VERSION = 1
 _SHARD = "5GB"
@@ -62,11 +61,7 @@ def merge(
     kind = pair.manifest.kind if pair.manifest else MERGED_STOCK  # a merged extended model is an extended one
     refuse_foreign(output, kind)
     _check_disk(pair, output, dtype)
-    live = attach(pair.load(dtype), trained)
-    if has_adapter(live):
-        live = live.merge_and_unload()
-    if new_rows(live):
-        live = merge_rows(live)
+    live = merged(pair.load(dtype), trained)
     with writing(output, kind) as folder:
         live.save_pretrained(str(folder), max_shard_size=_SHARD)
         _copy_tokenizer(pair, folder)

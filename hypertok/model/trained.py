@@ -17,15 +17,15 @@ from torch.func import functional_call
 
 from hypertok.artifact import Manifest, open_checked
 from hypertok.errors import ArtifactError
+from hypertok.model.config import ADAPTER_KIND
 from hypertok.model.pair import Pair
-from hypertok.model.split import causal_lm, new_rows, split_rows
+from hypertok.model.split import causal_lm, merge_rows, new_rows, split_rows
 
-KIND = "adapter"
+KIND = ADAPTER_KIND
 SCHEMA_VERSION = 1
 COMMAND = "hypertok train MODEL_DIR --data CORPUS -o OUTPUT"
 NEW_ROWS = "new_rows.safetensors"
 ADAPTER = "adapter_model.safetensors"
-ADAPTER_CONFIG = "adapter_config.json"
 
 
 def has_adapter(model: nn.Module) -> bool:
@@ -105,6 +105,18 @@ def attach(model: Any, folder: Path) -> Any:
                 "model that it was trained on"
             )
     return model.eval()
+
+
+def merged(model: Any, folder: Path) -> Any:
+    """A model with the new rows and the adapter of a trained folder in its matrices: plain again, as it is shipped.
+
+    Raises:
+        ArtifactError: see `attach`.
+    """
+    model = attach(model, folder)
+    if has_adapter(model):
+        model = model.merge_and_unload()
+    return merge_rows(model) if new_rows(model) else model
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ On a CPU with bf16 units that makes the small products as dear as the large ones
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from peft import LoraConfig, get_peft_model
@@ -32,11 +33,11 @@ def add_adapter(model: Any, options: LoraOptions) -> Any:
     Raises:
         InputError: no layer has a name asked for, or PEFT cannot give the model's layers such an adapter.
     """
-    layers = [name for name, part in model.named_modules() if _is_layer(part)]
-    for target in options.targets:
-        if not any(is_named(name, target) for name in layers):
-            known = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
-            raise InputError(f"lora targets={target}: no layer has this name; name some of {known}")
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())  # the loss takes their rows, not their output
+    layers = [name for name, part in model.named_modules() if _is_layer(part) and part not in ends]
+    unknown = [target for target in options.targets if not any(is_named(name, target) for name in layers)]
+    if not any(p.ndim == 3 for p in model.parameters()):  # experts: PEFT knows what they are called in files
+        _refuse(unknown, layers)
     # Text never reaches what is there for images and sounds, so an adapter would get no gradient. PEFT warns of a
     # pattern that meets nothing.
     elsewhere = any(map(NOT_TEXT.search, layers))
@@ -57,6 +58,8 @@ def add_adapter(model: Any, options: LoraOptions) -> Any:
             f"lora ({wanted or 'as by default'}): {error}; name layers of the model as targets (none for all linear "
             "ones), and leave dora and dropout out for a model with experts"
         ) from error
+    left = wrapped.peft_config["default"].target_modules or ()  # without the names that it has found for experts
+    _refuse([target for target in unknown if target in left], layers)
     for rows in new_rows(wrapped).values():
         rows.requires_grad_(True)  # PEFT has frozen everything that is not its own
     if not options.dora:  # it needs its input in fp32 for the norms
@@ -70,6 +73,12 @@ def _is_layer(part: nn.Module) -> bool:
     """Whether it multiplies by a matrix: nn.Linear, or GPT-2's layer that is none."""
     weight = getattr(part, "weight", None)
     return isinstance(weight, Tensor) and weight.ndim == 2 and not isinstance(part, nn.Embedding)
+
+
+def _refuse(unknown: Sequence[str], layers: Sequence[str]) -> None:
+    if unknown:
+        known = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
+        raise InputError(f"lora targets={unknown[0]}: no layer inside has this name; name some of {known}")
 
 
 def _compute_in_input_type(layer: LoraLayer) -> None:

@@ -43,6 +43,8 @@ _SHARED = 1.5
 #: autograd saves, and estimated: Gemma-3-270M 42,000 (39,400; measured on a GPU 44,800), layers of the shape of
 #: Qwen3-0.6B 66,000 (61,400), the same as Llama makes them 53,800 (61,400).
 _WIDTHS, _INNER_WIDTHS = 18, 4
+#: What makes a run fit.
+LESS_MEMORY = "lower batch (and raise accumulate), context or rows, set recompute, or take bfloat16"
 #: Bytes of a process before it loads a model: torch, transformers, a tokenizer of 262,144 tokens.
 _LIBRARIES = 900 << 20
 
@@ -139,8 +141,7 @@ def check_room(needs: Needs, work: Path, *, cpu: bool, written: int = 0, checkpo
         parts = ("weights", "rows", "adapter", "logits", "activations", "process")
         told = ", ".join(f"{part} {_gib(getattr(needs, part))}" for part in parts)
         raise InputError(
-            f"training needs about {_gib(needs.memory)} of memory ({told}) and there is {_gib(memory)}; lower batch "
-            "(and raise accumulate), context or rows, set recompute, or take bfloat16"
+            f"training needs about {_gib(needs.memory)} of memory ({told}) and there is {_gib(memory)}; {LESS_MEMORY}"
         )
     free = free_disk(work.parent)
     needed = needs.checkpoint * checkpoints + needs.result - written

@@ -78,7 +78,8 @@ class TrainOptions(BaseModel):
         context: tokens of a block; a position of one predicts the next token.
         bos: begin every block with what the tokenizer puts before a text (BOS mostly). Without it Gemma-3-270M needs
             16 % more bits per character, and rows learn to make up for that. With a tokenizer that puts nothing there
-            (Qwen) blocks begin with nothing, while texts are measured behind the model's bos or eos id.
+            (Qwen, DeepSeek: transformers 5 leaves `add_bos_token` out beside a tokenizer.json) blocks begin with
+            nothing, while texts are measured behind the model's bos or eos id.
         batch: blocks that one device takes at once.
         accumulate: such batches before the weights change.
         epochs: how often the text is read.

@@ -124,27 +124,25 @@ def chooser(
         ids = making.delta["id"].to_list()
         grown(model, max(ids) + 1)
 
-        def train(name: str, steps: int) -> tuple[Probe, NewRows]:
+        def train(name: str, steps: int, step: str, before: int, total: int) -> tuple[Probe, NewRows]:
             split_rows(model, ids, made[name].input, made[name].output)
             if name == COMPOSER:
                 split_shared_rows(merge_rows(model), ids, making.units, "composed")
             with torch.random.fork_rng(devices=[]):  # the loss draws ids; what drew before must not decide rows
                 torch.manual_seed(wanted.seed)
-                probe = _probe(name, model, blocks, wanted, steps)
+                probe = _probe(name, model, blocks, wanted, steps, lambda done: tell(step, before + done, total))
             rows = {side: module().detach() for side, module in new_rows(model).items()}
             merge_rows(model)
             return probe, NewRows(rows["input"], rows.get("output"))
 
         probes: list[Probe] = []
-        for number, name in enumerate(names, 1):
-            tell("probe", number - 1, len(names))
-            probes.append(train(name, wanted.steps)[0])
-            tell("probe", number, len(names))
+        for number, name in enumerate(names):
+            steps = wanted.steps
+            probes.append(train(name, steps, "probe", number * steps, len(names) * steps)[0])
         best = min(probes, key=lambda probe: probe.after).name if probes else COMPOSER
         if best == COMPOSER:
-            tell("composer", 0, 1)
-            last, made[best] = train(COMPOSER, wanted.composer_steps)
-            tell("composer", 1, 1)
+            steps = wanted.composer_steps
+            last, made[best] = train(COMPOSER, steps, "composer", 0, steps)
             probes.append(last)
         read = sum(probe.steps for probe in probes) * wanted.batch * wanted.context
         facts = {**made[best].facts, "probes": [asdict(one) for one in probes], "tokens": read}
@@ -177,8 +175,11 @@ def texts_of_runs(lexicon: Path, seed: int = 0) -> Iterator[str]:
         yield ". ".join(text.strip() for text in runs["run"].gather(numbers))
 
 
-def _probe(name: str, model: Any, blocks: _Blocks, options: ProbeOptions, steps: int) -> Probe:
+def _probe(
+    name: str, model: Any, blocks: _Blocks, options: ProbeOptions, steps: int, tell: Callable[[int], None]
+) -> Probe:
     """Train the new rows of a split model; the stock rows and everything else are frozen."""
+    tell(0)
     # Several times faster on a CPU than with all logits; they are judged with all of them.
     whole = LossModel(model, ids=torch.cat([blocks.train.flatten(), blocks.held_out.flatten()]))
     trained = [parameter for parameter in whole.parameters() if parameter.requires_grad]
@@ -195,6 +196,7 @@ def _probe(name: str, model: Any, blocks: _Blocks, options: ProbeOptions, steps:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
+        tell(step + 1)
     return Probe(name, steps, before, _bpc(whole, blocks, options.batch))
 
 

@@ -24,6 +24,7 @@ from transformers.trainer_callback import PrinterCallback
 from hypertok.artifact import Manifest, read_manifest, seal, writing
 from hypertok.corpus.sources import Skipped, refuse_inside
 from hypertok.errors import InputError
+from hypertok.model.full_gpu import full_gpu_told
 from hypertok.model.load import check_kind
 from hypertok.model.pair import Pair
 from hypertok.model.shared_rows import split_shared_rows
@@ -33,7 +34,7 @@ from hypertok.training.adapter import add_adapter
 from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.callbacks import LOG, Bar, LogFile, Steps
 from hypertok.training.check_head import check_head
-from hypertok.training.checks import check_positions, check_room, checkpoints, estimate
+from hypertok.training.checks import LESS_MEMORY, check_positions, check_room, checkpoints, estimate
 from hypertok.training.code_state import code_state
 from hypertok.training.compiling import compile_layers, compiling
 from hypertok.training.data import Blocks, first_texts, make_blocks, read_texts, refusable, refuse_leaks
@@ -104,7 +105,7 @@ def train(
     Raises:
         InputError: the text is too short or holds held-out documents, the output lies inside it, model and tokenizer do
             not belong together, the context is too long for the model, its layers cannot be compiled here, or there is
-                too little memory or disk.
+            too little memory or disk.
         ArtifactError: `output` is something else, or an unfinished run is in the way.
         Diverged: the loss is no number any more; the message names the last good checkpoint.
     """
@@ -146,14 +147,18 @@ def train(
     logs = [Steps(evaluates=held is not None), LogFile(work / LOG, blocks), *_tensorboard(args, output, first)]
     logs += [*([Bar()] if progress and first else []), *callbacks]
     whole = LossModel(model, options.loss_chunk, _used(blocks, held) if options.cut_head else None)
-    trainer = RowsTrainer(whole, args, options, blocks, held, logs)
-    trainer.remove_callback(PrinterCallback)
-    facts = _facts(whole, blocks, held, ranks, args.device)  # now: FSDP takes the parameters apart
-    checkpoint = begin(work, run) if first else last_checkpoint(work) if resume else None
-    with compiling(options):
-        done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    metrics = trainer.judged() if held is not None else {}
-    state = trainer.trained()
+    with full_gpu_told(
+        f"free it of other programs and start again (with --resume, if {work} is there), or {LESS_MEMORY} (and remove "
+        f"{work} first)"
+    ):
+        trainer = RowsTrainer(whole, args, options, blocks, held, logs)
+        trainer.remove_callback(PrinterCallback)
+        facts = _facts(whole, blocks, held, ranks, args.device)  # now: FSDP takes the parameters apart
+        checkpoint = begin(work, run) if first else last_checkpoint(work) if resume else None
+        with compiling(options):
+            done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        metrics = trainer.judged() if held is not None else {}
+        state = trainer.trained()
     if first:  # alone: the log lies in the work folder, which is removed in the end
         loss = mean_loss(work / LOG, checkpoint, done.global_step, done.training_loss)
         facts |= {**metrics, "loss": loss, "steps": done.global_step}

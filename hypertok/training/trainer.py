@@ -151,7 +151,7 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
                 blocks, self.args.per_device_train_batch_size, self.args.process_index, self.args.world_size
             ):
                 inputs = self._prepare_inputs(batch)
-                summed = self.whole(**inputs, num_items_in_batch=1)["loss"].double().cpu()
+                summed = self.whole(**inputs, num_items_in_batch=1)["loss"].cpu().double()
                 total += torch.stack([summed, (batch["labels"] != IGNORED).sum().double()])
         self.whole.train()
         if self.args.world_size > 1:
