@@ -154,6 +154,17 @@ def fail_writing(target: Path, failure: BaseException) -> None:
         raise failure
 
 
+def test_a_file_that_is_not_read_need_only_be_there(thing: Path) -> None:
+    def opened() -> Manifest:
+        return open_checked(thing, kind="thing", schema_version=3, command=COMMAND, unread=(".bin",))
+
+    flip_bit(thing / "b.bin")
+    assert "b.bin" in opened().files
+    (thing / "b.bin").unlink()
+    with pytest.raises(ArtifactError, match=r"b\.bin: named in the manifest and not there"):
+        opened()
+
+
 def test_a_failed_rewrite_leaves_the_old_one(thing: Path) -> None:
     before = tree(thing)
     for failure in (ValueError, KeyboardInterrupt, SystemExit):

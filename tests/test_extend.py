@@ -161,6 +161,50 @@ def test_symbols_go_with_concept_units_only(vault_lexicon: Lexicon, tmp_path: Pa
         )
 
 
+def stock_changed(stock: Path, folder: Path, config: dict[str, str], pattern: str = "") -> Path:
+    """A copy of the stock tokenizer whose tokenizer_config.json says more, or which cuts text in another way."""
+    shutil.copytree(stock, folder)
+    settings = json.loads((folder / "tokenizer_config.json").read_bytes())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | config))
+    data = json.loads((folder / "tokenizer.json").read_bytes())
+    if pattern:
+        data["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = pattern
+    (folder / "tokenizer.json").write_text(json.dumps(data))
+    return folder
+
+
+def test_what_stock_and_options_forbid_is_said_before_units_are_learned(
+    vault_lexicon: Lexicon, small_stock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for learns in ("learn_units", "learn_symbol_units"):
+        monkeypatch.setattr(f"hypertok.tokenizer.extend.{learns}", None)
+    unknown = stock_changed(small_stock, tmp_path / "unknown", {}, r"\w+|\W+")
+    lacking = stock_changed(small_stock, tmp_path / "lacking", {"pad_token": "<pad>"})
+    for stock, options, message in (
+        (unknown, Options(rows=9), "not one that hypertok knows; use --span word"),
+        (unknown, Options(rows=9, text="symbols"), "not one that hypertok knows; use --span word"),
+        (lacking, Options(rows=9), "pad_token is '<pad>', which tokenizer.json does not have"),
+        (small_stock, Options(rows=9, replace_unused=("rus",)), "'rus' is no language to keep"),
+        (small_stock, Options(rows=9_999, replace_unused=("ru",)), r"--rows \d+\), keep fewer languages"),
+    ):
+        with pytest.raises(InputError, match=message):
+            extend(stock, vault_lexicon.folder, tmp_path / "out", options)
+    (tmp_path / "held-out.txt").write_text("Клетки получают энергию.", encoding="utf-8")
+    with pytest.raises(InputError, match="knows; use --span word") as refused:
+        measure_curve(vault_lexicon.folder, unknown, tmp_path / "held-out.txt", [9])
+    assert "--text" not in str(refused.value), "curve has no such option"
+
+
+def test_without_a_number_as_many_rows_as_there_are_unused_tokens(
+    vault_lexicon: Lexicon, small_stock: Path, tmp_path: Path
+) -> None:
+    command = ["extend", str(small_stock), str(vault_lexicon.folder), "-o", str(tmp_path / "out")]
+    made = CliRunner().invoke(app, [*command, "--replace-unused", "ru,en"])
+    assert made.exit_code == 0, made.output
+    units = read_manifest(tmp_path / "out", kind=KIND, command="").facts["units"]
+    assert f"there are unused tokens for {units} rows, not 32,768; all of them are taken" in made.stderr
+
+
 def test_curve_rises(vault_lexicon: Lexicon, tmp_path: Path) -> None:
     text = tmp_path / "held-out.txt"
     text.write_text("Клетки получают энергию в митохондриях. В том числе и клетки печени.\n" * 3, encoding="utf-8")

@@ -21,10 +21,11 @@ from typer.testing import CliRunner
 
 from hypertok.artifact import open_checked
 from hypertok.cli.main import app
-from hypertok.errors import InputError
+from hypertok.errors import ArtifactError, InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.model.checkpoint import Checkpoint
 from hypertok.model.extend import extend_model
+from hypertok.model.pair import Pair
 from hypertok.tokenizer.extend import Options
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import DELTA, KIND, SCHEMA_VERSION
@@ -62,6 +63,10 @@ def test_one_folder_holds_both(model: Path, small_lexicon: Lexicon, tmp_path: Pa
     before, after = stock.get_input_embeddings().weight, extended.get_input_embeddings().weight
     assert torch.equal(before, after[:151_936])
     assert len(torch.unique(after[ids], dim=0)) > 30
+    weights = tmp_path / "out" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    with pytest.raises(ArtifactError, match=r"model\.safetensors: damaged"):
+        Pair.open(tmp_path / "out")
 
 
 def test_probes_choose_what_they_measured_best(model: Path, small_lexicon: Lexicon, tmp_path: Path) -> None:

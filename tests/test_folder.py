@@ -139,6 +139,49 @@ def test_a_token_that_only_the_configuration_has_is_refused(small: Stock, tmp_pa
         write_tokenizer(tmp_path, Stock.load(small.folder), small.data)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("special_tokens_map.json", {"eos_token": "<|im_end|>"}), ("added_tokens.json", {"<|im_end|>": 2})],
+)
+def test_a_token_that_only_an_older_file_has_is_refused(
+    small: Stock, tmp_path: Path, name: str, content: dict[str, Any]
+) -> None:
+    """As transformers does it, where tokenizer_config.json lists the added tokens the older files say nothing."""
+    (small.folder / name).write_text(json.dumps(content))
+    with pytest.raises(InputError, match=rf"{name}: .* is '<\|im_end\|>', which tokenizer.json does not have"):
+        write_tokenizer(tmp_path, Stock.load(small.folder), small.data)
+    (small.folder / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": {}}))
+    write_tokenizer(tmp_path, Stock.load(small.folder), small.data)
+
+
+ENDS = {f"{name}_token": "<|endoftext|>" for name in ("unk", "bos", "eos")}
+
+
+@pytest.mark.parametrize(
+    ("config", "model_type", "named"),
+    [
+        ({"tokenizer_class": "GPT2TokenizerFast"}, "gpt2", ENDS),
+        ({}, "gpt2", ENDS),
+        ({"bos_token": "a"}, "starcoder2", ENDS | {"bos_token": "a"}),
+        ({}, "qwen3", {"unk_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}),
+        ({"tokenizer_class": "LlamaTokenizer"}, "idefics2", {"bos_token": "<s>", "eos_token": "</s>"}),
+        ({}, "llama", {}),
+    ],
+)
+def test_special_tokens_that_the_class_has_by_default_are_named(
+    small: Stock, tmp_path: Path, config: dict[str, Any], model_type: str, named: dict[str, str]
+) -> None:
+    """Those of the vocabulary; the class is the one named, else that of the model type."""
+    vocabulary = {token: number for number, token in enumerate(["a", "b", "<|endoftext|>", "<s>", "</s>"])}
+    data = {**small.data, "model": {**small.data["model"], "vocab": vocabulary}}
+    small.path.write_text(json.dumps(data))
+    (small.folder / "tokenizer_config.json").write_text(json.dumps(config))
+    place_config(small.folder, model_type, 4)
+    write_tokenizer(tmp_path, Stock.load(small.folder), data)
+    written = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    assert {name: token for name, token in written.items() if name.endswith("_token")} == named
+
+
 def test_transformers_is_not_needed() -> None:
     program = "import hypertok.tokenizer.folder, sys; assert 'transformers' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +14,16 @@ from conftest import SENTENCES, stock_folder, stock_of
 from extended_by_hand import WRITTEN
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from proofs import resealed
 from tokenizers import Tokenizer
 
+from hypertok import artifact
+from hypertok.artifact import sha256_of
 from hypertok.errors import ArtifactError, InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.plain import PlainTokenizer
+from hypertok.tokenizer.verify import verify
 
 SURFACE = [
     ("qwen3", "surface"),
@@ -237,6 +242,24 @@ def test_a_damaged_folder_is_refused(made: Made, tmp_path: Path, name: str) -> N
     (folder / name).write_bytes(bytes(content))
     with pytest.raises(ArtifactError, match=name):
         HyperTokenizer.from_pretrained(folder)
+
+
+def test_weights_beside_a_tokenizer_are_not_read(
+    sound_extension: Path, small_stock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gigabytes; what reads them checks them, and so does the proof."""
+    folder = tmp_path / "model"
+    shutil.copytree(sound_extension, folder)
+    (folder / "model.safetensors").write_bytes(b"rows")
+    resealed(folder)
+    read: list[str] = []
+    monkeypatch.setattr(artifact, "sha256_of", lambda path: read.append(path.name) or sha256_of(path))
+    assert HyperTokenizer.from_pretrained(folder).vocab_size
+    assert "tokenizer.json" in read
+    assert "model.safetensors" not in read
+    (folder / "model.safetensors").write_bytes(b"mice")
+    with pytest.raises(ArtifactError, match=r"model\.safetensors: damaged"):
+        verify(folder, small_stock)
 
 
 def test_a_plain_tokenizer_folder_is_refused() -> None:

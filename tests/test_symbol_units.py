@@ -6,6 +6,8 @@ import copy
 import json
 import re
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,16 +16,18 @@ import pytest
 from conftest import SENTENCES, stock_folder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stock_files import tiny_data
 from tokenizers import Tokenizer
 
 from hypertok.codec import marks
 from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
-from hypertok.tokenizer.stock import Stock, built
+from hypertok.tokenizer.from_tiktoken import BYTE_CHARACTERS, added_token
+from hypertok.tokenizer.stock import Family, Stock, built
 from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.symbol_codec import GLUE, SymbolCodec, restricted_codec, symbol_run_pattern
 from hypertok.vocabulary.symbols import SymbolUnits, learn_symbol_units, own_bytes
-from hypertok.vocabulary.units import Span
+from hypertok.vocabulary.units import Span, TooFewUnits
 
 ROWS = 300
 
@@ -211,3 +215,33 @@ def test_impossible_numbers_of_rows_are_refused(small_lexicon: Lexicon, runs: pl
         learn_symbol_units(stock, *tables, 100_000, "phrase")
     with pytest.raises(InputError, match="fewer than the"):
         learn_symbol_units(stock, *tables, 3, "phrase")
+
+
+@pytest.fixture(scope="module")
+def bytes_alone() -> Stock:
+    """A tokenizer of the 256 bytes, which merges nothing."""
+    data = tiny_data(vocab={character: number for number, character in enumerate(BYTE_CHARACTERS)}, merges=[])
+    return Stock(Path("small.json"), data, Family.BYTE_LEVEL)
+
+
+def test_the_number_of_rows_named_for_too_many_can_be_had(
+    bytes_alone: Stock, small_lexicon: Lexicon, runs: pl.DataFrame
+) -> None:
+    """Many merges are of bytes that other text has too: they take no row, but room."""
+    tables = small_lexicon.concepts, small_lexicon.forms, runs
+    with pytest.raises(TooFewUnits) as refused:
+        learn_symbol_units(bytes_alone, *tables, 100_000, "phrase")
+    units = learn_symbol_units(bytes_alone, *tables, refused.value.found, "phrase").units
+    assert len(units.tokens) == refused.value.found
+
+
+def test_an_added_token_is_joined_to_nothing(bytes_alone: Stock, small_lexicon: Lexicon, runs: pl.DataFrame) -> None:
+    """Text is cut at it before anything is merged."""
+    codec = _codec(small_lexicon, frozenset(small_lexicon.concepts["symbol"]))
+    symbol = codec.encode("печень")
+    added = added_token(symbol, 256, special=False)
+    stock = replace(bytes_alone, data={**bytes_alone.data, "added_tokens": [added]})
+    tables = small_lexicon.concepts, small_lexicon.forms, runs
+    units = learn_symbol_units(stock, *tables, 150, "phrase").units
+    assert not any(symbol in token for token in units.tokens)
+    assert built(extended(stock, units, span="word")).encode(codec.encode("печени и печень")).ids.count(256) == 2

@@ -5,20 +5,26 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 import typer
 from conftest import SENTENCES, stock_folder
 from lxml import html
+from proofs import resealed
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from hypertok.cli.export import export
 from hypertok.cli.tokens import tokens
 from hypertok.errors import ArtifactError, InputError
+from hypertok.tokenizer.export_gguf import GgufExport
 from hypertok.tokenizer.hyper import HyperTokenizer
+from hypertok.tokenizer.kind import DELTA
 from hypertok.tokenizer.side_by_side import as_html, compare, piped, rendered, visible
 from hypertok.tokenizer.stock import Stock
 
@@ -203,6 +209,43 @@ def test_export_to_sentencepiece_says_what_is_known(llama: Path, tmp_path: Path)
     text = "Весной в Москве пили кислород."
     ids = sentencepiece.SentencePieceProcessor(model_file=str(file)).encode(text)
     assert ids == HyperTokenizer.from_pretrained(llama).encode(text)
+
+
+def test_export_to_gguf_counts_units_that_reach_over_a_word(
+    sound_extension: Path, extended_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not those that end inside a letter; and of symbol text, which is cut at any mark, none are counted."""
+
+    def told(folder: Path) -> dict[str, Any]:
+        (tmp_path / "x.gguf").touch()
+        arguments = ("--model", tmp_path / "stock.gguf", "-o", tmp_path / "x.gguf", "--json")
+        found: dict[str, Any] = json.loads(ok("export", folder, "--to", "gguf", *arguments).stdout)
+        return found
+
+    none = GgufExport(tmp_path / "x.gguf", 0, 0, (), (), ())
+    monkeypatch.setattr("hypertok.tokenizer.export_gguf.export_gguf", lambda *_, **__: none)
+    phrases = told(sound_extension)["phrase_units"]
+    delta = pl.read_parquet(sound_extension / DELTA)
+    text = pl.col("text").str.contains(r"\w[ ,]")
+    assert 0 < delta.filter(text).height <= phrases
+    shutil.copytree(sound_extension, tmp_path / "parts")
+    parts = pl.when(text).then(None).otherwise("text").alias("text")
+    delta.with_columns(parts).write_parquet(tmp_path / "parts" / DELTA)
+    assert told(resealed(tmp_path / "parts"))["phrase_units"] == phrases - delta.filter(text).height
+    symbols = told(extended_folder("qwen3", "symbols"))
+    assert "phrase_units" not in symbols
+    assert not any("comma" in line or "inside words" in line for line in symbols["parity"])
+
+
+def test_weights_that_an_export_reads_are_checked(sound_extension: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    shutil.copytree(sound_extension, tmp_path / "model")
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"rows")
+    resealed(tmp_path / "model")
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"mice")
+    made = hypertok("export", tmp_path / "model", "--to", "gguf", "--model", "x.gguf", "-o", tmp_path / "x.gguf")
+    assert isinstance(made.exception, ArtifactError)
+    assert "model.safetensors: damaged" in str(made.exception)
 
 
 def test_exports_that_cannot_be_are_refused_and_write_nothing(

@@ -17,9 +17,12 @@ from hypertok.artifact import MANIFEST, Manifest
 from hypertok.errors import ArtifactError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.tokenizer.extend import Options, extend
+from hypertok.tokenizer.from_tiktoken import template
 from hypertok.tokenizer.kind import DELTA, GIVEN_UP
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.verify import verify
+from hypertok.tokenizer.verify_loaders import auto_lines
+from hypertok.tokenizer.verify_pair import open_pair
 
 
 def swap_specials(data: dict[str, Any]) -> None:
@@ -206,6 +209,21 @@ def test_what_transformers_would_do_otherwise_is_found(
     config.write_text(json.dumps({**content, "chat_template": TEMPLATE.replace("content", "role")}))
     names = failed(verify(resealed(tmp_path / "bad"), small_stock))
     assert {"AutoTokenizer = tokenizers", "chat template and special tokens"} <= names
+
+
+def test_what_stands_around_a_text_is_that_of_the_stocks_class(
+    small_stock: Path, sound_extension: Path, tmp_path: Path
+) -> None:
+    """A class may put a BOS that tokenizer.json does not."""
+    pytest.importorskip("transformers")
+
+    def begin(data: dict[str, Any]) -> None:
+        data["post_processor"] = template(["<|user|>"], [], data["model"]["vocab"])
+
+    pair = open_pair(spoiled(sound_extension, tmp_path / "bad", begin), Stock.load(small_stock), None)
+    (tmp_path / "place").mkdir()
+    lines = {line.name: line for line in auto_lines(pair, tmp_path / "place")}
+    assert "'' becomes [601], not []" in lines["chat template and special tokens"].detail
 
 
 @pytest.mark.usefixtures("quick_proof")

@@ -11,16 +11,18 @@ import polars as pl
 import pytest
 from conftest import stock_folder
 from reachability import unreachable
+from stock_files import tiny_data
 
 from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
+from hypertok.tokenizer.from_tiktoken import BYTE_CHARACTERS, added_token
 from hypertok.tokenizer.stock import Family, Stock, built
 from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.general import general_words
 from hypertok.vocabulary.learn import learn_units
 from hypertok.vocabulary.merges import all_merges, learn_merges
 from hypertok.vocabulary.texts import Texts, concept_texts, seen_texts, weighted_texts, word_table
-from hypertok.vocabulary.units import Span
+from hypertok.vocabulary.units import Span, TooFewUnits
 
 
 @pytest.fixture(scope="module", params=["qwen3", "llama2"])
@@ -74,6 +76,48 @@ def test_bytes_of_a_letter_without_a_token_are_joined_to_nothing(tmp_path: Path,
     assert len(units.tokens) == 72, "8 beginnings and 64 endings: what cannot be joined takes the place of none"
 
 
+@pytest.mark.parametrize("every_path", [False, True])
+def test_an_added_token_is_joined_to_nothing(every_path: bool) -> None:
+    """Text is cut at it before anything is merged, and it need not be in model.vocab (`add_tokens` puts it beside)."""
+    data = tiny_data(vocab={character: number for number, character in enumerate(BYTE_CHARACTERS)}, merges=[])
+    data["added_tokens"] = [added_token("печень", 256, special=False)]
+    stock = Stock(Path("small.json"), data, Family.BYTE_LEVEL)
+    texts = [" печень", " печенью", " чай"]
+    units = learn_units(stock, Texts(texts, np.full(3, 50), np.full(3, 50)), 3, every_path=every_path)
+    assert len(units.tokens) == 3
+    assert not any("печень" in token for token in units.tokens)
+    tokenizer = built(extended(stock, units, span="word"))
+    assert tokenizer.encode(" печенью").ids[:2] == [stock.vocabulary["Ġ"], 256]
+
+
+def sentencepiece(tokens: list[str], **model: object) -> Stock:
+    """A tokenizer of these tokens that merges nothing."""
+    replace = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
+    model = {"type": "BPE", "vocab": {token: number for number, token in enumerate(tokens)}, "merges": [], **model}
+    return Stock(Path("small.json"), {"normalizer": replace, "added_tokens": [], "model": model}, Family.SENTENCEPIECE)
+
+
+@pytest.mark.parametrize("every_path", [False, True])
+def test_an_added_token_is_made_of_nothing(every_path: bool) -> None:
+    """One that is found as a whole word alone."""
+    stock = sentencepiece(["▁", *"печньюка", "печень"])
+    stock.data["added_tokens"] = [added_token("печень", 9, special=False) | {"single_word": True}]
+    texts = [" печенью", " печенька", "печенька"]
+    units = learn_units(stock, Texts(texts, np.full(3, 50), np.full(3, 50)), 4, every_path=every_path)
+    assert all("печень" not in (left, right, left + right) for left, right in units.merges)
+    assert 9 not in built(extended(stock, units, span="word")).encode(" печенью").ids
+
+
+@pytest.mark.parametrize("every_path", [False, True])
+def test_the_unknown_token_is_joined_to_nothing(every_path: bool) -> None:
+    """It may be any character: here the dash, elsewhere «😀»."""
+    stock = sentencepiece(["<unk>", "▁", *"домэт"], unk_token="<unk>", fuse_unk=True)
+    texts = [" дом — это", " это — дом"]
+    units = learn_units(stock, Texts(texts, np.full(2, 50), np.full(2, 50)), 6, every_path=every_path)
+    assert set(units.tokens) >= {"▁дом", "▁это"}
+    assert not any("<unk>" in token for token in units.tokens)
+
+
 @pytest.mark.parametrize("span", ["word", "phrase"])
 @pytest.mark.parametrize("every_path", [False, True])
 def test_units_are_reachable_and_save_tokens(
@@ -111,6 +155,17 @@ def test_first_units_are_those_learned_for_fewer_rows(stock: Stock, vault_lexico
 def test_too_many_rows_are_refused(stock: Stock, vault_lexicon: Lexicon) -> None:
     with pytest.raises(InputError, match="ask for at most"):
         learn_units(stock, seen_texts(vault_lexicon.runs.head(50), "phrase"), 5000, every_path=True)
+
+
+def test_the_number_of_rows_named_for_too_many_can_be_had() -> None:
+    """Half of all merges make stock tokens, which take no row: more than there is room for at first."""
+    pairs = ["".join(pair) for pair in product("абвгдежзик", "лмнопрстуф")]
+    stock = sentencepiece(["▁", *"абвгдежзиклмнопрстуф", *pairs])
+    texts = Texts([2 * pair for pair in pairs], np.full(100, 50), np.full(100, 50))
+    with pytest.raises(TooFewUnits) as refused:
+        learn_units(stock, texts, 10_000, every_path=True)
+    assert refused.value.found == 100
+    assert len(learn_units(stock, texts, 100, every_path=True).tokens) == 100
 
 
 def test_span_word_never_crosses_a_space(stock: Stock, vault_lexicon: Lexicon) -> None:

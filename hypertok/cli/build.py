@@ -34,8 +34,8 @@ def build_lexicon(
         str,
         typer.Argument(
             help="Folder (or one file) of texts: .txt .md .json .jsonl .csv .parquet .html .fb2 and any "
-            "other text; a saved Hugging Face datasets folder; or hf://owner/name to stream a hub dataset (the only use "
-            "of the network)."
+            "other text; a saved Hugging Face datasets folder; or hf://owner/name to stream a hub dataset (the only "
+            "use of the network)."
         ),
     ],
     output: Annotated[

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from hypertok.artifact import open_checked
 from hypertok.cli.console import err, out
 from hypertok.errors import InputError
 from hypertok.model.extra import require_train
@@ -111,7 +112,10 @@ def _sentencepiece(tokenizer: HyperTokenizer, path: Path, stock_model: Path | No
 
 
 def _gguf(tokenizer: HyperTokenizer, path: Path, model: Path | None) -> dict[str, Any]:
+    import polars as pl
+
     from hypertok.tokenizer.export_gguf import export_gguf
+    from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, SCHEMA_VERSION
     from hypertok.tokenizer.stock import Family
 
     if model is None:
@@ -121,6 +125,7 @@ def _gguf(tokenizer: HyperTokenizer, path: Path, model: Path | None) -> dict[str
         require_train()
         from hypertok.model.gguf_weights import ModelWeights
 
+        open_checked(tokenizer.folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)  # weights are read
         weights = partial(ModelWeights.open, tokenizer.folder)
     written = export_gguf(tokenizer.folder, model, path, weights=weights)
     facts = _facts(tokenizer, [path])
@@ -130,7 +135,11 @@ def _gguf(tokenizer: HyperTokenizer, path: Path, model: Path | None) -> dict[str
     if tokenizer.plain.family is Family.SENTENCEPIECE:
         facts["parity"] = [rows, *_merging(tokenizer, facts)]
         return facts
-    texts = [tokenizer.plain.text_of(identifier) for identifier in tokenizer.new_ids]
+    if tokenizer.manifest.recipe.get("text") == "symbols":
+        cut = "llama.cpp cuts symbol text as all other: units that reach over a cut are never made from input"
+        facts["parity"] = [rows, cut]
+        return facts
+    texts = pl.read_parquet(tokenizer.folder / DELTA, columns=["text"])["text"].drop_nulls()  # null: part of a letter
     facts["phrase_units"] = sum(_WORD.fullmatch(text) is None for text in texts)
     facts["parity"] = [rows, "units inside words: the same ids as here, for text in the same Unicode normal form"]
     if facts["phrase_units"]:

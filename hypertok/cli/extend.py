@@ -15,7 +15,7 @@ from rich.table import Table
 from hypertok.cli.console import Tell, by_comma, err, left_out, out, steps, write_bytes
 from hypertok.errors import InputError
 from hypertok.model.extra import require_train
-from hypertok.vocabulary.units import TooFewUnits
+from hypertok.vocabulary.units import TooFewRows, TooFewUnits
 
 if TYPE_CHECKING:
     from hypertok.artifact import Manifest
@@ -84,7 +84,7 @@ def extend(
         typer.Option(
             min=1,
             help="New tokens, each a row of the model's matrices (default: 32,768, or as many as your texts have units "
-            "for).",
+            "for, with --replace-unused as many as there are tokens to replace).",
         ),
     ] = None,
     span: Annotated[SpanName, _SPAN] = SpanName.phrase,
@@ -147,13 +147,15 @@ def extend(
             with steps(_STEPS) as tell:
                 return _extended(stock, lexicon, output, options, init, data, tell, skipped)
 
-        try:
-            manifest = extended(options)
-        except TooFewUnits as error:
-            if rows or not error.found:
-                raise
-            err.print(f"your texts have units for {error.found:,} rows, not {options.rows:,}; all of them are taken")
-            manifest = extended(options.model_copy(update={"rows": error.found}))
+        manifest = None
+        while manifest is None:
+            try:
+                manifest = extended(options)
+            except TooFewRows as error:
+                if rows or not error.found:
+                    raise
+                err.print(f"{error.what} {error.found:,} rows, not {options.rows:,}; all of them are taken")
+                options = options.model_copy(update={"rows": error.found})
         if as_json:
             sys.stdout.write(manifest.to_json())
         else:

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 import torch
 
-from hypertok.artifact import MANIFEST, Manifest, kind_of, read_manifest, sha256_of
+from hypertok.artifact import MANIFEST, Manifest, kind_of, open_checked, sha256_of
 from hypertok.errors import InputError
 from hypertok.model.checkpoint import CONFIG, Checkpoint
 from hypertok.model.constituents import Constituents
@@ -70,7 +70,7 @@ class Pair:
             checkpoint.check_tokens(stock.data["model"]["vocab"].values())
             _check_stated(checkpoint, "correct it, or download the model again")
             return cls(folder, checkpoint, plain, (), separator_of(stock, checkpoint), None, identity(checkpoint))
-        manifest = read_manifest(folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)
+        manifest = open_checked(folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)  # weights too
         tokenizer = HyperTokenizer.from_pretrained(folder)
         new_ids = tuple(sorted(tokenizer.new_ids))
         _check(folder, checkpoint, tokenizer, new_ids)

@@ -15,15 +15,16 @@ from hypertok.artifact import Manifest, refuse_foreign, seal, writing
 from hypertok.errors import ArtifactError, InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.tokenizer.delta import delta_table
-from hypertok.tokenizer.folder import write_tokenizer
+from hypertok.tokenizer.folder import check_tokens, write_tokenizer
 from hypertok.tokenizer.kind import DELTA, GIVEN_UP, KIND, ROW_MULTIPLE, SCHEMA_VERSION, SYMBOLS
-from hypertok.tokenizer.pretokenizer import lookup_only_words, symbol_pretokenizer
+from hypertok.tokenizer.pretokenizer import lookup_only_words, phrase_pretokenizer, symbol_pretokenizer
 from hypertok.tokenizer.scripts import RUSSIAN
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.surface import with_surface
 from hypertok.tokenizer.surgery import extended
 from hypertok.tokenizer.unused import (
     GivenUp,
+    TooFewUnused,
     given_up_by_script,
     given_up_table,
     unused_tokens,
@@ -104,6 +105,7 @@ def extend(
     if output.exists() and (stock.folder.samefile(output) or lexicon.folder.samefile(output)):
         raise ArtifactError(f"{output}: is what the tokenizer is made from; name another output")
     refuse_foreign(output, KIND)
+    check_tokens(stock)
     given_up: list[GivenUp] = []
     symbols: frozenset[str] = frozenset()
     first = stock.first_free_id
@@ -114,9 +116,11 @@ def extend(
         changed = symbol_pretokenizer(stock, symbol_run_pattern(symbols))
         data = data if changed is None else {**data, "pre_tokenizer": changed}
     else:
+        if options.replace_unused:  # before the long work, which it may refuse
+            given_up = _unused(stock, lexicon, options.replace_unused)[: options.rows]
+            TooFewUnused.check(stock, options.rows, len(given_up))
         units = learn(stock, lexicon, options, progress=progress)
-        if options.replace_unused:
-            given_up = _unused(stock, lexicon, options.replace_unused)[: len(units.tokens)]
+        if given_up:
             data = with_replaced(stock, units, span=options.span, given_up=given_up)
         else:
             data = extended(stock, units, span=options.span, start=first)
@@ -147,7 +151,13 @@ def extend(
 
 
 def learn(stock: Stock, lexicon: Lexicon, options: Options, *, progress: Progress | None = None) -> Units:
-    """The units that the options ask for, not yet put into the tokenizer."""
+    """The units that the options ask for, not yet put into the tokenizer.
+
+    Raises:
+        InputError: span "phrase" and a pre-tokenizer that hypertok does not know, or there are not so many units.
+    """
+    if options.span == "phrase":
+        phrase_pretokenizer(stock)  # what it refuses it refuses before the long work
     texts = learning_texts(stock, lexicon, options)
     return learn_units(stock, texts, options.rows, every_path=options.units == "concept", progress=progress)
 
@@ -155,6 +165,7 @@ def learn(stock: Stock, lexicon: Lexicon, options: Options, *, progress: Progres
 def _learn_symbols(stock: Stock, lexicon: Lexicon, options: Options, progress: Progress | None) -> SymbolUnits:
     if options.units == "bpe" or options.replace_unused:
         raise InputError("text symbols goes with units concept and without replace_unused; leave the other option out")
+    symbol_pretokenizer(stock, "")  # what it refuses it refuses before the long work
     tell = progress or (lambda step, done, total: None)
     tell("symbols", 0, 1)
     learned = learn_symbol_units(stock, lexicon.concepts, lexicon.forms, lexicon.runs, options.rows, options.span)

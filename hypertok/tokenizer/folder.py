@@ -20,6 +20,7 @@ from typing import Any
 from hypertok.artifact import write_file
 from hypertok.errors import InputError
 from hypertok.tokenizer.stock import Family, Stock
+from hypertok.tokenizer.stock_file import read_side_file
 
 #: The general class under the name that transformers 4 and 5 both know (5 calls it TokenizersBackend when it saves).
 TOKENIZER_CLASS = "PreTrainedTokenizerFast"
@@ -27,12 +28,21 @@ TOKENIZER_CLASS = "PreTrainedTokenizerFast"
 FORCED_MODEL_TYPES = frozenset(
     {"qwen2", "qwen3_5", "qwen3_5_moe", "qwen3_5_moe_text", "qwen4_exp", "hyperclovax_vision_v2", "siglip2"}
 )
+_SPECIAL_TOKENS, _ADDED_TOKENS = "special_tokens_map.json", "added_tokens.json"
 #: Files beside the tokenizer that say how it is used, and hold no vocabulary.
-COPIED = ("chat_template.jinja", "chat_template.json", "special_tokens_map.json", "generation_config.json")
+COPIED = ("chat_template.jinja", "chat_template.json", _SPECIAL_TOKENS, "generation_config.json")
 #: Special tokens that the classes themselves have by default (transformers 5.23); the general class has to be told.
 _CLASS_DEFAULTS = {
-    "GemmaTokenizer": {"mask_token": "<mask>"},
-    "Qwen2Tokenizer": {"unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>"},
+    "GemmaTokenizer": {f"{name}_token": f"<{name}>" for name in ("unk", "bos", "eos", "pad", "mask")},
+    "GPT2Tokenizer": dict.fromkeys(("unk_token", "bos_token", "eos_token"), "<|endoftext|>"),
+    "LlamaTokenizer": {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"},
+    "Qwen2Tokenizer": dict.fromkeys(("unk_token", "eos_token", "pad_token"), "<|endoftext|>"),
+}
+#: The class that transformers 5.23 takes for a model type where none is named.
+_CLASS_OF_TYPE = {
+    **dict.fromkeys(("gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n", "gemma3n_text"), "GemmaTokenizer"),
+    **dict.fromkeys(("gpt2", "gpt_neo", "gptj", "codegen", "phi", "starcoder2"), "GPT2Tokenizer"),
+    **dict.fromkeys(("qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next"), "Qwen2Tokenizer"),
 }
 _CODE_FILE = "tokenization_hypertok.py"
 _CODE = '''"""The tokenizer of this folder, as tokenizer.json says; read only with trust_remote_code=True."""
@@ -59,9 +69,9 @@ def write_tokenizer(folder: Path, stock: Stock, data: dict[str, Any]) -> list[Pa
         The files written.
 
     Raises:
-        InputError: the stock configuration names a token that tokenizer.json does not have.
+        InputError: what `check_tokens` raises.
     """
-    _check_tokens(stock)
+    check_tokens(stock)
     config = _config(stock)
     files = {
         "tokenizer.json": json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(),
@@ -81,7 +91,7 @@ def write_tokenizer(folder: Path, stock: Stock, data: dict[str, Any]) -> list[Pa
 def _config(stock: Stock) -> dict[str, Any]:
     """The stock tokenizer_config.json with the class changed, and what hangs on the class."""
     config = {key: value for key, value in stock.config.items() if key != "auto_map"}  # the stock's own code
-    for name, token in _CLASS_DEFAULTS.get(str(config.get("tokenizer_class")).removesuffix("Fast"), {}).items():
+    for name, token in _CLASS_DEFAULTS.get(_class_of(stock), {}).items():
         if token in stock.vocabulary:
             config.setdefault(name, token)
     config["tokenizer_class"] = TOKENIZER_CLASS
@@ -96,6 +106,12 @@ def _config(stock: Stock) -> dict[str, Any]:
             named["default"] = default.read_text(encoding="utf-8")
         config["chat_template"] = [{"name": name, "template": text} for name, text in sorted(named.items())]
     return config
+
+
+def _class_of(stock: Stock) -> str:
+    """The name of the class that transformers loads the stock tokenizer with, "" if it is not known here."""
+    named = stock.config.get("tokenizer_class") or stock.model_config.get("tokenizer_class")
+    return str(named or _CLASS_OF_TYPE.get(str(stock.model_config.get("model_type")), "")).removesuffix("Fast")
 
 
 def other_templates(stock: Stock) -> list[Path]:
@@ -113,17 +129,22 @@ def _may_be_forced(stock: Stock) -> bool:
     return stock.family is Family.BYTE_LEVEL  # of the types above; the class says little: DeepSeek's Qwen names Llama's
 
 
-def _check_tokens(stock: Stock) -> None:
-    """Tokens that only tokenizer_config.json names get the next free id on loading, another one than before.
+def check_tokens(stock: Stock) -> None:
+    """Tokens that only the files beside the tokenizer name get the next free id on loading, another one than before.
 
     Raises:
         InputError: there is such a token.
     """
-    for key, token in _named_tokens(stock.config):
+    found = [("tokenizer_config.json", *named) for named in _named_tokens(stock.config)]
+    if "added_tokens_decoder" not in stock.config:  # beside it transformers passes over the other files
+        special, added = (read_side_file(stock.folder / name) for name in (_SPECIAL_TOKENS, _ADDED_TOKENS))
+        found += [(_SPECIAL_TOKENS, *named) for named in _named_tokens(special)]
+        found += [(_ADDED_TOKENS, str(number), token) for token, number in added.items()]
+    for name, key, token in found:
         if token not in stock.vocabulary:
             raise InputError(
-                f"{stock.folder / 'tokenizer_config.json'}: {key} is {token!r}, which {stock.path.name} does not have; "
-                "load and save the stock tokenizer with transformers first, which adds it, or remove it"
+                f"{stock.folder / name}: {key} is {token!r}, which {stock.path.name} does not have; load and save the "
+                "stock tokenizer with transformers first, which adds it, or remove it"
             )
 
 

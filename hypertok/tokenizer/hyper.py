@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _TABLES = (DELTA, "concepts.parquet", "tokenizer.json")
 _FACTS = ("family", "rows")
+#: A model's weights beside the tokenizer: gigabytes, and nothing here reads them.
+_UNREAD = (".safetensors",)
 
 
 class HyperTokenizer:
@@ -55,7 +57,7 @@ class HyperTokenizer:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, lexicon: str | Path | None = None) -> HyperTokenizer:
-        """Load the folder of an extended tokenizer.
+        """Load the folder of an extended tokenizer; weights beside it are not checked (`Pair.open` does).
 
         Args:
             folder: made by `hypertok extend`.
@@ -65,7 +67,7 @@ class HyperTokenizer:
             ArtifactError: missing, damaged, written by a newer hypertok, or made from another lexicon.
         """
         folder = Path(folder)
-        manifest = open_checked(folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)
+        manifest = open_checked(folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND, unread=_UNREAD)
         missing = [name for name in _TABLES if name not in manifest.files]
         missing += [f"facts.{name}" for name in _FACTS if name not in manifest.facts]
         if missing:

@@ -55,7 +55,7 @@ _WORDS = ("мама", "Мыла", "ЭВМ", "мАМа", "їхав", "mama", "м�
 _JOINS = (" ", "-", ", ", " — ", " - ", "  ", "\n", ".", "\u00a0", "́", "(", "。", "\0", "’", "_")
 #: The two characters around a cut that a run may take away.
 _OPENED = re.compile("[А-Яа-яЁё][ ,;:-]|[,;:—–-] |-[А-Яа-яЁё]")
-_REMEDY = "use --span word and --text surface, which need no change"
+_REMEDY = "use --span word on text as it is written, which needs no change"
 
 
 def phrase_pretokenizer(stock: Stock, max_words: int = MAX_WORDS) -> dict[str, Any] | None:

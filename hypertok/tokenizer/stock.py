@@ -184,6 +184,15 @@ class Stock:
         return {token: self.bytes_of(token) for token in self.data["model"]["vocab"]}
 
     @cached_property
+    def unmergeable(self) -> frozenset[str]:
+        """Tokens that no new merge may take or make: added ones, which text is cut at before it merges, the unknown
+        token, which may be any text, and SentencePiece's bytes (<0xD0>), which joined would be text and no bytes.
+        """
+        model, sentencepiece = self.data["model"], self.family is Family.SENTENCEPIECE
+        found = {token for token in model["vocab"] if sentencepiece and _BYTE_TOKEN.fullmatch(token)}
+        return self._added_contents | found | ({model["unk_token"]} if model.get("unk_token") else set())
+
+    @cached_property
     def _added_contents(self) -> frozenset[str]:
         return frozenset(token["content"] for token in self.added)
 

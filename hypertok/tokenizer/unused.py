@@ -25,7 +25,7 @@ from hypertok.errors import InputError
 from hypertok.tokenizer.scripts import foreign_script, script_of_letter, scripts_of
 from hypertok.tokenizer.stock import Family, Stock, batches
 from hypertok.tokenizer.surgery import extended
-from hypertok.vocabulary.units import Span, Units
+from hypertok.vocabulary.units import Span, TooFewRows, Units
 
 _BYTES = 256
 
@@ -79,6 +79,23 @@ def unused_tokens(stock: Stock, languages: Sequence[str], keep: Collection[int] 
     return _ordered(stock, found)
 
 
+class TooFewUnused(TooFewRows):
+    """There are unused tokens for fewer rows."""
+
+    what = "there are unused tokens for"
+
+    @classmethod
+    def check(cls, stock: Stock, rows: int, found: int) -> None:
+        """Raise if there are fewer unused tokens than new rows."""
+        if rows > found:
+            fewer = f"ask for at most {found} (--rows {found}), " if found else ""
+            raise cls(
+                f"{stock.path}: {rows} units are to replace unused tokens, and there are {found} of these; {fewer}keep "
+                "fewer languages, or extend without --replace-unused",
+                found,
+            )
+
+
 def used_ids(stock: Stock, texts: Iterable[str]) -> set[int]:
     """Ids of the stock tokens that the texts use, wherever they stand in running text."""
     used: set[int] = set()
@@ -105,11 +122,7 @@ def with_replaced(stock: Stock, units: Units, *, span: Span, given_up: Sequence[
         InputError: fewer tokens to give up than units; tokens that are not the stock tokenizer's, or that others are
             made of; a unit made of a token given up; and what `extended` raises.
     """
-    if len(units.tokens) > len(given_up):
-        raise InputError(
-            f"{stock.path}: {len(units.tokens)} units are to replace unused tokens, and there are {len(given_up)} of "
-            f"these; learn at most {len(given_up)} (--rows), keep fewer languages, or extend without --replace-unused"
-        )
+    TooFewUnused.check(stock, len(units.tokens), len(given_up))
     leaving = {one.token: one.id for one in given_up[: len(units.tokens)]}
     ids = dict(zip(units.tokens, leaving.values(), strict=True))
     for token in ids:

@@ -100,6 +100,9 @@ def _templates(pair: Pair, before: Any, loaded: Sequence[Any]) -> Line:
         for name in ("special_tokens_map", "all_special_tokens", "all_special_ids", "chat_template"):
             found, expected = getattr(tokenizer, name), getattr(before, name)
             tally.want(found == expected, f"{name} is {short(found)}, not {short(expected)}")
+        for text in ("", "Hi"):  # the tokens that stand around a text, which the class may decide
+            found, expected = tokenizer(text)["input_ids"], before(text)["input_ids"]
+            tally.want(found == expected, f"{text!r} becomes {short(found)}, not {short(expected)}")
         if find_spec("jinja2") is None or not before.chat_template:
             continue
         for chat in _CHATS:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from hypertok.vocabulary.merges import all_merges, count_emitted, learn_merges
+from hypertok.vocabulary.merges import all_merges, count_emitted, merges_for
 from hypertok.vocabulary.segmentation import Segmentation
 from hypertok.vocabulary.texts import Texts
 from hypertok.vocabulary.units import StockTokenizer, TooFewUnits, Units
 
-#: A merge can make a token that the stock tokenizer has; it takes no row. Room for such merges.
-_SPARE = 1.02
 Progress = Callable[[str, int, int], None]
 
 
@@ -33,28 +31,31 @@ def learn_units(
     segmentation = Segmentation.of(stock, texts.texts)
     tell("segment", 1, 1)
     tell("merge", 0, 1)
-    words, often = _apart(segmentation.words, texts.counts.tolist(), segmentation.single_bytes(stock))
-    learned = learn_merges(words, often, int(rows * _SPARE) + 64)
-    tell("merge", 1, 1)
+    words, often = _apart(segmentation.words, texts.counts.tolist(), segmentation.unmergeable(stock))
     made: dict[str, str] = {}  # private string -> vocabulary string, new ones only
     known = set(stock.merges)  # a stock token made in a way that stock has not brings merges that are there already
     merges = []
-    used = 0
-    for left, right in learned:
+    used: list[tuple[str, str]] = []
+    apart: set[str] = set()
+    for left, right in merges_for(words, often, rows, lambda: len(made) == rows):
         string = segmentation.string(left + right)
+        if string in stock.unmergeable or not apart.isdisjoint((left, right)):
+            apart.add(left + right)
+            continue
         if string not in stock.vocabulary:
             if len(made) == rows:
                 break
             made[left + right] = string
-        used += 1
+        used.append((left, right))
         pair = segmentation.string(left), segmentation.string(right)
         if pair not in known:
             known.add(pair)
             merges.append(pair)
+    tell("merge", 1, 1)
     if len(made) < rows:
         raise TooFewUnits(rows, len(made))
     tell("count", 0, 1)
-    counts = count_emitted(segmentation.words, segmentation.strings, learned[:used], texts.frequency)
+    counts = count_emitted(segmentation.words, segmentation.strings, used, texts.frequency)
     tell("count", 1, 1)
     tokens = tuple(made.values())
     return Units(
@@ -82,13 +83,15 @@ def _every_path(stock: StockTokenizer, tokens: Collection[str]) -> list[tuple[st
     known = set(stock.merges)
     russian = sorted(_russian(stock), key=stock.vocabulary.__getitem__)
     joins = [pair for pair in all_merges(russian, {*tokens, *russian}) if pair not in known]
-    return joins + all_merges(list(tokens), stock.vocabulary)
+    return joins + all_merges(list(tokens), stock.vocabulary.keys() - stock.unmergeable)
 
 
 def _russian(stock: StockTokenizer) -> list[str]:
     """Stock tokens of Cyrillic letters alone, with or without a space before them: these can be made of units."""
     found = []
     for token, raw in stock.spelled.items():
+        if token in stock.unmergeable:
+            continue
         text = raw.decode("utf-8", "ignore").strip()
         if text and all("а" <= letter <= "я" or letter == "ё" for letter in text.lower()):
             found.append(token)

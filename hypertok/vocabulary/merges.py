@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 #: Characters handed over at a time; the trainer counts words in parallel within a piece.
 _CHUNK = 1 << 19
 _END = "\n"
+#: A merge can make a token that the stock tokenizer has; it takes no row. Room for such merges.
+_SPARE = 1.02
 #: Words cut at a time: their tokens live together.
 _BATCH = 50_000
 
@@ -35,6 +37,26 @@ def learn_merges(words: Iterable[str], counts: Iterable[int], number: int) -> li
     )
     tokenizer.train_from_iterator(_repeated(words, counts), trainer)
     return [(left, right) for left, right in json.loads(tokenizer.to_str())["model"]["merges"]]
+
+
+def merges_for(
+    words: Sequence[str], counts: Sequence[int], rows: int, enough: Callable[[], bool]
+) -> Iterator[tuple[str, str]]:
+    """Merges in their order, until they have made `rows` new tokens or there are no more.
+
+    Some make a token that is there already or must not be. There is room for a few of these; where they are more, all
+    is learned again with twice the room, which begins with the same merges.
+
+    Args:
+        enough: asked when the room is used up; whether no more merges are wanted.
+    """
+    number, given = int(rows * _SPARE) + 64, 0
+    while True:
+        learned = learn_merges(words, counts, number)
+        yield from learned[given:]
+        if enough() or len(learned) < number:
+            return
+        given, number = number, 2 * number
 
 
 def _repeated(words: Sequence[str], counts: Iterable[int]) -> Iterator[str]:

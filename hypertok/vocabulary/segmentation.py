@@ -42,10 +42,9 @@ class Segmentation:
         ids_of = {character: number for number, character in characters.items()}
         return cls(words, ids_of, {character: string_of[number] for character, number in ids_of.items()})
 
-    def single_bytes(self, stock: StockTokenizer) -> set[str]:
-        """Private characters of SentencePiece's byte tokens (<0xD0>): joined, they would be text and no bytes."""
-        named = {one for one, string in self.strings.items() if string.startswith("<0x")}
-        return {one for one in named if len(stock.bytes_of(self.strings[one])) == 1}
+    def unmergeable(self, stock: StockTokenizer) -> set[str]:
+        """Private characters of the tokens that no new merge may take."""
+        return {one for one, string in self.strings.items() if string in stock.unmergeable}
 
     def string(self, word: str) -> str:
         """The vocabulary string of a private string."""

@@ -17,7 +17,7 @@ from hypertok.codec import marks
 from hypertok.codec.marks import ESCAPE
 from hypertok.errors import InputError
 from hypertok.lexicon.book import Book
-from hypertok.vocabulary.merges import count_emitted, learn_merges
+from hypertok.vocabulary.merges import count_emitted, merges_for
 from hypertok.vocabulary.segmentation import Segmentation
 from hypertok.vocabulary.symbol_codec import GLUE, SymbolCodec
 from hypertok.vocabulary.texts import rounded, word_table
@@ -27,8 +27,6 @@ from hypertok.vocabulary.units import Span, StockTokenizer, TooFewUnits, Units
 _LEAST = 10
 #: Share of the rows that single symbols may take where they need whole rows (SentencePiece style).
 _WHOLE_SHARE = 0.3
-#: Merges that make a token that the stock tokenizer has take no row: room for them.
-_SPARE = 1.02
 _BATCH = 50_000
 #: First bytes of a letter U+0400–U+04FF, or of a character from U+2190 on; UTF-8 has them nowhere else.
 _OWN = rb"[\xd0-\xd3\xe3-\xf4]|\xe2(?:\x86[\x90-\xbf]|[\x87-\xbf])"
@@ -149,8 +147,12 @@ class _Letters:
                 self.words.append("".join([chr(_FIRST_LETTER + number) for number in encoding.ids]))
         self.strings = {chr(_FIRST_LETTER + number): string for number, string in strings.items()}
         self.ids = {chr(_FIRST_LETTER + number): ids for number, ids in parts.items()}
-        #: Bytes of characters outside the vocabulary; see `Segmentation.single_bytes`.
-        self.unmergeable = {letter for letter, string in self.strings.items() if whole and string.startswith("<0x")}
+        #: See `StockTokenizer.unmergeable`; "<0xEE><0x84>" is the beginning of a character outside the vocabulary.
+        self.unmergeable = {
+            letter
+            for letter, string in self.strings.items()
+            if string in stock.unmergeable or (whole and string.startswith("<0x"))
+        }
 
     def string(self, word: str) -> str:
         """The vocabulary string of a private string."""
@@ -166,14 +168,15 @@ def _learned(
     symbols: frozenset[str],
 ) -> SymbolUnits:
     tokens, merges = dict(letters.tokens), list(letters.merges)
-    learned = learn_merges(letters.words, counts.tolist(), int((rows - len(tokens)) * _SPARE) + 64)
+    learned = merges_for(letters.words, counts.tolist(), rows - len(tokens), lambda: len(tokens) == rows)
     known = {*stock.merges, *merges}
     used: list[tuple[str, str]] = []
     own, apart = own_bytes(symbols), set(letters.unmergeable)
     for left, right in learned:
         pair = letters.string(left), letters.string(right)
         string = pair[0] + pair[1]
-        if not apart.isdisjoint((left, right)) or not own.search(stock.bytes_of(string)):
+        barred = string in stock.unmergeable or not apart.isdisjoint((left, right))
+        if barred or not own.search(stock.bytes_of(string)):
             apart.add(left + right)
             continue
         if string not in stock.vocabulary and string not in tokens:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from hypertok.errors import InputError
 
@@ -32,6 +32,10 @@ class StockTokenizer(Protocol):
     @property
     def spelled(self) -> Mapping[str, bytes]:
         """`bytes_of` each token of the vocabulary but added ones outside of the model's."""
+
+    @property
+    def unmergeable(self) -> Collection[str]:
+        """Tokens that no new merge may take or make."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +67,30 @@ class Units:
         )
 
 
-class TooFewUnits(InputError):
-    """More new rows are asked for than the corpus has units for; `found` says how many there are."""
+class TooFewRows(InputError):
+    """More new rows are asked for than can be had.
+
+    Attributes:
+        found: how many can be had.
+        what: what there is for so many, in words that the number follows.
+    """
+
+    what: ClassVar[str]
+
+    def __init__(self, message: str, found: int) -> None:
+        super().__init__(message)
+        self.found = found
+
+
+class TooFewUnits(TooFewRows):
+    """The corpus has units for fewer rows."""
+
+    what = "your texts have units for"
 
     def __init__(self, rows: int, found: int) -> None:
         remedy = f"ask for at most {found} (--rows {found}), or build" if found else "build"
         super().__init__(
             f"{rows} new rows are more than the lexicon's corpus has units for ({found}); {remedy} the lexicon from "
-            "more text"
+            "more text",
+            found,
         )
-        self.found = found
