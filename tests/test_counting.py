@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hypertok.corpus import counting
+from hypertok.corpus import counting, segments
 from hypertok.corpus.counting import CountedCorpus, count_corpus, merge_vocabularies
 from hypertok.corpus.sources import plan_shards
 from hypertok.corpus.stream import count_forms
@@ -199,7 +199,7 @@ def wait_until_gone(pids: list[int]) -> None:
 
 def test_long_shards_are_counted_in_segments(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = count_corpus(corpus, tmp_path / "whole", workers=1)
-    monkeypatch.setattr(counting, "_SEGMENT_TOKENS", 3000)
+    monkeypatch.setattr(segments, "_SEGMENT_TOKENS", 3000)
     cut = count_corpus(corpus, tmp_path / "cut", workers=1)
     assert len(cut.shard_folders) == 1
     assert len(list(cut.streams())) >= 3
