@@ -8,8 +8,8 @@ import pytest
 from conftest import Build
 from lexicon_checks import KEY, assert_consistent, assert_decodes, code_words
 
+from hypertok.corpus.segments import CASES
 from hypertok.lexicon.capitals import with_abbreviations
-from hypertok.lexicon.concepts import CASES
 from hypertok.lexicon.context_guess import with_guesses
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.lexicon.morphology import Analyses, analyse

@@ -10,11 +10,10 @@ from typing import NoReturn
 
 from hypertok.archive.container import Member, Packer
 from hypertok.artifact import write_file
+from hypertok.corpus.records import EXAMPLES
 from hypertok.corpus.sources import Skipped, printable
 from hypertok.errors import ArtifactError, InputError
 
-#: Names told in an error.
-EXAMPLES = 3
 #: Names that Windows reserves for devices, with any extension.
 _DEVICES = frozenset(
     [
@@ -41,7 +40,11 @@ def read_members(paths: Sequence[Path], skipped: Skipped | None = None) -> list[
             not beside another.
         OSError: a file cannot be read, or a folder not be listed.
     """
-    return [Member(name, file.read_bytes()) for name, file in _found(paths, skipped)]
+    return _read(_found(paths, skipped))
+
+
+def _read(found: Iterable[tuple[str, Path]]) -> list[Member]:
+    return [Member(name, file.read_bytes()) for name, file in found]
 
 
 def _found(paths: Sequence[Path], skipped: Skipped | None) -> list[tuple[str, Path]]:
@@ -169,9 +172,10 @@ def pack_files(
         raise InputError(f"{output} {what}: name a file in a folder that exists")
     if output.exists() and not force:
         raise InputError(f"{output} exists: name another file, or give --force to replace it")
-    if output.exists() and any(file.samefile(output) for _, file in _found(paths, None)):
+    found = _found(paths, skipped)
+    if output.exists() and any(file.samefile(output) for _, file in found):
         raise InputError(f"{output} is one of the files to pack: name another file, outside of what is packed")
-    data = packer.pack(read_members(paths, skipped), progress)
+    data = packer.pack(_read(found), progress)
     write_file(output, data)
     return len(data)
 

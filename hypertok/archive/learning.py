@@ -82,7 +82,7 @@ def statistics_of(shards: Iterable[Shard], analyse: Analyse, settings: Settings 
     gap = np.full(1, len(corpus.surfaces), np.int32)
     sequence = np.concatenate([p for _, document in corpus.documents for p in (gap, document)] + [gap])
     corpus.documents.clear()
-    surfaces, sequence = _used(corpus.surfaces, sequence)
+    surfaces = _Surfaces(corpus.surfaces)
     keys = surfaces.keys
 
     key_at = surfaces.key[sequence]
@@ -143,13 +143,6 @@ class _Surfaces:
             self.key[place] = number.setdefault(key, len(number))
         self.key[-1] = len(number)
         self.keys = list(number)
-
-
-def _used(surfaces: list[str], sequence: Int32) -> tuple[_Surfaces, Int32]:
-    """The surfaces that occur in the documents kept, and the sequence in their numbers."""
-    used = np.bincount(sequence, minlength=len(surfaces) + 1)[:-1] > 0
-    renumber = np.cumsum(np.append(used, True), dtype=np.int32) - np.int32(1)
-    return _Surfaces([surfaces[i] for i in np.flatnonzero(used)]), renumber[sequence]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ _HASH_BITS = 32
 
 @dataclass
 class Shard:
-    """Documents as numbers into `surfaces`, each with its content hash; hashes below `share` are kept."""
+    """Documents as numbers into `surfaces`, all of which occur, each with its content hash, which is below `share`."""
 
     surfaces: list[str] = field(default_factory=list)
     documents: list[tuple[int, npt.NDArray[np.int32]]] = field(default_factory=list)
@@ -50,7 +50,7 @@ def count_shard(texts: Iterable[str], *, limit: int = PIECE_LIMIT) -> Shard:
         shard.documents.append((digest, sequence))
         kept += len(sequence)
         if kept > limit:
-            number = _halve(shard, number, limit)
+            number = _fit(shard, number, limit)
             kept = shard.pieces
     shard.surfaces = list(number)
     return shard
@@ -65,7 +65,7 @@ def merge_shards(shards: Iterable[Shard], *, limit: int = PIECE_LIMIT) -> Shard:
         whole.share = min(whole.share, shard.share)
         for digest, sequence in shard.documents:
             whole.documents.append((digest, renumber[sequence] if len(sequence) else sequence))
-        number = _halve(whole, number, limit)
+        number = _fit(whole, number, limit)
     whole.surfaces = list(number)
     return whole
 
@@ -75,16 +75,16 @@ def _digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=_HASH_BITS // 8).digest())
 
 
-def _halve(shard: Shard, number: dict[str, int], limit: int) -> dict[str, int]:
+def _fit(shard: Shard, number: dict[str, int], limit: int) -> dict[str, int]:
     """Drop documents until `limit` pieces remain at most; returns the numbers of the surfaces that still occur.
 
     Surfaces of dropped documents go too: pictures in Base64 have a new one for every few characters.
     """
     before = len(shard.documents)
-    shard.documents = [document for document in shard.documents if document[0] < shard.share]
+    _drop(shard)
     while shard.pieces > limit:
         shard.share //= 2
-        shard.documents = [document for document in shard.documents if document[0] < shard.share]
+        _drop(shard)
     if len(shard.documents) == before:
         return number
     occurs = np.zeros(len(number), np.bool_)
@@ -93,3 +93,7 @@ def _halve(shard: Shard, number: dict[str, int], limit: int) -> dict[str, int]:
     renumber = np.cumsum(occurs, dtype=np.int32) - np.int32(1)
     shard.documents = [(digest, renumber[sequence]) for digest, sequence in shard.documents]
     return {surface: place for place, surface in enumerate(compress(number, occurs.tolist()))}
+
+
+def _drop(shard: Shard) -> None:
+    shard.documents = [document for document in shard.documents if document[0] < shard.share]

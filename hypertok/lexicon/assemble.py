@@ -13,10 +13,11 @@ import polars as pl
 
 from hypertok.codec import marks
 from hypertok.corpus.counting import CountedCorpus
+from hypertok.corpus.segments import CASES
 from hypertok.errors import InputError
 from hypertok.lexicon.added_phrases import with_overrides
 from hypertok.lexicon.capitals import with_abbreviations
-from hypertok.lexicon.concepts import CASES, WITH_PARTICLE, read_concepts
+from hypertok.lexicon.concepts import WITH_PARTICLE, read_concepts
 from hypertok.lexicon.context import ContextModel
 from hypertok.lexicon.context_guess import with_guesses
 from hypertok.lexicon.forms import COLUMNS, form_table, number_variants, without_yo

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from hypertok.corpus.segments import CASES
 from hypertok.lexicon.grammemes import OUTSIDE, concept_pos, inflection_of, kind_of
 from hypertok.lexicon.inflections import Inflections
 from hypertok.lexicon.morphology import Analyses
@@ -18,7 +19,6 @@ from hypertok.lexicon.usual_case import with_case
 #: «я-то», «скажи-ка», «да-с»: a word and a particle, which the codec writes as two concepts. Words in which
 #: they have grown together («кто-то») are in the dictionary.
 WITH_PARTICLE = r"-(?:то|ка|с|де|таки|тко)$"
-CASES = ("lower", "title", "upper", "other")
 #: A word that is no dictionary word must be seen this often to be a concept; below lie mostly misprints.
 MIN_UNKNOWN = 3
 #: A concept that is no form's commonest reading is kept if some form means it at least this often.
