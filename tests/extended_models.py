@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from hypertok.model.checkpoint import Checkpoint
-from hypertok.model.resize import Written, write_extended
+from hypertok.model.resize import write_extended
 
 #: No multiple of 64, as models with added tokens have it.
 STOCK, NEW, ROWS, WIDTH = 100, 37, 192, 32
@@ -78,14 +78,14 @@ def saved(model: PreTrainedModel, folder: Path, dtype: torch.dtype = torch.bfloa
     return Checkpoint.open(folder)
 
 
-def extend(checkpoint: Checkpoint, output: Path, ids: Any = None, rows: int = ROWS) -> tuple[Written, Tensor, Tensor]:
-    """The extended model, the new input rows and the new output rows (for a tied model the same)."""
+def extend(checkpoint: Checkpoint, output: Path, ids: Any = None, rows: int = ROWS) -> tuple[int, Tensor, Tensor]:
+    """Rows of the extended model, the new input rows and the new output rows (for a tied model the same)."""
     ids = range(STOCK, STOCK + NEW) if ids is None else ids
     new_input = torch.randn(len(ids), checkpoint.input.width)
     new_output = new_input if checkpoint.tied else torch.randn(len(ids), checkpoint.output.width)
     output.mkdir(exist_ok=True)
-    written = write_extended(checkpoint, output, ids, new_input, None if checkpoint.tied else new_output, rows)
-    return written, new_input, new_output
+    total = write_extended(checkpoint, output, ids, new_input, None if checkpoint.tied else new_output, rows)
+    return total, new_input, new_output
 
 
 def all_tensors(folder: Path) -> dict[str, Tensor]:

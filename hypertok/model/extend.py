@@ -93,7 +93,7 @@ def extend_model(
         tell("weights", 0, 1)
         written = write_extended(checkpoint, folder, delta["id"].to_numpy(), made.rows.input, made.rows.output, rows)
         tell("weights", 1, 1)
-        facts = {"rows": written.rows, "init": dict(made.facts)}
+        facts = {"rows": written, "init": dict(made.facts)}
         return Addition({"model": identity(checkpoint)}, {"init": made.name}, facts)
 
     return extend(checkpoint.folder, lexicon.folder, Path(output), options, progress=progress, also=write_weights)

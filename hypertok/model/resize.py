@@ -35,23 +35,6 @@ COPIED_PREFIXES = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "README", "USE_POL
 
 
 @dataclass(frozen=True)
-class Written:
-    """What `write_extended` made.
-
-    Attributes:
-        rows: of the matrices, padding included.
-        rewritten: names of the files with the matrices.
-        linked: names of the weight files that are the same file on disk as the stock model's.
-        copied: names of the weight files that could not be linked.
-    """
-
-    rows: int
-    rewritten: tuple[str, ...]
-    linked: tuple[str, ...]
-    copied: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class _New:
     """New rows in the order of their ids.
 
@@ -80,7 +63,7 @@ def write_extended(
     new_input: torch.Tensor,
     new_output: torch.Tensor | None,
     rows: int,
-) -> Written:
+) -> int:
     """Write the model with new rows into an existing folder, which may hold other files (a tokenizer's) already.
 
     New rows go where their ids say, among the stock's rows too; rows that are neither stock nor new are the mean of the
@@ -97,6 +80,9 @@ def write_extended(
         new_input: (N, width of the input matrix) any floating type, any device.
         new_output: (N, width of the output matrix), None for a tied model.
         rows: how many rows the matrices are to have, a multiple of 64.
+
+    Returns:
+        How many they have.
 
     Raises:
         InputError: the new rows do not fit the model, the disk is too small, the folder holds weights already, or a
@@ -117,36 +103,30 @@ def write_extended(
         raise InputError(f"{there[0]}: the folder holds weights already; name another output")
     shards = {shard.path.name: _grown(shard, new, rows) for shard in checkpoint.shards}
     _check_disk(checkpoint, output, shards)
-    rewritten: list[str] = []
-    linked: list[str] = []
-    copied: list[str] = []
     for shard in checkpoint.shards:
         name = shard.path.name
         if shards[name] is not None:
             with writing_file(output / name) as file:
                 _write_shard(file, shard, new, rows)
-            rewritten.append(name)
         else:
-            (linked if link_or_copy(shard.path, output / name) else copied).append(name)
+            link_or_copy(shard.path, output / name)
     if (checkpoint.folder / INDEX).is_file() and not (checkpoint.folder / SINGLE).is_file():
         _write_json(output / INDEX, _index(checkpoint, shards, rows))
     for path in sorted(checkpoint.folder.iterdir()):
         if path.is_file() and (path.name in COPIED or path.name.upper().startswith(COPIED_PREFIXES)):
             write_file(output / path.name, path.read_bytes())
     _write_json(output / CONFIG, _config(checkpoint, rows))  # last: a folder without it is no model
-    return Written(rows, tuple(rewritten), tuple(linked), tuple(copied))
+    return rows
 
 
-def link_or_copy(source: Path, target: Path) -> bool:
-    """Make `target` the same file as `source`, or a copy where that cannot be; whether it is the same file."""
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` the same file as `source`, or a copy where that cannot be."""
     source = source.resolve()  # the file itself, where a download cache has links to it
     try:
         os.link(source, target)
-        return True
     except OSError:  # another disk, no links on this kind of disk, somebody else's file
         with source.open("rb") as file, writing_file(target) as copy:
             shutil.copyfileobj(file, copy, BLOCK)
-        return False
 
 
 def _rounded(rows: int) -> int:
