@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from hypertok.artifact import kind_of
 from hypertok.cli.codec import LexiconArgument
-from hypertok.cli.console import err, left_out, steps
+from hypertok.cli.console import err, left_out, read_bytes, steps
 from hypertok.errors import InputError
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
@@ -37,7 +38,6 @@ def pack(
       hypertok pack notes.lexicon notes/ -o notes.ht
     """
     from hypertok.archive import pack_files, self_contained_packer
-    from hypertok.artifact import kind_of
     from hypertok.lexicon.lexicon import KIND, packer_of
 
     if self_contained and kind_of(lexicon) != KIND:  # not used, but else a text in its place would be left out
@@ -68,7 +68,6 @@ def unpack(
     hypertok unpack note.ht
     """
     from hypertok.archive import read_header, self_contained_packer, write_members
-    from hypertok.cli.console import read_bytes
     from hypertok.lexicon.lexicon import find_lexicon, packer_of
 
     data = read_bytes(archive)  # once: a pipe gives its bytes a single time

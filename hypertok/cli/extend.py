@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -249,9 +251,6 @@ def curve(
 
     hypertok curve notes.lexicon --tokenizer qwen3/ --corpus held-out/ --png curve.png
     """
-    import json
-    from dataclasses import asdict
-
     from hypertok.measure.curve import measure_curve, parse_rows, plot_curve
 
     with left_out() as skipped:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.markup import escape
 from rich.table import Table
 
@@ -60,8 +61,6 @@ def measure(
       hypertok measure model-notes --text held-out/
       hypertok measure model-notes --text held-out/ --only quality,memory --json > measured.json
     """
-    from pydantic import ValidationError
-
     from hypertok.measure.curve import documents
     from hypertok.measure.model import measure_model
     from hypertok.measure.options import MeasureOptions

@@ -12,7 +12,7 @@ from typing import Any
 import hypertok
 from hypertok.errors import InputError
 from hypertok.experiment.definition import Arm
-from hypertok.tokenizer.extend import Options
+from hypertok.tokenizer.extend import Options, extend
 from hypertok.training.options import COMPOSER, READERS
 
 Tell = Callable[[str], None]
@@ -94,8 +94,6 @@ def tokenizer_folder(
     Args:
         sha256: of "tokenizer" and "lexicon".
     """
-    from hypertok.tokenizer.extend import extend
-
     made_from = {name: sha256[name] for name in ("tokenizer", "lexicon")}
     folder = work / "tokenizers" / key_of(hypertok.__version__, made_from, options.model_dump(mode="json"))[:16]
     with alone(folder, tell):

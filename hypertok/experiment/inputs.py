@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING
 
 from hypertok.errors import InputError
 from hypertok.experiment.definition import Definition, Inputs, Measure
+from hypertok.lexicon.lexicon import Lexicon
 from hypertok.measure.passages import sha256_of_texts, spread
+from hypertok.measure.subject import device_of, load_coding
+from hypertok.model.config import read_config
+from hypertok.tokenizer.stock import Stock
 from hypertok.training.options import BY_CHANCE
 
 if TYPE_CHECKING:
@@ -105,8 +109,6 @@ def _check_measure(definition: Definition, model: Path) -> None:
     """What would otherwise be found after hours of training."""
     from hypertok.measure.minimal_pairs import read_pairs
     from hypertok.measure.quality import check_windows
-    from hypertok.measure.subject import device_of, load_coding
-    from hypertok.model.config import read_config
 
     measure = definition.measure
     device_of(measure.device)
@@ -145,15 +147,12 @@ def model_hashes(model: Path) -> dict[str, str]:
     """sha256 of a stock model, and of its tokenizer."""
     from hypertok.model.checkpoint import Checkpoint
     from hypertok.model.pair import identity
-    from hypertok.tokenizer.stock import Stock
 
     return {"model": identity(Checkpoint.open(model)), "tokenizer": Stock.load(model).sha256}
 
 
 def lexicon_hash(lexicon: Path) -> str:
     """sha256 of a lexicon."""
-    from hypertok.lexicon.lexicon import Lexicon
-
     return Lexicon.load(lexicon).sha256
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hypertok.artifact import write_file
 from hypertok.errors import ArtifactError
-from hypertok.experiment.definition import Definition, Line, Role
+from hypertok.experiment.definition import Definition, Inputs, Line, Published, Role
 from hypertok.experiment.provenance import Provenance
 from hypertok.measure.bootstrap import Interval
 from hypertok.measure.copy_task import Copied
@@ -175,8 +175,6 @@ class Plan(BaseModel):
     @classmethod
     def of(cls, definition: Definition, runs: Iterator[str]) -> Self:
         """A plan that names no place of this machine."""
-        from hypertok.experiment.definition import Inputs, Published
-
         models = tuple(
             Published(name=one.name, tokenizer=Path(one.tokenizer.name), config=one.config)
             for one in definition.memory.models

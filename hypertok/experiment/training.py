@@ -15,7 +15,10 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import hypertok
+from hypertok.artifact import MANIFEST, Manifest, read_manifest
 from hypertok.errors import InputError
 from hypertok.experiment.arms import Tell, key_of
 from hypertok.experiment.definition import Arm
@@ -23,7 +26,6 @@ from hypertok.experiment.inputs import WATCHED, Read
 from hypertok.experiment.results import Trained
 
 if TYPE_CHECKING:
-    from hypertok.artifact import Manifest
     from hypertok.measure.scoring import Ids
     from hypertok.model.checkpoint import Checkpoint
     from hypertok.model.pair import Pair
@@ -79,8 +81,6 @@ def spent(folder: Path, corpus: Path, characters: int, seed: int, epochs: int = 
 
 def seen_in_training(folder: Path, corpus: Path, characters: int, seed: int) -> Ids:
     """How often each id, shape (rows,), is in the text that an arm with this seed is trained on, read once."""
-    import numpy as np
-
     pair, tokens = _read(folder, corpus, characters, seed)
     return np.bincount(tokens, minlength=pair.checkpoint.stock_rows).astype(np.int64)
 
@@ -178,7 +178,6 @@ def train_arm(
     Args:
         steps: after which a snapshot is kept, in the folder `snapshot(output, step)`.
     """
-    from hypertok.artifact import MANIFEST, read_manifest
     from hypertok.model.pair import Pair
     from hypertok.model.trained import COMMAND, KIND
     from hypertok.training.train import train

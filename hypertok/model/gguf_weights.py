@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +25,8 @@ from hypertok.errors import InputError
 from hypertok.model.checkpoint import NOT_TEXT, Checkpoint
 from hypertok.model.shard import FLOATS, Matrix
 from hypertok.tokenizer.gguf_file import GgufFile, Tensor
-from hypertok.tokenizer.gguf_rows import values_of
+from hypertok.tokenizer.gguf_rows import Array, values_of
 from hypertok.tokenizer.kind import COMMAND, KIND
-
-if TYPE_CHECKING:
-    from hypertok.tokenizer.gguf_rows import Array
 
 #: Rows of a matrix that are compared with the stock's.
 SAMPLE = 256

@@ -23,7 +23,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+
+import polars as pl
 
 from hypertok.artifact import writing_file
 from hypertok.errors import ArtifactError, InputError
@@ -39,13 +41,10 @@ from hypertok.tokenizer.gguf_file import (
     strings,
     write_gguf,
 )
-from hypertok.tokenizer.gguf_rows import Constituents, grown_tensor, replaced_tensor
+from hypertok.tokenizer.gguf_rows import Array, Constituents, grown_tensor, replaced_tensor
 from hypertok.tokenizer.kind import DELTA
 from hypertok.tokenizer.stock import Family, Stock
 from hypertok.tokenizer.surface import row_columns
-
-if TYPE_CHECKING:
-    from hypertok.tokenizer.gguf_rows import Array
 
 #: tokenizer.ggml.model of the files that can be extended.
 MODELS = {"gpt2": Family.BYTE_LEVEL, "llama": Family.SENTENCEPIECE}
@@ -167,10 +166,8 @@ def _units(tokenizer: Stock, stock: GgufFile) -> dict[int, Constituents]:
     path = tokenizer.folder / DELTA
     if not path.is_file():
         return _units_of_merges(tokenizer, stock)
-    import polars
-
-    _, *of_rows = row_columns(polars.read_parquet_schema(path))
-    table = polars.read_parquet(path, columns=["id", "token", *of_rows])
+    _, *of_rows = row_columns(pl.read_parquet_schema(path))
+    table = pl.read_parquet(path, columns=["id", "token", *of_rows])
     units = {}
     for identifier, token, ids, lengths in table.iter_rows():
         if tokenizer.vocabulary.get(token) != identifier or not ids or len(ids) != len(lengths):

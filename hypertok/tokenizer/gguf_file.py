@@ -14,6 +14,8 @@ from math import prod
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+
 from hypertok.errors import InputError
 
 MAGIC = b"GGUF"
@@ -89,8 +91,6 @@ def read_gguf(path: Path) -> GgufFile:
     Raises:
         InputError: not a GGUF file, a version or a type in it that this program does not know, or cut off.
     """
-    import numpy as np
-
     remedy = "name a GGUF file of the stock model, or download it again"
     try:
         content = np.memmap(path, dtype=np.uint8, mode="r")

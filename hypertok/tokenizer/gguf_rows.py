@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from hypertok.tokenizer.gguf_file import Tensor, size_of
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
+Array = np.ndarray[Any, np.dtype[Any]]
 
 #: Types that `gguf` can quantise to.
 KEPT_TYPES = ("F32", "F16", "BF16", "Q8_0", "Q5_0", "Q5_1", "Q4_0", "Q4_1")
@@ -86,15 +85,12 @@ class _Matrix:
     @cached_property
     def raw(self) -> Array:
         """The stock rows as they stand in the file, (rows, bytes of a row)."""
-        import numpy as np
-
         (content,) = self.tensor.chunks()
         return np.asarray(content).reshape(self.tensor.shape[-1], -1)
 
     def values(self, ids: Any) -> Array:
         """Stock rows as float32, (rows, columns)."""
         import gguf
-        import numpy as np
 
         raw = np.ascontiguousarray(self.raw[ids])
         return np.asarray(gguf.dequantize(raw, self.type), dtype=np.float32).reshape(len(raw), -1)
@@ -102,7 +98,6 @@ class _Matrix:
     def written(self, values: Array) -> Array:
         """Float32 rows in the new type, (rows, bytes of a row)."""
         import gguf
-        import numpy as np
 
         quantised: Array = np.ascontiguousarray(gguf.quantize(values, self.new_type))
         return quantised.view(np.uint8).reshape(len(values), -1)
@@ -110,8 +105,6 @@ class _Matrix:
     @cached_property
     def mean(self) -> Array:
         """Mean of all stock rows, (1, columns)."""
-        import numpy as np
-
         starts = range(0, len(self.raw), CHUNK)
         total = sum(self.values(slice(start, start + CHUNK)).sum(axis=0, dtype=np.float64) for start in starts)
         mean: Array = np.asarray(total / len(self.raw), dtype=np.float32)
@@ -119,8 +112,6 @@ class _Matrix:
 
     def of(self, units: Sequence[Constituents]) -> Array:
         """Weighted means of the units' constituents, (units, columns)."""
-        import numpy as np
-
         lengths = [len(unit.ids) for unit in units]
         weights = np.array([weight for unit in units for weight in unit.weights], dtype=np.float32)
         rows = self.values([identifier for unit in units for identifier in unit.ids]) * weights[:, None]
@@ -131,8 +122,6 @@ class _Matrix:
         self, units: Mapping[int, Constituents], rows: int, new_rows: Callable[[Sequence[int]], Array]
     ) -> Iterator[Array]:
         """All rows of the new matrix in order, as bytes of the new type."""
-        import numpy as np
-
         stock = len(self.raw)
         for start in range(0, rows, CHUNK):
             stop = min(start + CHUNK, rows)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from tokenizers import Tokenizer
 
 from hypertok.artifact import Manifest, open_checked
+from hypertok.codec.marks import apply_case
 from hypertok.errors import ArtifactError
 from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, SCHEMA_VERSION
 from hypertok.tokenizer.plain import PlainTokenizer
@@ -175,7 +176,6 @@ class HyperTokenizer:
         )
 
     def _concept(self, number: int) -> Concept:
-        from hypertok.codec.marks import apply_case
         from hypertok.lexicon.lexicon import Concept
 
         if number >= self._concepts.height:
