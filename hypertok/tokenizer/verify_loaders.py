@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertok.tokenizer.folder import other_templates
+from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.stock import encoded
 from hypertok.tokenizer.stock_file import read_side_file
 from hypertok.tokenizer.verify_pair import Pair
@@ -73,7 +74,7 @@ def auto_lines(pair: Pair, place: Path) -> Generator[Line, None, dict[str, Any]]
     allowed = {id_: flags(token) for id_, token in before.added_tokens_decoder.items()} if before else None
     for name, loaded in zip(names, loaders.values(), strict=True):
         yield same_ids(pair, name, loaded.get_vocab(), loaded.added_tokens_decoder, allowed)
-    yield _template_files(pair) if before is None else _templates(pair, before, list(loaders.values()))
+    yield _template_files(pair) if before is None else _templates(before, list(loaders.values()))
     return loaders
 
 
@@ -93,7 +94,7 @@ def _template_files(pair: Pair) -> Line:
     return tally.line("as written in the files; not rendered: transformers cannot load both")
 
 
-def _templates(pair: Pair, before: Any, loaded: Sequence[Any]) -> Line:
+def _templates(before: Any, loaded: Sequence[Any]) -> Line:
     tally = Tally(_TEMPLATE, "settings")
     rendered = 0
     for tokenizer in loaded:
@@ -143,10 +144,6 @@ def auto_text_line(pair: Pair, loaders: Mapping[str, Any], texts: Sequence[str])
 def hyper_text_line(pair: Pair, texts: Sequence[str]) -> Line:
     """HyperTokenizer gives the raw ids and their text; on symbol text it gives back the text it was given."""
     tally = Tally("HyperTokenizer = tokenizers", "texts")
-    try:
-        from hypertok.tokenizer.hyper import HyperTokenizer
-    except ImportError as error:
-        return Line.untried(tally.name, tally.unit, str(error))
     hyper = HyperTokenizer.from_pretrained(pair.folder)
     if pair.symbols:
         tally.name = "HyperTokenizer gives every text back"
