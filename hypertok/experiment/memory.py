@@ -25,7 +25,7 @@ from hypertok.measure.passages import sha256_of_texts
 from hypertok.measure.subject import device_of, load_coding
 from hypertok.model.config import read_config
 from hypertok.tokenizer.hyper import HyperTokenizer
-from hypertok.tokenizer.kind import ROW_MULTIPLE
+from hypertok.tokenizer.kind import padded
 from hypertok.tokenizer.plain import PlainTokenizer
 from hypertok.tokenizer.stock import Stock
 
@@ -197,7 +197,7 @@ class _Maker:
         rows = None
         if reading.grows:
             stock_rows = configuration_of(config).get_text_config(decoder=True).vocab_size
-            rows = -(-(stock_rows + reading.grows) // ROW_MULTIPLE) * ROW_MULTIPLE
+            rows = padded(stock_rows + reading.grows)
         predicted = predict_memory(
             config, characters_per_token=characters / reading.tokens, rows=rows, new_rows=reading.new_rows
         )

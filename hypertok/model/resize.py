@@ -22,7 +22,7 @@ from hypertok.artifact import write_file, writing_file
 from hypertok.errors import InputError
 from hypertok.model.checkpoint import CONFIG, INDEX, SINGLE, Checkpoint
 from hypertok.model.shard import BLOCK, Entry, Matrix, Shard, header_of, runs
-from hypertok.tokenizer.kind import ROW_MULTIPLE
+from hypertok.tokenizer.kind import ROW_MULTIPLE, padded
 
 #: Files beside the weights that belong to the model. Its own code (*.py) does not: it is never run.
 COPIED = (
@@ -89,8 +89,8 @@ def write_extended(
             matrix of the stock is damaged.
     """
     if rows % ROW_MULTIPLE or rows < 1:
-        raise InputError(f"rows {rows:,}: must be a multiple of {ROW_MULTIPLE}; take {_rounded(max(rows, 1)):,}")
-    rows = max(rows, _rounded(checkpoint.stock_rows))
+        raise InputError(f"rows {rows:,}: must be a multiple of {ROW_MULTIPLE}; take {padded(max(rows, 1)):,}")
+    rows = max(rows, padded(checkpoint.stock_rows))
     if checkpoint.tied != (new_output is None):
         needed = "no output rows: they are the input rows" if checkpoint.tied else "output rows too: it is not tied"
         raise InputError(f"{checkpoint.folder}: this model takes {needed}")
@@ -127,10 +127,6 @@ def link_or_copy(source: Path, target: Path) -> None:
     except OSError:  # another disk, no links on this kind of disk, somebody else's file
         with source.open("rb") as file, writing_file(target) as copy:
             shutil.copyfileobj(file, copy, BLOCK)
-
-
-def _rounded(rows: int) -> int:
-    return -(-rows // ROW_MULTIPLE) * ROW_MULTIPLE
 
 
 def _checked(matrix: Matrix, new_ids: ArrayLike, values: torch.Tensor, rows: int) -> _New:

@@ -16,7 +16,7 @@ from hypertok.errors import ArtifactError, InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.tokenizer.delta import delta_table
 from hypertok.tokenizer.folder import check_tokens, write_tokenizer
-from hypertok.tokenizer.kind import DELTA, GIVEN_UP, KIND, ROW_MULTIPLE, SCHEMA_VERSION, SYMBOLS
+from hypertok.tokenizer.kind import DELTA, GIVEN_UP, KIND, SCHEMA_VERSION, SYMBOLS, padded
 from hypertok.tokenizer.pretokenizer import lookup_only_words, phrase_pretokenizer, symbol_pretokenizer
 from hypertok.tokenizer.scripts import RUSSIAN
 from hypertok.tokenizer.stock import Stock
@@ -189,8 +189,7 @@ def _unused(stock: Stock, lexicon: Lexicon, languages: tuple[str, ...]) -> list[
 def _facts(stock: Stock, units: Units, given_up: list[GivenUp]) -> dict[str, Any]:
     size = max(stock.vocabulary.values()) + 1
     facts: dict[str, Any] = {"family": stock.family.value, "stock_size": size, "units": len(units.tokens)}
-    rows = stock.first_free_id + (0 if given_up else len(units.tokens))
-    facts["rows"] = -(-rows // ROW_MULTIPLE) * ROW_MULTIPLE
+    facts["rows"] = padded(stock.first_free_id + (0 if given_up else len(units.tokens)))
     if given_up:
         return {**facts, "given_up": given_up_by_script(given_up)}
     return {**facts, "first_id": stock.first_free_id}

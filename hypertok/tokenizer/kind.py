@@ -19,6 +19,11 @@ SYMBOLS = "symbols.parquet"
 ROW_MULTIPLE = 64
 
 
+def padded(rows: int) -> int:
+    """The number of rows that a model with so many gets."""
+    return -(-rows // ROW_MULTIPLE) * ROW_MULTIPLE
+
+
 def delta_ids(folder: Path) -> frozenset[int]:
     """Ids that an extension gave to its units; none where there is no delta.
 
