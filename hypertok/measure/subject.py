@@ -18,7 +18,7 @@ from hypertok.model.config import position_rows, refuse_adapter
 from hypertok.model.extra import require_train
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import COMMAND, KIND, delta_ids
-from hypertok.tokenizer.plain import ids_before
+from hypertok.tokenizer.plain import ids_before, read_plain
 from hypertok.tokenizer.stock_file import read_side_file
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -231,16 +231,13 @@ def _config_of(folder: Path) -> dict[str, Any]:
 
 def _raw_tokenizer(path: Path) -> Tokenizer:
     try:
-        raw = Tokenizer.from_file(str(path))
+        return read_plain(path)
     except Exception as error:  # the library raises nothing more specific
         reason = (str(error).splitlines() or ["unknown"])[0]
         raise InputError(
             f"{path}: no tokenizer that can be loaded ({reason}); copy it again from where the model came from, or "
             f"make the folder again with: {COMMAND}"
         ) from error
-    raw.no_truncation()
-    raw.no_padding()
-    return raw
 
 
 def _is_for_symbols(folder: Path) -> bool:

@@ -13,13 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenizers import Tokenizer
-
 from hypertok.artifact import Manifest, open_checked
 from hypertok.codec.marks import apply_case
 from hypertok.errors import ArtifactError
 from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, SCHEMA_VERSION
-from hypertok.tokenizer.plain import PlainTokenizer
+from hypertok.tokenizer.plain import PlainTokenizer, read_plain
 from hypertok.tokenizer.stock import Family
 from hypertok.tokenizer.symbol_text import SymbolText, spelled
 from hypertok.tokenizer.tokens import Constituent, Explained, Token
@@ -50,9 +48,7 @@ class HyperTokenizer:
         """Use `HyperTokenizer.from_pretrained`, which checks the files first."""
         self.folder = folder
         self.manifest = manifest
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
+        tokenizer = read_plain(folder / "tokenizer.json")
         self.plain = PlainTokenizer(tokenizer, Family(manifest.facts["family"]))
         self._symbols = SymbolText.open(folder, tokenizer) if manifest.recipe.get("text") == "symbols" else None
 

@@ -17,6 +17,17 @@ from hypertok.tokenizer.stock import Family, Stock
 from hypertok.tokenizer.tokens import Token
 
 
+def read_plain(path: Path) -> Tokenizer:
+    """A tokenizer.json as `tokenizers` loads it; texts are read whole, whatever the file says of batches.
+
+    Errors of the library are of the class Exception.
+    """
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
 def ids_before(tokenizer: Tokenizer) -> tuple[int, ...]:
     """The ids that a tokenizer itself puts before a text, BOS mostly; not what it puts after it."""
     encoding = tokenizer.encode("x")

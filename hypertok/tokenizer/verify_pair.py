@@ -21,6 +21,7 @@ from hypertok.codec.marks import SYMBOLS_FIRST, low_symbols
 from hypertok.errors import ArtifactError
 from hypertok.lexicon.lexicon import Lexicon, lexicon_manifest
 from hypertok.tokenizer.kind import COMMAND, DELTA, GIVEN_UP, KIND, SCHEMA_VERSION, SYMBOLS
+from hypertok.tokenizer.plain import read_plain
 from hypertok.tokenizer.stock import Stock, built
 from hypertok.tokenizer.verify_texts import CYRILLIC
 
@@ -99,7 +100,7 @@ class Pair:
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The extended tokenizer as `tokenizers` loads it."""
-        return _plain(Tokenizer.from_file(str(self.folder / "tokenizer.json")))
+        return read_plain(self.folder / "tokenizer.json")
 
     @cached_property
     def bare(self) -> Tokenizer:
@@ -107,8 +108,8 @@ class Pair:
         stock_merges, model = set(self.stock.merges), self.data["model"]
         vocabulary = {token: id_ for token, id_ in model["vocab"].items() if token not in self.units}
         merges = [list(merge) for merge in self.merges if merge in stock_merges]
-        data = {**self.data, "model": {**model, "vocab": vocabulary, "merges": merges}}
-        return _plain(built(data))
+        whole = {"truncation": None, "padding": None}
+        return built({**self.data, **whole, "model": {**model, "vocab": vocabulary, "merges": merges}})
 
     @cached_property
     def untouched(self) -> Callable[[str], bool]:
@@ -148,9 +149,3 @@ def open_pair(folder: Path, stock: Stock, lexicon: Path | None) -> Pair:
         return Pair(folder, manifest, stock, data, pl.read_parquet(folder / DELTA), table)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise ArtifactError(f"{folder}: cannot be read ({error}); make it again with: {COMMAND}") from None
-
-
-def _plain(tokenizer: Tokenizer) -> Tokenizer:
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer

@@ -19,7 +19,6 @@ import numpy as np
 import polars as pl
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from hypertok.corpus.sources import Skipped
@@ -32,7 +31,7 @@ from hypertok.model.pair import separator_of
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import merge_rows, new_rows, split_rows
 from hypertok.tokenizer.kind import SYMBOLS
-from hypertok.tokenizer.plain import ids_before
+from hypertok.tokenizer.plain import ids_before, read_plain
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.symbol_text import SymbolText
 from hypertok.training.allocator import keep_freed_memory
@@ -217,9 +216,7 @@ def _blocks(making: Making, texts: Iterable[str], options: ProbeOptions) -> _Blo
         InputError: the texts are too short.
     """
     folder = making.folder
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.no_truncation()  # texts are read whole, whatever the file says of batches
-    tokenizer.no_padding()
+    tokenizer = read_plain(folder / "tokenizer.json")
     symbols = SymbolText.open(folder, tokenizer) if (folder / SYMBOLS).is_file() else None
     read, written = (symbols.encode, symbols.decode) if symbols else (str, str)
     wanted = options.held_out + max(options.steps, options.composer_steps) * options.batch
