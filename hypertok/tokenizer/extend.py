@@ -108,11 +108,10 @@ def extend(
     check_tokens(stock)
     given_up: list[GivenUp] = []
     symbols: frozenset[str] = frozenset()
-    first = stock.first_free_id
     if options.text == "symbols":
         learned = _learn_symbols(stock, lexicon, options, progress)
         units, symbols = learned.units, learned.symbols
-        data = extended(stock, units, span="word", start=first)
+        data = extended(stock, units, span="word")
         changed = symbol_pretokenizer(stock, symbol_run_pattern(symbols))
         data = data if changed is None else {**data, "pre_tokenizer": changed}
     else:
@@ -123,7 +122,7 @@ def extend(
         if given_up:
             data = with_replaced(stock, units, span=options.span, given_up=given_up)
         else:
-            data = extended(stock, units, span=options.span, start=first)
+            data = extended(stock, units, span=options.span)
     ids = [data["model"]["vocab"][token] for token in units.tokens]
     with writing(output, KIND) as folder:
         write_tokenizer(folder, stock, data)

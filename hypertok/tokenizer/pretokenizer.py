@@ -25,7 +25,7 @@ from hypertok.tokenizer.stock import Family, Stock, built, merging_model
 #: 1.1–1.7 MB/s with 1, 2, 4 … 64 words, without a limit and with the stock pattern alike, differences are noise). But
 #: without a limit Oniguruma gives up on a megabyte of short words with Llama 3.1's list of words to leave out
 #: ("retry-limit-in-match over", a panic), and every cut of a long run hides the units that lie across it.
-MAX_WORDS = 32
+_WORDS_IN_RUN = 32
 #: Letters in a word at most, for the same reason; longer words are left to the stock pattern.
 _LETTERS = 48
 
@@ -58,12 +58,8 @@ _OPENED = re.compile("[А-Яа-яЁё][ ,;:-]|[,;:—–-] |-[А-Яа-яЁё]")
 _REMEDY = "use --span word on text as it is written, which needs no change"
 
 
-def phrase_pretokenizer(stock: Stock, max_words: int = MAX_WORDS) -> dict[str, Any] | None:
+def phrase_pretokenizer(stock: Stock) -> dict[str, Any] | None:
     """The changed `pre_tokenizer` of tokenizer.json under which a run of Russian words is one piece.
-
-    Args:
-        stock: the tokenizer.
-        max_words: words in a run at most.
 
     Returns:
         None when nothing need change: a SentencePiece-style tokenizer takes all text as one piece.
@@ -74,8 +70,9 @@ def phrase_pretokenizer(stock: Stock, max_words: int = MAX_WORDS) -> dict[str, A
     if stock.family is Family.SENTENCEPIECE:
         _check_one_piece(stock)
         return None
-    changed = _with_run(stock, lambda kind: _run(stock, kind, max_words))
-    _check_cuts(stock, changed, max_words != 1)
+    parts, place, kind = _words_split(stock)
+    changed = _with_run(parts, place, _run(stock, kind))
+    _check_cuts(stock, changed)
     return changed
 
 
@@ -91,19 +88,24 @@ def symbol_pretokenizer(stock: Stock, run: str) -> dict[str, Any] | None:
     if stock.family is Family.SENTENCEPIECE:
         _check_one_piece(stock)
         return None
-    return _with_run(stock, lambda _: run)
+    parts, place, _ = _words_split(stock)
+    return _with_run(parts, place, run)
 
 
-def _with_run(stock: Stock, run_of: Callable[[str], str]) -> dict[str, Any]:
-    """The pre-tokenizer with the pattern of runs before its pattern of words; `run_of` is given the pattern's kind."""
+def _words_split(stock: Stock) -> tuple[list[dict[str, Any]], int, str]:
+    """The parts of the pre-tokenizer, the place of the Split that cuts words, and the kind of its pattern."""
     parts = _parts(stock)
     for place in reversed(range(len(parts))):
-        pattern = _pattern(parts[place])
-        found = _LEFT.search(pattern) if pattern else None
-        if pattern and found:
-            parts[place] = {**parts[place], "pattern": {"Regex": f"{run_of(str(found.lastgroup))}|{pattern}"}}
-            return {"type": "Sequence", "pretokenizers": parts}
+        found = _LEFT.search(_pattern(parts[place]) or "")
+        if found:
+            return parts, place, str(found.lastgroup)
     raise InputError(f"{stock.path}: the pre-tokenizer is not one that hypertok knows; {_REMEDY}")
+
+
+def _with_run(parts: list[dict[str, Any]], place: int, run: str) -> dict[str, Any]:
+    """The pre-tokenizer with the pattern of runs before its pattern of words, which the part at `place` has."""
+    changed = {**parts[place], "pattern": {"Regex": f"{run}|{_pattern(parts[place])}"}}
+    return {"type": "Sequence", "pretokenizers": [*parts[:place], changed, *parts[place + 1 :]]}
 
 
 def crossing_tokens(stock: Stock) -> list[str]:
@@ -112,7 +114,7 @@ def crossing_tokens(stock: Stock) -> list[str]:
     """
     if stock.family is Family.SENTENCEPIECE:
         return []
-    kind = _kind(stock)
+    *_, kind = _words_split(stock)
     return [token for joiner in _crossings(stock, kind).values() for token in joiner]
 
 
@@ -162,14 +164,6 @@ def _pattern(part: dict[str, Any]) -> str | None:
     return pattern if isinstance(pattern, str) else None
 
 
-def _kind(stock: Stock) -> str:
-    for part in reversed(_parts(stock)):
-        found = _LEFT.search(_pattern(part) or "")
-        if found:
-            return str(found.lastgroup)
-    raise InputError(f"{stock.path}: the pre-tokenizer is not one that hypertok knows; {_REMEDY}")
-
-
 def _crossings(stock: Stock, kind: str) -> dict[str, list[str]]:
     """For each joiner character, the tokens that reach over a cut at it; found in the vocabulary, not in the merges
     alone, because `ignore_merges` looks pieces up.
@@ -205,7 +199,7 @@ def _russian_only() -> Callable[[bytes], bool]:
     return lambda raw: inner.fullmatch(raw) is not None
 
 
-def _run(stock: Stock, kind: str, max_words: int) -> str:
+def _run(stock: Stock, kind: str) -> str:
     """The pattern of a run, of the joiners that no stock token crosses.
 
     Raises:
@@ -228,7 +222,7 @@ def _run(stock: Stock, kind: str, max_words: int) -> str:
     hyphen = "-" + _none_of({"": apart.get("-" if kind == "other" else "", [])})
     joiner = f"(?:{space}|{hyphen})" if "-" in dashes else space
     word = _WORD + _END
-    return f"{_none_of(apart)}{_LEFT_OF[kind]}{word}(?:{joiner}{word}){{0,{max_words - 1}}}"
+    return f"{_none_of(apart)}{_LEFT_OF[kind]}{word}(?:{joiner}{word}){{0,{_WORDS_IN_RUN - 1}}}"
 
 
 def _none_of(apart: dict[str, list[str]]) -> str:
@@ -248,7 +242,7 @@ def _check_one_piece(stock: Stock) -> None:
         raise InputError(f"{stock.path}: the pre_tokenizer cuts text at spaces; {_REMEDY}")
 
 
-def _check_cuts(stock: Stock, changed: dict[str, Any], joined: bool) -> None:
+def _check_cuts(stock: Stock, changed: dict[str, Any]) -> None:
     """Try the changed pre-tokenizer on everything that may meet a run.
 
     Raises:
@@ -262,7 +256,7 @@ def _check_cuts(stock: Stock, changed: dict[str, Any], joined: bool) -> None:
             raise InputError(
                 f"{stock.path}: the pre_tokenizer cuts text in a way that hypertok does not know; {_REMEDY}"
             )
-    if joined and len(_cuts(new, _PROBE)) > 1:
+    if len(_cuts(new, _PROBE)) > 1:
         raise InputError(f"{stock.path}: the pre_tokenizer cuts {_PROBE!r} in spite of the run pattern; {_REMEDY}")
 
 

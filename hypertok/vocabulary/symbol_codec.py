@@ -29,6 +29,8 @@ _INFLECTIONS = f"{chr(marks.INFLECTION_FIRST)}-{chr(marks.INFLECTION_LAST)}"
 _VARIANTS = f"{marks.VARIANTS[0]}-{marks.VARIANTS[-1]}"
 #: Ranges in one character class at most: Oniguruma takes 10,000 in all parts of a class.
 _CLASS = 4_000
+#: Words in a run at most; the rest is another run.
+_WORDS_IN_RUN = 64
 _RUSSIAN = r"(?:[А-ЯЁ]?[а-яё]{1,48}|[А-ЯЁ]{1,48})(?![\p{L}\p{M}\p{N}'])"
 
 
@@ -126,7 +128,7 @@ def restricted_codec(concepts: pl.DataFrame, forms: pl.DataFrame, symbols: froze
     return SymbolCodec(Book(concepts, forms), symbols)
 
 
-def symbol_run_pattern(symbols: Collection[str], max_words: int = 64) -> str:
+def symbol_run_pattern(symbols: Collection[str]) -> str:
     """The regular expression of a run of words of symbol text, at least one of them coded or Russian.
 
     It is meant to stand before the stock pattern in an alternation. A run has no space before a coded word and may
@@ -134,7 +136,6 @@ def symbol_run_pattern(symbols: Collection[str], max_words: int = 64) -> str:
 
     Args:
         symbols: the symbols in use.
-        max_words: words in a run at most; the rest is another run.
     """
     parts = _range_list(symbols)
     one_of = "|".join(f"[{''.join(parts[at : at + _CLASS])}]" for at in range(0, len(parts), _CLASS)) or "(?!)"
@@ -143,4 +144,4 @@ def symbol_run_pattern(symbols: Collection[str], max_words: int = 64) -> str:
     block = f"{chr(marks.BLOCK_FIRST)}-{chr(marks.BLOCK_LAST)}"
     first = rf"(?:{coded}|[^\r\n\p{{L}}\p{{M}}\p{{N}}{block}{signs}]?{_RUSSIAN})"
     further = rf"(?:(?:[,;:]?(?: (?:[—–]|- ))?|-){coded}|(?:[,;:]? (?:[—–-] )?|-){_RUSSIAN})"
-    return f"{first}{further}{{0,{max_words - 1}}}"
+    return f"{first}{further}{{0,{_WORDS_IN_RUN - 1}}}"
