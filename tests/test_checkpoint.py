@@ -24,12 +24,12 @@ def test_rows_are_the_rows(tmp_path: Path, dtype: torch.dtype) -> None:
     assert checkpoint.stock_rows == ROWS
     assert checkpoint.input.width == WIDTH
     ids = [5, 4, 69, 0, 5, 6, 7]
-    assert torch.equal(checkpoint.rows("input", ids), stock[ids])
-    assert torch.equal(checkpoint.rows(INPUT, np.array([3, 4, 9])), stock[[3, 4, 9]])
-    assert torch.equal(checkpoint.rows("output", torch.tensor([3])), stock[[3]])
-    assert torch.equal(checkpoint.rows("input", slice(None)), stock)
-    assert torch.equal(checkpoint.rows("input", slice(60, None, 3)), stock[60::3])
-    assert checkpoint.rows("input", []).shape == (0, WIDTH)
+    assert torch.equal(checkpoint.input.read(ids), stock[ids])
+    assert torch.equal(checkpoint.input.read(np.array([3, 4, 9])), stock[[3, 4, 9]])
+    assert torch.equal(checkpoint.output.read(torch.tensor([3])), stock[[3]])
+    assert torch.equal(checkpoint.input.read(slice(None)), stock)
+    assert torch.equal(checkpoint.input.read(slice(60, None, 3)), stock[60::3])
+    assert checkpoint.input.read([]).shape == (0, WIDTH)
     assert torch.equal(torch.cat(list(checkpoint.input.blocks())), stock)
 
 
@@ -45,26 +45,20 @@ def test_blocks_cover_a_matrix_of_several(tmp_path: Path) -> None:
 def test_rows_that_are_not_there(tmp_path: Path, ids: list[int]) -> None:
     checkpoint = Checkpoint.open(one_file(tmp_path / "m", {INPUT: matrix(1)}))
     with pytest.raises(InputError, match="has rows 0 to 69"):
-        checkpoint.rows("input", ids)
-
-
-def test_only_the_matrices_have_rows(tmp_path: Path) -> None:
-    checkpoint = Checkpoint.open(one_file(tmp_path / "m", {INPUT: matrix(1), NORM: torch.ones(WIDTH)}))
-    with pytest.raises(InputError, match="use input or output"):
-        checkpoint.rows(NORM, [0])
+        checkpoint.input.read(ids)
 
 
 def test_shards(tmp_path: Path) -> None:
     checkpoint = Checkpoint.open(untied(tmp_path / "m"))
     assert [shard.path.name[:11] for shard in checkpoint.shards] == ["model-00001", "model-00002"]
     assert not checkpoint.tied
-    assert torch.equal(checkpoint.rows("input", slice(None)), matrix(1))
-    assert torch.equal(checkpoint.rows("output", slice(None)), matrix(2))
+    assert torch.equal(checkpoint.input.read(slice(None)), matrix(1))
+    assert torch.equal(checkpoint.output.read(slice(None)), matrix(2))
 
 
 def test_one_file_comes_before_an_index(tmp_path: Path) -> None:
     folder = one_file(untied(tmp_path / "m"), {INPUT: matrix(3)})
-    assert torch.equal(Checkpoint.open(folder).rows("input", slice(None)), matrix(3))
+    assert torch.equal(Checkpoint.open(folder).input.read(slice(None)), matrix(3))
 
 
 def test_links_of_a_download_cache_are_followed(tmp_path: Path) -> None:
@@ -72,7 +66,7 @@ def test_links_of_a_download_cache_are_followed(tmp_path: Path) -> None:
     (tmp_path / "snapshot").mkdir()
     for path in stored.iterdir():
         (tmp_path / "snapshot" / path.name).symlink_to(path)
-    assert torch.equal(Checkpoint.open(tmp_path / "snapshot").rows("input", [1]), matrix(1)[[1]])
+    assert torch.equal(Checkpoint.open(tmp_path / "snapshot").input.read([1]), matrix(1)[[1]])
 
 
 @pytest.mark.parametrize(

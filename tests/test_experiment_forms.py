@@ -94,7 +94,7 @@ def test_units_are_counted_in_what_the_arm_was_trained_on(
     for seed in (0, 1):
         seen = seen_in_training(pair.folder, corpus, 900, seed)
         texts = [text.text for text in read_texts(corpus, characters=900, seed=seed)]
-        ids = [one for own in pair.encode_batch(texts, add_special_tokens=True) for one in own]
+        ids = [one for own in pair.tokenizer.encode_batch(texts, add_special_tokens=True) for one in own]
         expected = np.bincount(ids, minlength=len(seen))
         units = list(pair.new_ids)
         assert (seen[units] == expected[units]).all()

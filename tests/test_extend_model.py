@@ -88,8 +88,8 @@ def test_probes_choose_what_they_measured_best(model: Path, small_lexicon: Lexic
     expected = [("probe", done, 10) for done in range(11)]
     expected += [("composer", done, 6) for done in range(7)] if best == "composer" else []
     assert list(dict.fromkeys(told)) == expected, "step by step"
-    before = Checkpoint.open(model).rows("input", slice(0, 100))
-    assert torch.equal(before, Checkpoint.open(tmp_path / "out").rows("input", slice(0, 100)))
+    before = Checkpoint.open(model).input.read(slice(0, 100))
+    assert torch.equal(before, Checkpoint.open(tmp_path / "out").input.read(slice(0, 100)))
 
 
 def test_the_composer_makes_rows_that_it_was_trained_to(model: Path, small_lexicon: Lexicon, tmp_path: Path) -> None:
@@ -104,11 +104,11 @@ def test_the_composer_makes_rows_that_it_was_trained_to(model: Path, small_lexic
     (probe,) = manifest.facts["init"]["probes"]
     assert probe["after"] < probe["before"]
     ids = pl.read_parquet(tmp_path / "out" / DELTA)["id"].to_numpy()
-    made, begun = (Checkpoint.open(tmp_path / name).rows("input", ids) for name in ("out", "weighted"))
+    made, begun = (Checkpoint.open(tmp_path / name).input.read(ids) for name in ("out", "weighted"))
     assert (made != begun).any(dim=1).all(), "the composer moves every row"
     stock = Checkpoint.open(model)
     every = np.arange(151_936)
-    assert torch.equal(stock.rows("input", every), Checkpoint.open(tmp_path / "out").rows("input", every))
+    assert torch.equal(stock.input.read(every), Checkpoint.open(tmp_path / "out").input.read(every))
 
 
 def test_rows_for_symbol_text_are_made_of_words(model: Path, vault_lexicon: Lexicon, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_rows_for_symbol_text_are_made_of_words(model: Path, vault_lexicon: Lexi
     extend_model(model, vault_lexicon.folder, tmp_path / "out", options, init="weighted")
     delta = pl.read_parquet(tmp_path / "out" / DELTA).filter(pl.col("surface").is_not_null())
     stock, plain = Tokenizer.from_file(str(model / "tokenizer.json")), Checkpoint.open(model)
-    rows = Checkpoint.open(tmp_path / "out").rows("input", delta["id"].to_numpy()).to(torch.float32)
+    rows = Checkpoint.open(tmp_path / "out").input.read(delta["id"].to_numpy()).to(torch.float32)
     assert len(rows) > 100
     pieces = 0
     for surface, row in zip(delta["surface"], rows, strict=True):
@@ -125,7 +125,7 @@ def test_rows_for_symbol_text_are_made_of_words(model: Path, vault_lexicon: Lexi
         ends = [0, *(len(stock.decode(ids[:number]).rstrip("\ufffd")) for number in range(1, len(ids) + 1))]
         sizes = torch.tensor(ends, dtype=torch.float32).diff()
         assert ends[-1] == len(surface)
-        expected = (sizes / len(surface)) @ plain.rows("input", np.array(ids)).to(torch.float32)
+        expected = (sizes / len(surface)) @ plain.input.read(np.array(ids)).to(torch.float32)
         torch.testing.assert_close(row, expected)
         pieces += len(ids)
     assert pieces > 1.5 * len(rows)

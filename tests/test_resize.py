@@ -113,8 +113,8 @@ def test_it_never_shrinks(tmp_path: Path) -> None:
 def test_no_new_rows_is_padding_only(tmp_path: Path) -> None:
     checkpoint = saved(MODELS["qwen3 tied"](), tmp_path / "stock")
     extend(checkpoint, tmp_path / "out", [])
-    mean = checkpoint.rows("input", slice(None)).double().mean(0).to(torch.bfloat16)
-    assert bits(Checkpoint.open(tmp_path / "out").rows("input", [STOCK, ROWS - 1])) == bits(mean.repeat(2, 1))
+    mean = checkpoint.input.read(slice(None)).double().mean(0).to(torch.bfloat16)
+    assert bits(Checkpoint.open(tmp_path / "out").input.read([STOCK, ROWS - 1])) == bits(mean.repeat(2, 1))
 
 
 def test_a_tied_model_with_a_second_copy(tmp_path: Path) -> None:
@@ -185,8 +185,8 @@ def test_an_extended_model_can_be_extended(tmp_path: Path) -> None:
     _, first, _ = extend(checkpoint, tmp_path / "one")
     again = Checkpoint.open(tmp_path / "one")
     _, second, _ = extend(again, tmp_path / "two", range(ROWS, ROWS + 10), rows=256)
-    rows = Checkpoint.open(tmp_path / "two").rows("input", slice(None))
-    assert bits(rows[:STOCK]) == bits(checkpoint.rows("input", slice(None)))
+    rows = Checkpoint.open(tmp_path / "two").input.read(slice(None))
+    assert bits(rows[:STOCK]) == bits(checkpoint.input.read(slice(None)))
     assert bits(rows[STOCK : STOCK + NEW]) == bits(first.to(torch.bfloat16))
     assert bits(rows[ROWS : ROWS + 10]) == bits(second.to(torch.bfloat16))
 

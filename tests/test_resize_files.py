@@ -210,7 +210,7 @@ def test_eight_gigabytes_in_less_than_two(tmp_path: Path) -> None:
     assert after.stock_rows == rows + new
     same = zip(before.input.blocks(), after.input.blocks(), strict=False)
     assert all(torch.equal(a.view(torch.int16), b[: len(a)].view(torch.int16)) for a, b in same)
-    assert bool((after.rows("input", range(rows, rows + new)) == 1).all())
+    assert bool((after.input.read(range(rows, rows + new)) == 1).all())
     for number in range(4):
         assert (out / f"model-{number}.safetensors").samefile(stock / f"model-{number}.safetensors")
     with safe_open(out / "model-embedding.safetensors", "pt") as opened:

@@ -255,7 +255,7 @@ def test_a_stock_model_trains_as_an_arm_of_its_own(small_stock: Path, small_corp
         assert "auto_map" not in json.loads((tmp_path / "merged" / name).read_bytes())
     live = as_trained(tmp_path / "run")
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)
-    text = torch.tensor([Pair.open(folder).encode_batch([TEXT])[0]])
+    text = torch.tensor([Pair.open(folder).tokenizer.encode_batch([TEXT])[0]])
     with torch.no_grad():
         assert (live(text).logits - loaded(text).logits).abs().max() < 1e-5
     with pytest.raises(InputError, match="no new rows"):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
 
@@ -38,6 +38,12 @@ class Concept:
     kind: str
     symbol: str
     count: int
+
+    @classmethod
+    def of(cls, number: int, row: Mapping[str, Any]) -> Self:
+        """The concept of a row of concepts.parquet."""
+        lemma = apply_case(row["lemma"], tuple(map(int, row["cases"])))
+        return cls(number, lemma, row["pos"], row["kind"], row["symbol"], row["count"])
 
 
 @dataclass(frozen=True)
@@ -154,9 +160,7 @@ class Lexicon:
 
     def concept(self, number: int) -> Concept:
         """The concept with this id."""
-        row = self.concepts.row(number, named=True)
-        lemma = apply_case(row["lemma"], self.book.cases_of(number))
-        return Concept(number, lemma, row["pos"], row["kind"], row["symbol"], row["count"])
+        return Concept.of(number, self.concepts.row(number, named=True))
 
     def explain(self, word: str) -> Explanation:
         """Readings, code and paradigm of a word or phrase in any case, or of a symbol; «елка» finds «ёлка».

@@ -111,16 +111,13 @@ def measure_forms(scored: Sequence[Scored], tokenizer: HyperTokenizer, seen: Ids
     return grouped(documents, tokenizer.new_ids, seen)
 
 
-def grouped(
-    documents: Sequence[tuple[Ids, Bits, Ids]], new_ids: frozenset[int], seen: Ids, *, rare: int = RARE
-) -> Forms:
+def grouped(documents: Sequence[tuple[Ids, Bits, Ids]], new_ids: frozenset[int], seen: Ids) -> Forms:
     """Group tokens.
 
     Args:
         documents: of each text the ids, and the bits and characters of each id, shapes (tokens,).
         new_ids: ids of new units.
         seen: how often each id is in the training text, shape (rows,).
-        rare: the most that a rare one is.
 
     Raises:
         InputError: ids that were not counted, or unequal numbers of ids, bits and characters.
@@ -130,14 +127,14 @@ def grouped(
     if len(units) and units[-1] >= len(seen):
         raise InputError(f"unit {units[-1]} was not counted: counts are given for {len(seen)} ids")
     kinds = [NAMES.index(name) for name in ("unseen", "rare", "frequent")]
-    numbers[units] = np.select([seen[units] == 0, seen[units] <= rare], kinds[:2], kinds[2])
+    numbers[units] = np.select([seen[units] == 0, seen[units] <= RARE], kinds[:2], kinds[2])
     rows = [_sums(numbers[ids], bits, characters) for ids, bits, characters in documents]
     used = np.unique(np.concatenate([np.zeros(0, np.int64), *(ids for ids, _, _ in documents)]))
     different = np.bincount(numbers[used], minlength=len(NAMES))
     groups = [
         FormGroup.of(name, int(different[number]), [row[number] for row in rows]) for number, name in enumerate(NAMES)
     ]
-    return Forms(rare, tuple(groups))
+    return Forms(RARE, tuple(groups))
 
 
 def _sums(numbers: Ids, bits: Bits, characters: Ids) -> list[FormBits]:

@@ -8,7 +8,7 @@ divided by a length: both are the same model's, on whole sentences.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,13 +84,7 @@ def read_pairs(path: Path) -> list[Pair]:
     return pairs
 
 
-def measure_pairs(
-    subject: Subject,
-    pairs: Sequence[Pair],
-    *,
-    context: int = 512,
-    progress: Callable[[int, int], None] | None = None,
-) -> PairAccuracy:
+def measure_pairs(subject: Subject, pairs: Sequence[Pair], *, context: int = 512) -> PairAccuracy:
     """Score both sentences of every pair.
 
     Raises:
@@ -100,9 +94,7 @@ def measure_pairs(
         raise InputError("no minimal pairs to measure on")
     sentences = [sentence for pair in pairs for sentence in (pair.chosen, pair.rejected)]
     coding = subject.coding
-    quality = measure_quality(
-        subject.model, coding.encode, sentences, start=coding.start, context=context, progress=progress
-    )
+    quality = measure_quality(subject.model, coding.encode, sentences, start=coding.start, context=context)
     bits = [document.bits for document in quality.documents]
     right = tuple(chosen < rejected for chosen, rejected in zip(bits[::2], bits[1::2], strict=True))
     groups: dict[str, list[bool]] = {}

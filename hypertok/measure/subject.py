@@ -19,7 +19,7 @@ from hypertok.model.extra import require_train
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import COMMAND, KIND, delta_ids
 from hypertok.tokenizer.plain import ids_before, read_plain
-from hypertok.tokenizer.stock_file import read_side_file
+from hypertok.tokenizer.stock_file import read_side_file, text_config_of
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 #: What helps where the GPU is full.
@@ -248,9 +248,8 @@ def _is_for_symbols(folder: Path) -> bool:
 
 
 def _named_start(config: dict[str, Any]) -> tuple[int, ...]:
-    text = config.get("text_config") if isinstance(config.get("text_config"), dict) else {}
     for name in ("bos_token_id", "eos_token_id"):
-        value = config.get(name, (text or {}).get(name))
+        value = config.get(name, text_config_of(config).get(name))
         value = value[0] if isinstance(value, list) and value else value
         if isinstance(value, int):
             return (value,)

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 
 from hypertok.errors import InputError
 from hypertok.model.config import refuse_adapter
 from hypertok.model.shard import FLOATS, Matrix, Shard
+from hypertok.tokenizer.stock_file import text_config_of
 
 CONFIG = "config.json"
 #: A model in one file; transformers takes it before an index.
@@ -103,23 +103,7 @@ class Checkpoint:
     @property
     def text_config(self) -> dict[str, Any]:
         """The part of the configuration that describes the language model."""
-        inner = self.config.get("text_config")
-        return inner if isinstance(inner, dict) else self.config
-
-    def rows(self, name: str, ids: slice | Sequence[int] | NDArray[Any] | torch.Tensor) -> torch.Tensor:
-        """Rows of a matrix, read from disk: (n, width), in the order of the ids, in the file's data type.
-
-        Args:
-            name: "input", "output", or the name of a matrix in the files.
-            ids: token ids, or a slice of them.
-
-        Raises:
-            InputError: there is no such matrix or row.
-        """
-        for matrix, called in ((self.input, "input"), (self.output, "output"), (self.copy, None)):
-            if matrix is not None and name in (called, matrix.name):
-                return matrix.read(ids)
-        raise InputError(f"{self.folder}: {name}: not the name of the input or output matrix; use input or output")
+        return text_config_of(self.config)
 
     def check_tokens(self, ids: Iterable[int]) -> None:
         """Refuse a tokenizer that is not this model's.
@@ -156,8 +140,7 @@ def _config(folder: Path) -> dict[str, Any]:
             f"{folder}: no {CONFIG}, so no model; extend, train and merge need a model's folder with its weights"
         )
     config = _read_json(path, "download it with the model")
-    parts = [config, config.get("text_config")]
-    if any(isinstance(part, Mapping) and part.get("quantization_config") for part in parts):
+    if any(part.get("quantization_config") for part in (config, text_config_of(config))):
         raise InputError(f"{path}: quantization_config: a quantised model cannot be extended; {_ORIGINAL}")
     return config
 
@@ -254,7 +237,7 @@ def _refuse_other_rows(matrices: Iterable[Matrix], input: Matrix, head: Matrix |
             )
 
 
-def _is_tied(folder: Path, config: Mapping[str, Any], input: Matrix, head: Matrix | None) -> bool:
+def _is_tied(folder: Path, config: dict[str, Any], input: Matrix, head: Matrix | None) -> bool:
     """Whether the output is the input matrix.
 
     A flag that is absent means the default of the model's class (True for Gemma, False for Llama), and what the files
@@ -264,8 +247,7 @@ def _is_tied(folder: Path, config: Mapping[str, Any], input: Matrix, head: Matri
     Raises:
         InputError: flag and files contradict each other.
     """
-    inner = config.get("text_config")
-    parts = [part for part in (config, inner) if isinstance(part, Mapping)]
+    parts = (config, text_config_of(config))
     flags = [part["tie_word_embeddings"] for part in parts if part.get("tie_word_embeddings") is not None]
     if head is None:
         if flags and not any(flags):

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import torch
 
@@ -111,9 +110,9 @@ def by_strategy(name: str, making: Making) -> Made:
 
 def read_rows(checkpoint: Checkpoint, stock: Stock, lexicon: Lexicon | None = None) -> StockRows:
     """The rows of a stock model in float32, with its own words if there is a lexicon to know them by."""
-    every = np.arange(checkpoint.stock_rows)
+    every = slice(None)
     return StockRows(
-        checkpoint.rows("input", every).to(torch.float32),
-        None if checkpoint.tied else checkpoint.rows("output", every).to(torch.float32),
+        checkpoint.input.read(every).to(torch.float32),
+        None if checkpoint.tied else checkpoint.output.read(every).to(torch.float32),
         stock_words(stock, lexicon) if lexicon else None,
     )

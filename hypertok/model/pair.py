@@ -7,7 +7,7 @@ rows; both are used alike, so that a stock model can be trained as the arm that 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,11 +76,6 @@ class Pair:
         _check(folder, checkpoint, tokenizer, new_ids)
         stock = Stock.load(folder)
         return cls(folder, checkpoint, tokenizer, new_ids, separator_of(stock, checkpoint), manifest, manifest.sha256)
-
-    @property
-    def encode_batch(self) -> Callable[..., list[list[int]]]:
-        """`encode_batch(texts, add_special_tokens=False)` -> ids of each."""
-        return self.tokenizer.encode_batch
 
     @property
     def start(self) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from typing import Any
 from hypertok.artifact import write_file
 from hypertok.errors import InputError
 from hypertok.tokenizer.stock import Family, Stock
-from hypertok.tokenizer.stock_file import read_side_file
+from hypertok.tokenizer.stock_file import read_side_file, text_config_of
 
 #: The general class under the name that transformers 4 and 5 both know (5 calls it TokenizersBackend when it saves).
 TOKENIZER_CLASS = "PreTrainedTokenizerFast"
@@ -123,8 +123,7 @@ def _may_be_forced(stock: Stock) -> bool:
     """Whether a config.json beside the tokenizer may name a model type of FORCED_MODEL_TYPES."""
     model_type = stock.model_config.get("model_type")
     if model_type is not None:
-        text_config = stock.model_config.get("text_config")
-        inner = text_config.get("model_type") if isinstance(text_config, Mapping) else None
+        inner = text_config_of(stock.model_config).get("model_type")
         return model_type in FORCED_MODEL_TYPES or inner in FORCED_MODEL_TYPES
     return stock.family is Family.BYTE_LEVEL  # of the types above; the class says little: DeepSeek's Qwen names Llama's
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypertok.artifact import Manifest, open_checked
-from hypertok.codec.marks import apply_case
 from hypertok.errors import ArtifactError
 from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, SCHEMA_VERSION
 from hypertok.tokenizer.plain import PlainTokenizer, read_plain
@@ -179,9 +178,7 @@ class HyperTokenizer:
                 f"{self.folder / DELTA}: concept {number} is not in concepts.parquet "
                 f"({self._concepts.height} rows); make the tokenizer again with: {COMMAND}"
             )
-        row = self._concepts.row(number, named=True)
-        lemma = apply_case(row["lemma"], tuple(map(int, row["cases"])))
-        return Concept(number, lemma, row["pos"], row["kind"], row["symbol"], row["count"])
+        return Concept.of(number, self._concepts.row(number, named=True))
 
     @cached_property
     def _delta(self) -> pl.DataFrame:

@@ -29,6 +29,7 @@ from hypertok.tokenizer.stock_file import (
     find_tokenizer,
     read_side_file,
     read_tokenizer,
+    text_config_of,
 )
 
 #: Texts, and characters of text, encoded at once: their results live together. Measured on Qwen3: 200,000 words take
@@ -123,8 +124,7 @@ class Stock:
     @cached_property
     def first_free_id(self) -> int:
         """The lowest id beyond all tokens and beyond the rows that the model keeps for them."""
-        text_config = self.model_config.get("text_config")
-        sizes = [config.get("vocab_size") for config in (self.model_config, text_config) if isinstance(config, Mapping)]
+        sizes = [config.get("vocab_size") for config in (self.model_config, text_config_of(self.model_config))]
         return max(max(self.vocabulary.values()) + 1, *(size for size in sizes if isinstance(size, int)), 0)
 
     @cached_property

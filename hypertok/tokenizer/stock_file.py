@@ -91,6 +91,12 @@ def read_side_file(path: Path) -> dict[str, Any]:
     return _parsed(path, path.read_bytes()) if path.is_file() else {}
 
 
+def text_config_of(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a model's config.json that describes the language model; one for images too has it apart."""
+    inner = config.get("text_config")
+    return inner if isinstance(inner, dict) else config
+
+
 def check_tokenizer(path: Path, data: dict[str, Any]) -> None:
     """See that it is a BPE tokenizer whose vocabulary and added tokens fit together.
 

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 
 #: Counterexamples that a line shows.
 SHOWN = 3
+#: Characters of a value in one.
+LONGEST = 60
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Tally:
         return Line(self.name, not self.failed and self.checked > 0, self.checked, self.unit, detail)
 
 
-def short(value: object, length: int = 60) -> str:
-    """The value's repr, cut off after `length` characters."""
+def short(value: object) -> str:
+    """The value's repr, cut off where it is long."""
     shown = repr(value)
-    return shown if len(shown) <= length else f"{shown[:length]}…"
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -260,9 +260,9 @@ def _batches(texts: Iterable[Text]) -> Iterator[list[Text]]:
 
 def _encode(batch: list[Text], pair: Pair) -> Iterator[npt.NDArray[np.int32]]:
     """Ids of each text, a mark of its end behind them."""
-    encode: Callable[..., list[list[int]]] = pair.encode_batch
+    found = pair.tokenizer.encode_batch([text.text for text in batch], add_special_tokens=True)
     rows = pair.checkpoint.stock_rows
-    for text, ids in zip(batch, encode([text.text for text in batch], add_special_tokens=True), strict=True):
+    for text, ids in zip(batch, found, strict=True):
         if pair.separator is not None and (not ids or ids[-1] != pair.separator):
             ids = [*ids, pair.separator]
         if (highest := max(ids, default=0)) >= rows:  # Gemma 3's text models have no row for <image_soft_token>
@@ -274,7 +274,7 @@ def _encode(batch: list[Text], pair: Pair) -> Iterator[npt.NDArray[np.int32]]:
 
 
 def _check_ends(pair: Pair) -> None:
-    if pair.separator is None and not pair.encode_batch([""], add_special_tokens=True)[0]:
+    if pair.separator is None and not pair.tokenizer.encode_batch([""], add_special_tokens=True)[0]:
         raise InputError(
             f"{pair.folder}: neither tokenizer_config.json nor config.json names an end-of-text token, so documents "
             'would run into each other; put "eos_token_id" into config.json'
