@@ -18,7 +18,8 @@ from tokenizers import Tokenizer
 
 from hypertok.errors import InputError
 from hypertok.tokenizer.pretokenizer import crossing_tokens, lookup_only_words, phrase_pretokenizer
-from hypertok.tokenizer.stock import BYTE_CHARACTERS, Family, Stock, encoded, tokenizer_of
+from hypertok.tokenizer.stock import Family, Stock, encoded, tokenizer_of
+from hypertok.tokenizer.tokenizer_json import BYTE_CHARACTERS
 
 BYTE_LEVEL = ("qwen3", "llama3_1", "gpt4o", "deepseek_v3", "gpt2", "smollm")
 SAMPLES = (

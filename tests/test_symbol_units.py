@@ -22,9 +22,9 @@ from tokenizers import Tokenizer
 from hypertok.codec import marks
 from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
-from hypertok.tokenizer.from_tiktoken import BYTE_CHARACTERS, added_token
 from hypertok.tokenizer.stock import Family, Stock, built
 from hypertok.tokenizer.surgery import extended
+from hypertok.tokenizer.tokenizer_json import BYTE_CHARACTERS, added_token
 from hypertok.vocabulary.symbol_codec import GLUE, SymbolCodec, restricted_codec, symbol_run_pattern
 from hypertok.vocabulary.symbols import SymbolUnits, learn_symbol_units, own_bytes
 from hypertok.vocabulary.units import Span, TooFewUnits

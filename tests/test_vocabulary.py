@@ -15,9 +15,9 @@ from stock_files import tiny_data
 
 from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
-from hypertok.tokenizer.from_tiktoken import BYTE_CHARACTERS, added_token
 from hypertok.tokenizer.stock import Family, Stock, built
 from hypertok.tokenizer.surgery import extended
+from hypertok.tokenizer.tokenizer_json import BYTE_CHARACTERS, added_token
 from hypertok.vocabulary.general import general_words
 from hypertok.vocabulary.learn import learn_units
 from hypertok.vocabulary.merges import all_merges, learn_merges

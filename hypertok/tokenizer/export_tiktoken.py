@@ -30,8 +30,8 @@ from typing import TYPE_CHECKING, Any
 
 from hypertok.artifact import write_file
 from hypertok.errors import ArtifactError, InputError
-from hypertok.tokenizer.from_tiktoken import BYTE_CHARACTERS
 from hypertok.tokenizer.stock import Family, Stock
+from hypertok.tokenizer.tokenizer_json import BYTE_CHARACTERS
 
 if TYPE_CHECKING:
     import tiktoken

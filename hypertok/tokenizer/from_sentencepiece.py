@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertok.errors import InputError
-from hypertok.tokenizer.from_tiktoken import added_token, template
+from hypertok.tokenizer.tokenizer_json import added_token, all_merges, content, template
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = range(1, 7)  # numbers of piece types in the file
 _MODEL_TYPES = {1: "unigram", 2: "BPE", 3: "word", 4: "char"}
@@ -59,42 +59,25 @@ def convert_sentencepiece(path: Path, raw: bytes, config: Mapping[str, Any]) -> 
         before = []
     if not config.get("add_eos_token", False):
         after = []
+    normal = [piece.text for piece in sorted(pieces, key=lambda piece: -piece.score) if piece.kind == _NORMAL]
     strip = [{"type": "Strip", "content": " ", "start": 1, "stop": 0}] if prefix else []
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [
+    spaces = {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}
+    return content(
+        vocabulary,
+        all_merges(normal, vocabulary),  # highest score of the whole first, equal scores by id
+        [
             # SentencePiece finds user-defined pieces in normalised text, where the space is "▁" already.
             added_token(piece.text, number, special=piece.kind != _USER_DEFINED, normalized=piece.kind == _USER_DEFINED)
             for number, piece in enumerate(pieces)
             if piece.kind in (_UNKNOWN, _CONTROL, _USER_DEFINED)
         ],
-        "normalizer": _normalizer(prefix, symbols),
-        "pre_tokenizer": None,
-        "post_processor": template(before, after, vocabulary) if before or after else None,
-        "decoder": {
-            "type": "Sequence",
-            "decoders": [
-                {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
-                {"type": "ByteFallback"},
-                {"type": "Fuse"},
-                *strip,
-            ],
-        },
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": unknown,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": True,
-            "byte_fallback": fallback,
-            "ignore_merges": False,
-            "vocab": vocabulary,
-            "merges": _merges(pieces, vocabulary),
-        },
-    }
+        normalizer=_normalizer(prefix, symbols),
+        pre_tokenizer=None,
+        post_processor=template(before, after, vocabulary) if before or after else None,
+        decoder={"type": "Sequence", "decoders": [spaces, {"type": "ByteFallback"}, {"type": "Fuse"}, *strip]},
+        unk_token=unknown,
+        byte_fallback=fallback,
+    )
 
 
 def _fields(message: bytes) -> dict[int, list[Any]]:
@@ -203,18 +186,3 @@ def _normalizer(prefix: bool, symbols: list[str]) -> dict[str, Any]:
         alone = "|".join(re.escape(symbol) for symbol in symbols)
         before = {"type": "Replace", "pattern": {"Regex": rf"\A(?=[\s\S])(?!(?:{alone})\z)"}, "content": "▁"}
     return {"type": "Sequence", "normalizers": [before, spaces]}
-
-
-def _merges(pieces: list[_Piece], vocabulary: Mapping[str, int]) -> list[list[str]]:
-    """Every split of every normal piece in two normal pieces, highest score of the whole first."""
-    normal = {piece.text for piece in pieces if piece.kind == _NORMAL}
-    merges: list[list[str]] = []
-    for piece in sorted(pieces, key=lambda piece: -piece.score):  # stable: equal scores by id
-        if piece.kind != _NORMAL:
-            continue
-        text = piece.text
-        splits = ((text[:cut], text[cut:]) for cut in range(1, len(text)))
-        pairs = [(left, right) for left, right in splits if left in normal and right in normal]
-        pairs.sort(key=lambda pair: (vocabulary[pair[0]], vocabulary[pair[1]]))
-        merges.extend([left, right] for left, right in pairs)
-    return merges

@@ -16,21 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertok.errors import InputError
-
-
-def _byte_characters() -> tuple[str, ...]:
-    """The character that stands for each byte in byte-level vocabularies.
-
-    Printable Latin-1 bytes stand for themselves, the others take the code points from 256 on, in byte order.
-    """
-    itself = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    others = iter(range(256, 512))
-    return tuple(chr(byte if byte in itself else next(others)) for byte in range(256))
-
-
-#: Character of each byte 0..255 in the byte-level alphabet.
-BYTE_CHARACTERS = _byte_characters()
-_ALPHABET = str.maketrans({chr(byte): character for byte, character in enumerate(BYTE_CHARACTERS)})
+from hypertok.tokenizer.tokenizer_json import BYTE_CHARACTERS, added_token, all_merges, content, in_alphabet, template
 
 _LETTERS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|" + r"%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -175,7 +161,7 @@ def _ranks(path: Path, raw: bytes) -> dict[bytes, int]:
 
 def _content(path: Path, ranks: Mapping[bytes, int], encoding: _Encoding, offset: int = 0) -> dict[str, Any]:
     """tokenizer.json content; ids are ranks plus the offset."""
-    vocabulary = {token.decode("latin-1").translate(_ALPHABET): rank + offset for token, rank in ranks.items()}
+    vocabulary = {in_alphabet(token): rank + offset for token, rank in ranks.items()}
     missing = next((byte for byte in range(256) if BYTE_CHARACTERS[byte] not in vocabulary), None)
     if missing is not None:
         raise InputError(f"{path}: no token for the byte 0x{missing:02X}; download the file again")
@@ -185,71 +171,19 @@ def _content(path: Path, ranks: Mapping[bytes, int], encoding: _Encoding, offset
             f"{path}: {clash!r} is a special token and an ordinary one, which tokenizer.json cannot say; "
             "use the tokenizer.json of the model's repository"
         )
-    merges = _merges(vocabulary)
+    merges = all_merges(sorted(vocabulary, key=vocabulary.__getitem__), vocabulary)
     special = dict(sorted(encoding.special.items(), key=lambda item: item[1]))
     # Ids of special tokens hold only if they stand in the vocabulary too: tokenizers numbers the others itself.
     vocabulary = dict(sorted((vocabulary | special).items(), key=lambda item: item[1]))
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
     split = {"type": "Split", "pattern": {"Regex": encoding.pattern}, "behavior": "Isolated", "invert": False}
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [added_token(token, number, special=True) for token, number in special.items()],
-        "normalizer": {"type": encoding.normalizer} if encoding.normalizer else None,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, byte_level]},
-        "post_processor": template([encoding.beginning], [], special) if encoding.beginning else byte_level,
-        "decoder": byte_level,
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": True,
-            "vocab": vocabulary,
-            "merges": merges,
-        },
-    }
-
-
-def _merges(vocabulary: Mapping[str, int]) -> list[list[str]]:
-    """Every split of every token in two tokens, by the rank of the whole, then of the left part."""
-    merges: list[list[str]] = []
-    for token in sorted(vocabulary, key=vocabulary.__getitem__):
-        pairs = [
-            (token[:cut], token[cut:])
-            for cut in range(1, len(token))
-            if token[:cut] in vocabulary and token[cut:] in vocabulary
-        ]
-        if len(pairs) > 1:
-            pairs.sort(key=lambda pair: (vocabulary[pair[0]], vocabulary[pair[1]]))
-        merges.extend([left, right] for left, right in pairs)
-    return merges
-
-
-def added_token(content: str, number: int, *, special: bool, normalized: bool = False) -> dict[str, Any]:
-    """An entry of added_tokens; `normalized`: it is looked for in the text after normalisation, not before."""
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": normalized, "special": special}
-    return {"id": number, "content": content, **flags}
-
-
-def template(before: list[str], after: list[str], numbers: Mapping[str, int]) -> dict[str, Any]:
-    """A post-processor that puts tokens before and after each text."""
-
-    def around(name: str, kind: int) -> list[dict[str, Any]]:
-        def tokens(contents: list[str]) -> list[dict[str, Any]]:
-            return [{"SpecialToken": {"id": content, "type_id": kind}} for content in contents]
-
-        return [*tokens(before), {"Sequence": {"id": name, "type_id": kind}}, *tokens(after)]
-
-    return {
-        "type": "TemplateProcessing",
-        "single": around("A", 0),
-        "pair": [*around("A", 0), *around("B", 1)],
-        "special_tokens": {
-            content: {"id": content, "ids": [numbers[content]], "tokens": [content]} for content in before + after
-        },
-    }
+    return content(
+        vocabulary,
+        merges,
+        [added_token(token, number, special=True) for token, number in special.items()],
+        normalizer={"type": encoding.normalizer} if encoding.normalizer else None,
+        pre_tokenizer={"type": "Sequence", "pretokenizers": [split, byte_level]},
+        post_processor=template([encoding.beginning], [], special) if encoding.beginning else byte_level,
+        decoder=byte_level,
+        ignore_merges=True,
+    )

@@ -21,7 +21,6 @@ from tokenizers import Tokenizer
 from tokenizers.models import Model
 
 from hypertok.errors import InputError
-from hypertok.tokenizer.from_tiktoken import BYTE_CHARACTERS
 from hypertok.tokenizer.stock_file import (
     SUPPORTED,
     check_merges,
@@ -31,17 +30,12 @@ from hypertok.tokenizer.stock_file import (
     read_tokenizer,
     text_config_of,
 )
+from hypertok.tokenizer.tokenizer_json import in_alphabet, out_of_alphabet
 
 #: Texts, and characters of text, encoded at once: their results live together. Measured on Qwen3: 200,000 words take
 #: 1.7 s in batches of 4,096, 2.4 s in batches of 16,384; long texts are no faster in batches beyond 1M characters.
 BATCH, CHARACTERS = 4_096, 1 << 20
 
-_ALPHABET = str.maketrans({chr(byte): character for byte, character in enumerate(BYTE_CHARACTERS)})
-#: The way back, to Latin-1; characters outside the alphabet have no place there.
-_BYTES = str.maketrans(
-    {chr(byte): "\uffff" for byte in range(256)}
-    | {character: chr(byte) for byte, character in enumerate(BYTE_CHARACTERS)}
-)
 _BYTE_TOKEN = re.compile("<0x([0-9A-Fa-f]{2})>")
 _Text = TypeVar("_Text", bound=Sized)
 
@@ -161,7 +155,7 @@ class Stock:
         if token in self._added_contents:
             return token.encode()
         try:
-            return token.translate(_BYTES).encode("latin-1")
+            return out_of_alphabet(token)
         except UnicodeEncodeError:  # outside the alphabet: decoders take it as it stands
             return token.encode()
 
@@ -176,7 +170,7 @@ class Stock:
         """Text as the vocabulary writes it, before any normalisation: "ĠÐ¼Ð¸ÑĤ" or "▁мит"."""
         if self.family is Family.SENTENCEPIECE:
             return text.replace(" ", "▁")
-        return text.encode().decode("latin-1").translate(_ALPHABET)
+        return in_alphabet(text.encode())
 
     @cached_property
     def spelled(self) -> dict[str, bytes]:
