@@ -14,8 +14,9 @@ from counted_units import TEXTS, extended_folder, ids_of, learned, read, unit_id
 from held_out_texts import corpus_sample
 
 from hypertok.errors import ArtifactError, InputError
+from hypertok.tokenizer.export_common import MergeAgreement
 from hypertok.tokenizer.export_sentencepiece import export_sentencepiece
-from hypertok.tokenizer.export_tiktoken import MergeAgreement, export_tiktoken, load_tiktoken
+from hypertok.tokenizer.export_tiktoken import export_tiktoken, load_tiktoken
 from hypertok.vocabulary.units import Span, Units
 
 # --- tiktoken

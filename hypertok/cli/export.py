@@ -164,7 +164,7 @@ def _facts(tokenizer: HyperTokenizer, files: list[Path]) -> dict[str, Any]:
 
 def _merging(tokenizer: HyperTokenizer, facts: dict[str, Any]) -> list[str]:
     """How far merging by ids or scores does what the list of merges does; counts go into `facts`."""
-    from hypertok.tokenizer.export_tiktoken import MergeAgreement
+    from hypertok.tokenizer.export_common import MergeAgreement
     from hypertok.tokenizer.stock import Stock
 
     agreement = MergeAgreement.of(Stock.load(tokenizer.folder), tokenizer.new_ids)

@@ -29,6 +29,7 @@ import polars as pl
 
 from hypertok.artifact import writing_file
 from hypertok.errors import ArtifactError, InputError
+from hypertok.tokenizer.export_common import scores_below
 from hypertok.tokenizer.gguf_file import (
     FLOAT32,
     INT32,
@@ -49,7 +50,6 @@ from hypertok.tokenizer.surface import row_columns
 #: tokenizer.ggml.model of the files that can be extended.
 MODELS = {"gpt2": Family.BYTE_LEVEL, "llama": Family.SENTENCEPIECE}
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5  # tokenizer.ggml.token_type
-LOWEST_SCORE = -(2.0**24)  # beyond this, 32-bit floats do not tell neighbouring whole numbers apart
 
 
 class Weights(Protocol):
@@ -257,13 +257,8 @@ def _scores(
     """Score of each unit: below all that the GGUF has, in the order of the units' first merges."""
     made = dict.fromkeys(tokenizer.vocabulary[left + right] for left, right in tokenizer.merges)
     order = [*(identifier for identifier in made if identifier in units), *(units.keys() - made.keys())]
-    lowest = min(scores)
-    if lowest - len(order) < LOWEST_SCORE:
-        raise InputError(
-            f"{stock.path}: {len(order)} new tokens below the score {lowest:.0f} are too many for 32-bit floats; "
-            "convert the stock model again with llama.cpp's convert_hf_to_gguf.py"
-        )
-    return {identifier: lowest - 1 - place for place, identifier in enumerate(order)}
+    remedy = "convert the stock model again with llama.cpp's convert_hf_to_gguf.py"
+    return scores_below(min(scores), order, stock.path, remedy)
 
 
 def _chat_template(tokenizer: Stock) -> str | None:

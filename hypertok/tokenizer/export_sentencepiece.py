@@ -3,7 +3,7 @@
 sentencepiece merges any two neighbours that make a piece, highest score first, so pieces are scored in the order of
 the first merges that make them, and new units score below every stock piece. `tokenizers` merges only the pairs of
 its list. Both give the same ids unless two pieces that are no merge come to stand side by side and make a unit:
-there sentencepiece gives one piece and `tokenizers` two (`export_tiktoken.MergeAgreement` counts such pairs; with
+there sentencepiece gives one piece and `tokenizers` two (`export_common.MergeAgreement` counts such pairs; with
 none of them and the merges in id order the new units act alike by construction).
 
 What the model file cannot say: special tokens written in the text are text for sentencepiece (they are CONTROL
@@ -12,15 +12,14 @@ pieces), and a space that the stock tokenizer puts before the text is put once, 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from hypertok.artifact import write_file
 from hypertok.errors import InputError
+from hypertok.tokenizer.export_common import scores_below
 from hypertok.tokenizer.kind import delta_ids
-from hypertok.tokenizer.stock import Family, Stock
+from hypertok.tokenizer.stock import BYTE_TOKEN, Family, Stock, components
 
 #: Role of a special token in sentencepiece -> its field in tokenizer_config.json and the name where that is silent.
 ROLES = {
@@ -29,10 +28,6 @@ ROLES = {
     "eos": ("eos_token", ("<eos>", "</s>")),
     "pad": ("pad_token", ("<pad>",)),
 }
-#: Scores are 32-bit floats: beyond this, neighbouring whole numbers are one.
-LOWEST_SCORE = -(2.0**24)
-
-BYTE_TOKEN = re.compile("<0x[0-9A-Fa-f]{2}>")
 
 
 def export_sentencepiece(folder: Path | str, output: Path | str, *, stock_model: Path | str | None = None) -> Path:
@@ -125,7 +120,7 @@ def _dummy_prefix(tokenizer: Stock) -> bool:
         InputError: text is changed in a way that the identity normalisation of sentencepiece does not know.
     """
     prefix = False
-    for part in (*_parts(tokenizer.data.get("normalizer")), *_parts(tokenizer.data.get("pre_tokenizer"))):
+    for part in (*components(tokenizer.data.get("normalizer")), *components(tokenizer.data.get("pre_tokenizer"))):
         kind = part["type"]
         if kind == "Prepend" and part["prepend"] == "▁":
             prefix = True
@@ -141,15 +136,6 @@ def _dummy_prefix(tokenizer: Stock) -> bool:
                 "give the stock tokenizer.model as stock_model, or use tokenizer.json itself"
             )
     return prefix
-
-
-def _parts(part: Any) -> Iterator[dict[str, Any]]:
-    """A normaliser or pre-tokenizer, or the parts of a Sequence of them."""
-    if part and part["type"] == "Sequence":
-        for inner in part.get("normalizers") or part.get("pretokenizers") or ():
-            yield from _parts(inner)
-    elif part:
-        yield part
 
 
 def _add_pieces(model: Any, tokenizer: Stock, stock_model: Path | None) -> None:
@@ -197,9 +183,4 @@ def _scores(model: Any, tokenizer: Stock) -> dict[str, float]:
     made = dict.fromkeys(left + right for left, right in tokenizer.merges)  # each token once, by its first merge
     new = [token for token in made if token not in there]
     lowest = min((piece.score for piece in model.pieces if piece.type == model.SentencePiece.NORMAL), default=0.0)
-    if lowest - len(new) < LOWEST_SCORE:
-        raise InputError(
-            f"{tokenizer.path}: {len(new)} new pieces under the score {lowest:.0f} cannot be told apart in 32-bit "
-            "floats; export without stock_model"
-        )
-    return {token: lowest - 1 - place for place, token in enumerate(new)}
+    return scores_below(lowest, new, tokenizer.path, "export without stock_model")

@@ -9,8 +9,9 @@ tiktoken merges any two neighbours whose bytes together have a rank, lowest rank
 The second is more than needed: a pair that is no merge changes nothing unless its two tokens come to stand side by
 side. Where they do, tiktoken gives one token and `tokenizers` two; the token may be a stock one (Llama 3.1 has
 " руковод" and, with a new unit "уковод", no merge of " р" and "уковод"). Merges that make all such pairs cost no rows
-and take the difference away. `MergeAgreement` counts both. Measured on 227 validation documents with 1,000 units and
-none of these merges added: Qwen3 and GPT-4o identical in all, Llama 3.1 in 158 (99.91 % of the tokens); with them 227.
+and take the difference away. `export_common.MergeAgreement` counts both. Measured on 227 validation documents with
+1,000 units and none of these merges added: Qwen3 and GPT-4o identical in all, Llama 3.1 in 158 (99.91 % of the tokens);
+with them 227.
 
 What tiktoken has no place for: a normaliser (NFC of Qwen: the JSON names it; normalise first), tokens put around the
 text (BOS), flags of added tokens (lstrip, single_word). All added tokens become special tokens, so compare with
@@ -23,8 +24,6 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,41 +42,6 @@ CONSTRUCT = (
     "tiktoken.Encoding(name, pat_str=pat_str, special_tokens=special_tokens, mergeable_ranks={bytes: rank for each "
     "line 'base64(bytes) rank' of the file named in ranks})"
 )
-
-
-@dataclass(frozen=True)
-class MergeAgreement:
-    """How far merging by ids or scores (tiktoken, sentencepiece) must agree with merging by the list of merges.
-
-    Attributes:
-        out_of_order: merges whose token has a lower id than the token of a merge before them.
-        free_pairs: pairs of tokens that make a token and are no merge.
-    """
-
-    out_of_order: int
-    free_pairs: int
-
-    @classmethod
-    def of(cls, tokenizer: Stock, units: Iterable[int]) -> MergeAgreement:
-        """Count over the merges and pairs that have to do with the ids `units`: make one of them or are made of one.
-
-        Both 0 is the proof that the new merges act alike in both; then only the stock part can differ.
-        """
-        vocabulary, asked = tokenizer.vocabulary, frozenset(units)
-        new = {token for token, identifier in vocabulary.items() if identifier in asked}
-        merges = {pair: vocabulary[pair[0] + pair[1]] for pair in tokenizer.merges}
-        highest, out_of_order = -1, 0
-        for (left, right), identifier in merges.items():
-            if identifier in asked or left in new or right in new:
-                out_of_order += identifier < highest
-                highest = max(highest, identifier)
-        free_pairs = sum(
-            (left in new or right in new or token in new) and (left, right) not in merges
-            for token in tokenizer.data["model"]["vocab"]
-            for cut in range(1, len(token))
-            if (left := token[:cut]) in vocabulary and (right := token[cut:]) in vocabulary
-        )
-        return cls(out_of_order, free_pairs)
 
 
 def export_tiktoken(folder: Path | str, output: Path | str) -> Path:

@@ -36,7 +36,8 @@ from hypertok.tokenizer.tokenizer_json import in_alphabet, out_of_alphabet
 #: 1.7 s in batches of 4,096, 2.4 s in batches of 16,384; long texts are no faster in batches beyond 1M characters.
 BATCH, CHARACTERS = 4_096, 1 << 20
 
-_BYTE_TOKEN = re.compile("<0x([0-9A-Fa-f]{2})>")
+#: How SentencePiece-style vocabularies write a single byte.
+BYTE_TOKEN = re.compile("<0x([0-9A-Fa-f]{2})>")
 _Text = TypeVar("_Text", bound=Sized)
 
 
@@ -150,7 +151,7 @@ class Stock:
     def bytes_of(self, token: str) -> bytes:
         """The bytes of text that a vocabulary string stands for (UTF-8; part of a character is possible)."""
         if self.family is Family.SENTENCEPIECE:
-            byte = _BYTE_TOKEN.fullmatch(token)
+            byte = BYTE_TOKEN.fullmatch(token)
             return bytes.fromhex(byte[1]) if byte else token.replace("▁", " ").encode()
         if token in self._added_contents:
             return token.encode()
@@ -183,7 +184,7 @@ class Stock:
         token, which may be any text, and SentencePiece's bytes (<0xD0>), which joined would be text and no bytes.
         """
         model, sentencepiece = self.data["model"], self.family is Family.SENTENCEPIECE
-        found = {token for token in model["vocab"] if sentencepiece and _BYTE_TOKEN.fullmatch(token)}
+        found = {token for token in model["vocab"] if sentencepiece and BYTE_TOKEN.fullmatch(token)}
         return self._added_contents | found | ({model["unk_token"]} if model.get("unk_token") else set())
 
     @cached_property
@@ -228,12 +229,13 @@ def tokenizer_of(path: Path, data: dict[str, Any]) -> Tokenizer:
         ) from None
 
 
-def _components(part: Any) -> Iterator[dict[str, Any]]:
+def components(part: Any) -> Iterator[dict[str, Any]]:
     """A normaliser or pre-tokenizer, or the parts of a Sequence of them."""
-    if isinstance(part, dict):
+    if isinstance(part, dict) and part.get("type") == "Sequence":
+        for inner in part.get("normalizers") or part.get("pretokenizers") or ():
+            yield from components(inner)
+    elif isinstance(part, dict):
         yield part
-        for inner in (*(part.get("normalizers") or ()), *(part.get("pretokenizers") or ())):
-            yield from _components(inner)
 
 
 def _without_prefix(part: Any) -> Any:
@@ -260,10 +262,10 @@ def _family_of(path: Path, data: dict[str, Any]) -> Family:
     Raises:
         InputError: it is of neither.
     """
-    pre_tokenizers = list(_components(data.get("pre_tokenizer")))
+    pre_tokenizers = list(components(data.get("pre_tokenizer")))
     if any(part.get("type") == "ByteLevel" for part in pre_tokenizers):
         return Family.BYTE_LEVEL
-    for part in (*_components(data.get("normalizer")), *pre_tokenizers):
+    for part in (*components(data.get("normalizer")), *pre_tokenizers):
         if part.get("type") == "Metaspace" and part.get("replacement", "▁") == "▁":
             return Family.SENTENCEPIECE
         if part.get("type") == "Replace" and part.get("pattern") == {"String": " "} and part.get("content") == "▁":
