@@ -10,9 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from conftest import SENTENCES, stock_of
 from pydantic_core import to_json
 
+from hypertok.tokenizer.kind import DELTA
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.units import Span, Units
@@ -74,7 +76,26 @@ def write_folder(folder: Path, data: dict[str, Any]) -> Path:
 
 def extended_folder(folder: Path, name: str, span: Span, new: Units | None = None, start: int | None = None) -> Path:
     new = units(name, span) if new is None else new
-    return write_folder(folder, extended(stock_of(name), new, span=span, start=start))
+    data = extended(stock_of(name), new, span=span, start=start)
+    write_folder(folder, data)
+    made = constituents(stock_of(name), new)
+    table = {
+        "id": [data["model"]["vocab"][token] for token in new.tokens],
+        "token": list(new.tokens),
+        "constituents": [made[token] for token in new.tokens],
+        "lengths": [[0] * len(made[token]) for token in new.tokens],  # all weigh the same
+    }
+    pl.DataFrame(table).write_parquet(folder / DELTA)
+    return folder
+
+
+def constituents(stock: Stock, new: Units) -> dict[str, list[int]]:
+    """Stock ids of each unit by the first merges that make it."""
+    made: dict[str, list[int]] = {}
+    for left, right in new.merges:
+        parts = ([stock.vocabulary[side]] if side in stock.vocabulary else made[side] for side in (left, right))
+        made.setdefault(left + right, [one for part in parts for one in part])
+    return made
 
 
 @functools.lru_cache(maxsize=1)  # a test asks several times for the same one

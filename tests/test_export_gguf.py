@@ -220,7 +220,9 @@ def test_foreign_and_damaged_models_are_refused(tmp_path: Path, qwen_gguf: Path)
     other, cut, text = tmp_path / "other.gguf", tmp_path / "cut.gguf", tmp_path / "text.gguf"
     for name, message in (("llama3_1", "name a GGUF file of the stock model"), ("llama2", "of the kind 'gpt2'")):
         with pytest.raises(InputError, match=message):
-            export_gguf(stock_folder(name), qwen_gguf, other)
+            export_gguf(extended_folder(tmp_path / name, name, "word"), qwen_gguf, other)
+    with pytest.raises(ArtifactError, match="no extended tokenizer"):
+        export_gguf(stock_folder("qwen3"), qwen_gguf, other)
     for length in (3, 20, 1_000_000, qwen_gguf.stat().st_size - 1):
         cut.write_bytes(qwen_gguf.read_bytes()[:length])
         with pytest.raises(InputError, match=r"not a GGUF|damaged|cut off"):

@@ -43,7 +43,7 @@ from hypertok.tokenizer.gguf_file import (
     write_gguf,
 )
 from hypertok.tokenizer.gguf_rows import Array, Constituents, grown_tensor, replaced_tensor
-from hypertok.tokenizer.kind import DELTA
+from hypertok.tokenizer.kind import COMMAND, DELTA
 from hypertok.tokenizer.stock import Family, Stock
 from hypertok.tokenizer.surface import row_columns
 
@@ -94,8 +94,7 @@ def export_gguf(
     """Write the GGUF file `model` with the tokenizer of `folder` in the place of its own.
 
     Without `weights` a new row is the mean of its constituents' rows, weighted by their characters (both as in
-    delta.parquet, for symbol text those of its surface; without it the unit's merges tell the constituents, all of one
-    weight). Rows of ids that no token has are the mean of all.
+    delta.parquet, for symbol text those of its surface). Rows of ids that no token has are the mean of all.
 
     Args:
         folder: the extended tokenizer.
@@ -106,7 +105,7 @@ def export_gguf(
     Raises:
         InputError: gguf is missing, or `model` is no GGUF file of the stock model that was extended or of a kind
             that cannot be extended.
-        ArtifactError: delta.parquet does not fit the tokenizer beside it.
+        ArtifactError: delta.parquet is not there, or does not fit the tokenizer beside it.
     """
     tokenizer, model, output = Stock.load(folder), Path(model), Path(output)
     try:
@@ -117,7 +116,7 @@ def export_gguf(
         raise InputError(f"{output}: would overwrite the model it is made from; name another output")
     stock = read_gguf(model)
     tokens = _checked(tokenizer, stock)
-    units = _units(tokenizer, stock)
+    units = _units(tokenizer)
     _check_same_stock(tokenizer, stock, tokens, units)
     rows = max(len(tokens), max(tokenizer.vocabulary.values()) + 1)
     fields = _fields(tokenizer, stock, tokens, units, rows)
@@ -161,11 +160,11 @@ def _checked(tokenizer: Stock, stock: GgufFile) -> list[str]:
     return list(tokens)
 
 
-def _units(tokenizer: Stock, stock: GgufFile) -> dict[int, Constituents]:
-    """Constituents of each new token, from the delta or, without one, from the merges."""
+def _units(tokenizer: Stock) -> dict[int, Constituents]:
+    """Constituents of each new token, from the delta."""
     path = tokenizer.folder / DELTA
     if not path.is_file():
-        return _units_of_merges(tokenizer, stock)
+        raise ArtifactError(f"{path}: not there, so no extended tokenizer; make one with: {COMMAND}")
     _, *of_rows = row_columns(pl.read_parquet_schema(path))
     table = pl.read_parquet(path, columns=["id", "token", *of_rows])
     units = {}
@@ -177,23 +176,6 @@ def _units(tokenizer: Stock, stock: GgufFile) -> dict[int, Constituents]:
             )
         units[identifier] = Constituents(tuple(ids), tuple(lengths) if any(lengths) else (1,) * len(ids))
     return units
-
-
-def _units_of_merges(tokenizer: Stock, stock: GgufFile) -> dict[int, Constituents]:
-    """Tokens that merges make and the GGUF has no text for, each taken apart by the first merges that make it."""
-    vocabulary, types = tokenizer.vocabulary, stock.value("tokenizer.ggml.token_type", ())
-    halves: dict[str, tuple[str, str]] = {}
-    for left, right in tokenizer.merges:
-        identifier = vocabulary[left + right]
-        if identifier >= len(types) or types[identifier] == UNUSED:
-            halves.setdefault(left + right, (left, right))
-
-    def stock_ids(token: str) -> tuple[int, ...]:
-        if token not in halves:
-            return (vocabulary[token],)
-        return stock_ids(halves[token][0]) + stock_ids(halves[token][1])
-
-    return {vocabulary[token]: Constituents(ids, (1,) * len(ids)) for token in halves if (ids := stock_ids(token))}
 
 
 def _check_same_stock(tokenizer: Stock, stock: GgufFile, tokens: list[str], units: Mapping[int, Constituents]) -> None:
