@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hypertok.errors import ArtifactError
+from hypertok.errors import ArtifactError, InputError
 
 MANIFEST = "manifest.json"
 #: What desktops put into every folder that they show.
@@ -263,12 +263,25 @@ def write_file(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def free_disk(folder: Path) -> int:
-    """Bytes free on the disk of a folder that may still have to be made."""
-    folder = folder.absolute()
+def require_disk(
+    target: Path, needed: int, what: str, remedy: str = "make room, or name an output on another disk"
+) -> None:
+    """See that so many bytes are free on the disk of a folder that may still have to be made.
+
+    Args:
+        what: what needs them, and the verb: "the model needs".
+
+    Raises:
+        InputError: they are not.
+    """
+    folder = target.absolute()
     while not folder.exists():
         folder = folder.parent
-    return shutil.disk_usage(folder).free
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"{target}: {what} {needed / 2**30:,.2f} GiB of disk there and {free / 2**30:,.2f} GiB are free; {remedy}"
+        )
 
 
 def sha256_of(path: Path) -> str:

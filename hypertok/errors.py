@@ -17,3 +17,8 @@ class ArtifactError(HypertokError):
 
 class CodecError(HypertokError):
     """Text cannot be encoded, or symbol text cannot be decoded."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what a library says, which may go on for a page."""
+    return (str(error).splitlines() or ["unknown"])[0]

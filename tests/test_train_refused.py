@@ -264,7 +264,7 @@ def test_a_merge_that_does_not_fit_is_refused(
     train(model, small_corpus, tmp_path / "run", QUICK.model_copy(update={"characters": 200}))
     size = (model / "model.safetensors").stat().st_size
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=size - 5_000))
-    with pytest.raises(InputError, match=r"merged: the merged model needs .* GiB there and"):
+    with pytest.raises(InputError, match=r"merged: the merged model needs .* GiB of disk there and"):
         merge(tmp_path / "run", tmp_path / "merged")
     merge(tmp_path / "run", tmp_path / "merged", dtype="bfloat16")
     assert (tmp_path / "merged" / "model.safetensors").stat().st_size < size - 5_000

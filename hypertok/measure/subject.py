@@ -13,7 +13,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from hypertok.artifact import read_manifest
-from hypertok.errors import ArtifactError, InputError
+from hypertok.errors import ArtifactError, InputError, first_line
 from hypertok.model.config import position_rows, refuse_adapter
 from hypertok.model.extra import require_train
 from hypertok.tokenizer.hyper import HyperTokenizer
@@ -121,9 +121,8 @@ def load_subject(
     try:
         model = load_model(folder, dtype)
     except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or ["unknown"])[0]
         raise InputError(
-            f"{folder}: no model that transformers loads ({reason}); give a folder with config.json and "
+            f"{folder}: no model that transformers loads ({first_line(error)}); give a folder with config.json and "
             "model*.safetensors"
         ) from error
     subject = Subject(model.to(device), coding, folder)
@@ -171,7 +170,7 @@ def device_of(name: str) -> str:
             return name
         reason = f"torch {torch.__version__} finds {count} CUDA GPUs"
     except (RuntimeError, AssertionError, ImportError) as error:
-        reason = (str(error).splitlines() or ["unknown"])[0]
+        reason = first_line(error)
     raise InputError(
         f"device {name!r} cannot be used here ({reason}); give cpu, cuda, cuda:1 …, mps, or auto for the GPU where "
         "there is one, and install the build of torch that your GPU needs"
@@ -233,10 +232,9 @@ def _raw_tokenizer(path: Path) -> Tokenizer:
     try:
         return read_plain(path)
     except Exception as error:  # the library raises nothing more specific
-        reason = (str(error).splitlines() or ["unknown"])[0]
         raise InputError(
-            f"{path}: no tokenizer that can be loaded ({reason}); copy it again from where the model came from, or "
-            f"make the folder again with: {COMMAND}"
+            f"{path}: no tokenizer that can be loaded ({first_line(error)}); copy it again from where the model came "
+            f"from, or make the folder again with: {COMMAND}"
         ) from error
 
 
@@ -263,9 +261,8 @@ def _auto_coding(folder: Path, config: dict[str, Any]) -> Coding:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = (str(error).splitlines() or ["unknown"])[0]
         raise InputError(
-            f"{folder}: no tokenizer that can be loaded ({reason}); put its tokenizer.json there"
+            f"{folder}: no tokenizer that can be loaded ({first_line(error)}); put its tokenizer.json there"
         ) from error
     plain = tokenizer("x", add_special_tokens=False)["input_ids"]
     with_special = tokenizer("x")["input_ids"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertok.artifact import kind_of
-from hypertok.errors import InputError
+from hypertok.errors import InputError, first_line
 from hypertok.model.extra import require_train
 
 #: Kind of the folder that training writes, and the file by which PEFT knows the folder of an adapter.
@@ -46,8 +46,7 @@ def read_config(folder: Path) -> Any:
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or ["unknown"])[0]
-        raise InputError(f"{folder}: no configuration that transformers knows ({reason})") from error
+        raise InputError(f"{folder}: no configuration that transformers knows ({first_line(error)})") from error
     except StrictDataclassError as error:
         raise refused(folder, error) from error
 

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 import hypertok
-from hypertok.artifact import MANIFEST, Manifest, free_disk, refuse_foreign, seal, writing
-from hypertok.errors import ArtifactError, InputError
+from hypertok.artifact import MANIFEST, Manifest, refuse_foreign, require_disk, seal, writing
+from hypertok.errors import ArtifactError
 from hypertok.model.checkpoint import CONFIG, Checkpoint
 from hypertok.model.pair import MERGED_STOCK, Pair
 from hypertok.model.trained import merged, open_trained
@@ -74,12 +74,7 @@ def _check_disk(pair: Pair, output: Path, dtype: str | torch.dtype) -> None:
     kind = dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype, None)  # "auto" is none
     numbers = sum(torch.Size(entry.shape).numel() for entry in entries)
     needed = numbers * kind.itemsize if kind else sum(entry.size for entry in entries)
-    free = free_disk(output.parent)
-    if needed > free:
-        raise InputError(
-            f"{output}: the merged model needs {needed / 2**30:,.2f} GiB there and {free / 2**30:,.2f} GiB are free; "
-            "make room, or name an output on another disk"
-        )
+    require_disk(output, needed, "the merged model needs")
 
 
 def _copy_tokenizer(pair: Pair, folder: Path) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from hypertok.artifact import write_file, writing_file
+from hypertok.artifact import require_disk, write_file, writing_file
 from hypertok.errors import InputError
 from hypertok.model.checkpoint import CONFIG, INDEX, SINGLE, Checkpoint
 from hypertok.model.shard import BLOCK, Entry, Matrix, Shard, header_of, runs
@@ -177,12 +177,7 @@ def _check_disk(checkpoint: Checkpoint, output: Path, shards: Mapping[str, list[
             needed += sum(entry.size for entry in grown)
         elif shard.path.stat().st_dev != device:
             needed += shard.size
-    free = shutil.disk_usage(output).free
-    if needed > free:
-        raise InputError(
-            f"{output}: the extended model needs {needed / 2**30:,.1f} GiB there and {free / 2**30:,.1f} GiB are free; "
-            "make room, or name an output on another disk"
-        )
+    require_disk(output, needed, "the extended model needs")
 
 
 def _write_shard(file: IO[bytes], shard: Shard, new: Mapping[str, _New], rows: int) -> None:

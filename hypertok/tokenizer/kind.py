@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypertok.errors import ArtifactError
+from hypertok.errors import ArtifactError, first_line
 
 KIND = "tokenizer"
 SCHEMA_VERSION = 1
@@ -36,5 +36,4 @@ def delta_ids(folder: Path) -> frozenset[int]:
     try:
         return frozenset(pl.read_parquet(path, columns=["id"])["id"].to_list()) if path.is_file() else frozenset()
     except (OSError, pl.exceptions.PolarsError) as error:
-        reason = (str(error).splitlines() or ["unknown"])[0]
-        raise ArtifactError(f"{path}: cannot be read ({reason}); make it again with: {COMMAND}") from None
+        raise ArtifactError(f"{path}: cannot be read ({first_line(error)}); make it again with: {COMMAND}") from None

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped, unused-ignore]
 import torch
 
-from hypertok.artifact import free_disk
+from hypertok.artifact import require_disk
 from hypertok.errors import InputError
 from hypertok.model.checkpoint import NOT_TEXT
 from hypertok.model.config import position_rows, read_config
@@ -143,13 +143,9 @@ def check_room(needs: Needs, work: Path, *, cpu: bool, written: int = 0, checkpo
         raise InputError(
             f"training needs about {_gib(needs.memory)} of memory ({told}) and there is {_gib(memory)}; {LESS_MEMORY}"
         )
-    free = free_disk(work.parent)
     needed = needs.checkpoint * checkpoints + needs.result - written
-    if needed > free:
-        remedy = "lower keep, or write to another disk" if checkpoints > 1 else "write to another disk"
-        raise InputError(
-            f"{work}: checkpoints and the result need about {_gib(needed)} of disk and {_gib(free)} are free; {remedy}"
-        )
+    remedy = "lower keep, or write to another disk" if checkpoints > 1 else "write to another disk"
+    require_disk(work, needed, "checkpoints and the result need about", remedy)
 
 
 def _own_gpu() -> int:
