@@ -18,7 +18,8 @@ from tiny_models import put_model, tiny_model
 
 from hypertok.errors import InputError
 from hypertok.model.pair import Pair
-from hypertok.training.data import Text, identity_of, make_blocks, read_texts, refusable, refuse_leaks
+from hypertok.training.data import Text, make_blocks, read_texts, refusable, refuse_leaks
+from hypertok.training.identity import identity_of
 from hypertok.training.loss import IGNORED
 
 

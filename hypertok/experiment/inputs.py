@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from hypertok.measure.passages import sha256_of_texts, spread
 from hypertok.measure.subject import device_of, load_coding
 from hypertok.model.config import read_config
 from hypertok.tokenizer.stock import Stock
-from hypertok.training.options import BY_CHANCE
+from hypertok.training.identity import BY_CHANCE, normalised
 
 if TYPE_CHECKING:
     from hypertok.corpus.sources import Skipped
@@ -215,8 +214,8 @@ def _to_line_end(text: str, characters: int | None) -> str:
 
 
 def _paragraphs(text: str) -> Iterator[bytes]:
-    """Hashes of long lines, normalised as whole texts are: see `identity_of`."""
+    """Hashes of long lines, normalised as whole texts are."""
     for line in text.splitlines():
-        line = " ".join(unicodedata.normalize("NFC", line).casefold().split())
+        line = normalised(line)
         if len(line) >= BY_CHANCE:
             yield hashlib.blake2b(line.encode("utf-8", "surrogatepass"), digest_size=12).digest()

@@ -10,7 +10,6 @@ that was always given BOS is another one without it.
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,11 +25,9 @@ from hypertok.corpus.records import Shard, SourceReport
 from hypertok.corpus.sources import Skipped, plan_shards, tell_skipped
 from hypertok.errors import InputError
 from hypertok.model.pair import Pair
+from hypertok.tokenizer.stock import batches
+from hypertok.training.identity import BY_CHANCE, identity_of
 from hypertok.training.loss import IGNORED
-from hypertok.training.options import BY_CHANCE
-
-#: Characters encoded at once.
-_BATCH = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -47,10 +44,9 @@ class Text:
     text: str
     identity: str
 
-
-def identity_of(text: str) -> str:
-    """sha256 of the text in NFC and lower case, every run of white space one space."""
-    return hashlib.sha256(" ".join(unicodedata.normalize("NFC", text).casefold().split()).encode()).hexdigest()
+    def __len__(self) -> int:
+        """Characters that are read."""
+        return len(self.text)
 
 
 def read_texts(
@@ -217,7 +213,7 @@ def make_blocks(
     documents: dict[str, str] = {}
     digest, characters = hashlib.sha256(), 0
     encoded: list[npt.NDArray[np.int32]] = []
-    for batch in _batches(texts):
+    for batch in batches(texts):
         encoded.extend(_encode(batch, pair))
         for text in batch:
             documents.setdefault(text.identity, text.name)
@@ -244,18 +240,6 @@ def make_blocks(
 
 def _blocks(tokens: int, size: int) -> int:
     return -(-(tokens - 1) // size) if tokens > 1 else 0
-
-
-def _batches(texts: Iterable[Text]) -> Iterator[list[Text]]:
-    batch, size = list[Text](), 0
-    for text in texts:
-        batch.append(text)
-        size += len(text.text)
-        if size >= _BATCH:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 def _encode(batch: list[Text], pair: Pair) -> Iterator[npt.NDArray[np.int32]]:

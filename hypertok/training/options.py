@@ -14,8 +14,6 @@ RowsKind = Literal["flat", "factored", "composed"]
 #: Name of the composer among the ways to begin new rows, and all of them that read texts (`training/probe.py`).
 COMPOSER = "composer"
 READERS = ("auto", COMPOSER)
-#: Characters (without margins) of which less is written twice by chance: a shorter document or paragraph is no leak.
-BY_CHANCE = 80
 
 
 def is_named(layer: str, target: str) -> bool:
