@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import csv
 import lzma
-import os
 import statistics
 import tempfile
 import time
@@ -20,7 +19,7 @@ from pathlib import Path
 import brotli
 import pyppmd
 import zstandard
-from measure import facts
+from measure import CORPORA, facts
 
 from hypertok.archive import Member, Packer
 from hypertok.archive.learning import statistics_of
@@ -29,8 +28,6 @@ from hypertok.archive.statistics import CONTEXTS_TABLE, PIECES_TABLE, load_stati
 from hypertok.archive.text_coder import ArchiveModel
 from hypertok.lexicon.word_classes import analyse_word
 
-SHARED = Path(os.environ.get("HYPERTOK_SHARED", Path(__file__).resolve().parents[2] / "shared"))
-CORPORA = SHARED / "data" / "corpora"
 NOTES = "tech_md"
 #: Larger files are cut: single notes are the subject, and one novel would outweigh all others.
 CUT = 20_000

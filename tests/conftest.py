@@ -153,6 +153,36 @@ def sound_extension(small_stock: Path, tmp_path_factory: pytest.TempPathFactory)
     return artefact(tmp_path_factory.mktemp("sound") / "phrase", Stock.load(small_stock), "phrase")
 
 
+@pytest.fixture(scope="session")
+def model(sound_extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny Llama with the small extended tokenizer, to train; not to be changed."""
+    from trained_models import model_folder
+
+    return model_folder(sound_extension, tmp_path_factory.mktemp("models") / "llama")
+
+
+@pytest.fixture(scope="session")
+def whole(model: Path, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What an uninterrupted run of two epochs over that model wrote; not to be changed."""
+    from trained_models import QUICK
+
+    from hypertok.training.train import train
+
+    output = tmp_path_factory.mktemp("whole") / "run"
+    train(model, small_corpus, output, QUICK.model_copy(update={"epochs": 2}))
+    return output
+
+
+@pytest.fixture(scope="session")
+def inputs(
+    small_stock: Path, small_lexicon: Lexicon, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path | None]:
+    """What experiments are made of: a tiny stock model, the small lexicon, texts; not to be changed."""
+    from small_experiments import put_inputs
+
+    return put_inputs(tmp_path_factory.mktemp("inputs"), small_stock, small_lexicon.folder, small_corpus)
+
+
 @pytest.fixture(scope="module")
 def common_words() -> Iterator[None]:
     """Of the 668,309 words of general Russian the commonest: `extend` takes two seconds each time to weigh them all."""

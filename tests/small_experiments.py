@@ -76,6 +76,7 @@ new_tokens = 4
 
 #: Tokens of the stock tokenizer, fewer than the small one's: that one knows the sample sentences' words already.
 TOKENIZED, ROWS = 340, 384
+Inputs = dict[str, Path | None]
 
 
 def poor_stock(small_stock: Path, folder: Path) -> Path:
@@ -91,7 +92,7 @@ def poor_stock(small_stock: Path, folder: Path) -> Path:
     return folder
 
 
-def put_inputs(folder: Path, small_stock: Path, lexicon: Path, corpus: Path) -> dict[str, Path | None]:
+def put_inputs(folder: Path, small_stock: Path, lexicon: Path, corpus: Path) -> Inputs:
     """A stock model and texts, by the names of the inputs."""
     stock = poor_stock(small_stock, folder / "tokenizer")
     model = put_model(stock, folder / "stock", tiny_model("llama", tied=True, rows=ROWS))

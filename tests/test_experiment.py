@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("peft")
 
-from small_experiments import HELD_OUT, ROWS, definition, put_inputs
+from small_experiments import HELD_OUT, ROWS, Inputs, definition
 from typer.testing import CliRunner
 
 from hypertok.cli.main import app
@@ -27,7 +27,6 @@ from hypertok.experiment.report import write_report
 from hypertok.experiment.results import Results
 from hypertok.experiment.run import Experiment
 from hypertok.experiment.scale import scale
-from hypertok.lexicon.lexicon import Lexicon
 from hypertok.measure.model import measure_model
 from hypertok.measure.options import MeasureOptions
 from hypertok.measure.speed import measure_speed
@@ -53,7 +52,6 @@ units = "bpe"
 
 [arms.ours]
 """
-Inputs = dict[str, Path | None]
 
 
 @dataclass
@@ -83,13 +81,6 @@ def _short_text_for_speed() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measuring, "measure_speed", partial(measure_speed, characters=200))
         yield
-
-
-@pytest.fixture(scope="module")
-def inputs(
-    small_stock: Path, small_lexicon: Lexicon, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Inputs:
-    return put_inputs(tmp_path_factory.mktemp("inputs"), small_stock, small_lexicon.folder, small_corpus)
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,12 @@ import pytest
 
 pytest.importorskip("peft")
 
-from small_experiments import HELD_OUT, definition, put_inputs
+from small_experiments import HELD_OUT, Inputs, definition
 
 from hypertok.experiment.report import write_report
 from hypertok.experiment.results import Results, RunResult
 from hypertok.experiment.run import Experiment
 from hypertok.experiment.training import seen_in_training
-from hypertok.lexicon.lexicon import Lexicon
 from hypertok.measure.form_groups import NAMES
 from hypertok.model.pair import Pair
 from hypertok.training.data import read_texts
@@ -38,14 +37,6 @@ rows = "flat"
 rows = "flat"
 epochs = 2
 """
-Inputs = dict[str, Path | None]
-
-
-@pytest.fixture(scope="module")
-def inputs(
-    small_stock: Path, small_lexicon: Lexicon, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Inputs:
-    return put_inputs(tmp_path_factory.mktemp("inputs"), small_stock, small_lexicon.folder, small_corpus)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("peft")
 
-from small_experiments import ROWS, definition, put_inputs
+from small_experiments import ROWS, Inputs, definition
 
 from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment import training
@@ -18,7 +18,6 @@ from hypertok.experiment.memory import AT_HAND
 from hypertok.experiment.report import write_report
 from hypertok.experiment.results import MemoryRow, Results
 from hypertok.experiment.run import Experiment
-from hypertok.lexicon.lexicon import Lexicon
 
 #: Continued BPE, which is learned in no time.
 INIT = """
@@ -75,29 +74,22 @@ dtype = "bfloat16"
 
 
 @pytest.fixture(scope="module")
-def inputs(
-    small_stock: Path, small_lexicon: Lexicon, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path | None]:
-    return put_inputs(tmp_path_factory.mktemp("inputs"), small_stock, small_lexicon.folder, small_corpus)
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("kinds") / "experiments"
 
 
 @pytest.fixture(scope="module")
-def init(inputs: dict[str, Path | None], folder: Path) -> Results:
+def init(inputs: Inputs, folder: Path) -> Results:
     return Experiment.from_toml(definition(folder, "init", INIT), inputs=inputs).run()
 
 
 @pytest.fixture(scope="module")
-def numbers(inputs: dict[str, Path | None], folder: Path) -> Results:
+def numbers(inputs: Inputs, folder: Path) -> Results:
     return Experiment.from_toml(definition(folder, "rows", NUMBERS), inputs=inputs).run()
 
 
 @pytest.fixture(scope="module")
-def memory(inputs: dict[str, Path | None], folder: Path) -> Results:
+def memory(inputs: Inputs, folder: Path) -> Results:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TEST_TOKENIZER", str(inputs["model"]))
         return Experiment.from_toml(definition(folder, "memory", MEMORY), inputs=inputs).run()
@@ -143,7 +135,7 @@ def test_rows_gives_compression_and_quality_for_each_number(numbers: Results) ->
 
 
 def test_a_run_that_was_killed_while_training_goes_on_to_the_same_figures(
-    inputs: dict[str, Path | None], folder: Path, monkeypatch: pytest.MonkeyPatch
+    inputs: Inputs, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, killed = (stock_alone(folder / name, name, [3], inputs) for name in ("whole", "killed"))
     snapshots = training._snapshots
@@ -171,7 +163,7 @@ def test_a_run_that_was_killed_while_training_goes_on_to_the_same_figures(
     assert (one.quality, one.steps) == (other.quality, other.steps)
 
 
-def test_experiments_side_by_side_train_an_arm_once(inputs: dict[str, Path | None], folder: Path) -> None:
+def test_experiments_side_by_side_train_an_arm_once(inputs: Inputs, folder: Path) -> None:
     """Also one that wants snapshots which the first did not keep, and one that measures less."""
     alone = stock_alone(folder / "alone", "alone", [2, 5], inputs).run().runs[0]
     first, second, third = (
@@ -193,9 +185,7 @@ def test_experiments_side_by_side_train_an_arm_once(inputs: dict[str, Path | Non
     assert sorted(path.name[16:] for path in (first.work / "trained").glob("[!.]*")) == ["", "-at-2", "-at-5"]
 
 
-def stock_alone(
-    folder: Path, name: str, steps: Sequence[int], inputs: dict[str, Path | None], measure: str = ""
-) -> Experiment:
+def stock_alone(folder: Path, name: str, steps: Sequence[int], inputs: Inputs, measure: str = "") -> Experiment:
     text = f"seeds = [0]\nsteps = {list(steps)}\n[train]\nsave_every = 4\n[measure]\nparts = []\n{measure}\n"
     return Experiment.from_toml(definition(folder, name, f"{text}[arms.stock]\nstock = true"), inputs=inputs)
 
@@ -232,7 +222,7 @@ def test_memory_is_measured_for_the_model_at_hand(memory: Results) -> None:
 
 
 def test_memory_is_reported_and_not_computed_twice(
-    memory: Results, inputs: dict[str, Path | None], folder: Path, monkeypatch: pytest.MonkeyPatch
+    memory: Results, inputs: Inputs, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = write_report(memory.folder).markdown.read_text(encoding="utf-8")
     assert "| Published | bpe |" in text

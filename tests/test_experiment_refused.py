@@ -17,7 +17,7 @@ pytest.importorskip("peft")
 
 import torch
 from safetensors.torch import save_file
-from small_experiments import HELD_OUT, definition, put_inputs
+from small_experiments import HELD_OUT, Inputs, definition
 
 from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.arms import alone
@@ -26,7 +26,6 @@ from hypertok.experiment.inputs import Read, find_leaks
 from hypertok.experiment.results import Results
 from hypertok.experiment.run import Experiment, Planned
 from hypertok.experiment.training import Spent, _seconds, deciding, equal_compute, product_parameters, spent
-from hypertok.lexicon.lexicon import Lexicon
 from hypertok.model.checkpoint import Checkpoint
 from hypertok.training.data import Text
 from hypertok.training.options import TrainOptions
@@ -39,14 +38,6 @@ stock = true
 [arms.control.tokenizer]
 units = "bpe"
 """
-Inputs = dict[str, Path | None]
-
-
-@pytest.fixture(scope="module")
-def inputs(
-    small_stock: Path, small_lexicon: Lexicon, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Inputs:
-    return put_inputs(tmp_path_factory.mktemp("inputs"), small_stock, small_lexicon.folder, small_corpus)
 
 
 @pytest.mark.parametrize("part", ["document", "paragraphs", "beginning"])

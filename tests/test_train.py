@@ -44,19 +44,6 @@ def tokenizers(small_stock: Path, sound_extension: Path, tmp_path_factory: pytes
     return {"beyond": sound_extension, "among": artefact(folder, Stock.load(small_stock), "phrase", ("ru", "en"))}
 
 
-@pytest.fixture(scope="module")
-def model(tokenizers: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return model_folder(tokenizers["beyond"], tmp_path_factory.mktemp("models") / "llama")
-
-
-@pytest.fixture(scope="module")
-def whole(model: Path, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An uninterrupted run, two epochs."""
-    output = tmp_path_factory.mktemp("whole") / "run"
-    train(model, small_corpus, output, QUICK.model_copy(update={"epochs": 2}))
-    return output
-
-
 def as_trained(folder: Path) -> Any:
     """The model as it was while it was trained: split rows, adapter not merged."""
     return attach(open_trained(folder)[1].load("float32"), folder)

@@ -12,7 +12,7 @@ pytest.importorskip("peft")
 
 import torch
 from extended_models import MODELS
-from trained_models import FULL, QUICK, Interrupt, held_out, model_folder, same_weights, steps
+from trained_models import FULL, QUICK, Interrupt, held_out, same_weights, steps
 from transformers import TrainerCallback
 
 from hypertok.errors import InputError
@@ -21,19 +21,6 @@ from hypertok.training.loss import LossModel
 from hypertok.training.options import LoraOptions
 from hypertok.training.train import train
 from hypertok.training.trainer import RowsTrainer
-
-
-@pytest.fixture(scope="module")
-def model(sound_extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return model_folder(sound_extension, tmp_path_factory.mktemp("models") / "llama")
-
-
-@pytest.fixture(scope="module")
-def whole(model: Path, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An uninterrupted run, two epochs."""
-    output = tmp_path_factory.mktemp("whole") / "run"
-    train(model, small_corpus, output, QUICK.model_copy(update={"epochs": 2}))
-    return output
 
 
 def test_a_resumed_run_saves_and_looks_as_it_is_told_now(

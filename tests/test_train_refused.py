@@ -35,11 +35,6 @@ from hypertok.training.trainer import Diverged
 from hypertok.training.work_folder import begin, refuse_other_run, refuse_output, written
 
 
-@pytest.fixture(scope="module")
-def model(sound_extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return model_folder(sound_extension, tmp_path_factory.mktemp("models") / "llama")
-
-
 class Poison(TrainerCallback):
     """Makes a weight NaN before a step."""
 
