@@ -17,7 +17,7 @@ from hypertok.artifact import seal
 from hypertok.errors import InputError
 from hypertok.measure.subject import load_coding
 from hypertok.model.checkpoint import Checkpoint
-from hypertok.model.shard import Shard
+from hypertok.model.shard import WeightFile
 
 
 def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -148,7 +148,7 @@ def test_truncated_shard(tmp_path: Path, cut: int) -> None:
 def test_damaged_header(tmp_path: Path, header: bytes) -> None:
     (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
     with pytest.raises(InputError, match="not a whole safetensors file"):
-        Shard.open(tmp_path / "x.safetensors")
+        WeightFile.open(tmp_path / "x.safetensors")
 
 
 def test_a_shard_cut_after_opening(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from conftest import stock_of
 from units_by_hand import Unit, matrix_of, planted, units_of
 
 from hypertok.lexicon.lexicon import Lexicon
-from hypertok.model.constituents import LOWER, TITLE, UPPER
+from hypertok.model.constituents import LOWER_WORD, TITLE_WORD, UPPER_WORD
 from hypertok.model.initialise import StockRows, StockWords, initialise
 from hypertok.model.initialise.additive import Additive
 from hypertok.model.initialise.words import stock_words
@@ -112,7 +112,7 @@ def test_stock_words_are_cut_as_the_tokenizer_would_without_them(name: str, smal
         assert "".join(parts) == string_of[identifier]
         assert int(words.units.lengths[own].sum()) == len(stock.bytes_of(string_of[identifier]).decode())
         found[string_of[identifier]] = parts
-    assert set(words.units.shapes.tolist()) <= {LOWER, TITLE, UPPER}
+    assert set(words.units.shapes.tolist()) <= {LOWER_WORD, TITLE_WORD, UPPER_WORD}
     # The oracle: the library itself, without some of them (of which none is a part of another) and their merges.
     chosen: list[str] = []
     for token in sorted(found, key=lambda one: (-len(one), one)):

@@ -10,7 +10,7 @@ from units_by_hand import Unit, matrix_of, planted, random_units, units_of
 
 from hypertok.errors import ArtifactError, InputError
 from hypertok.model import constituents
-from hypertok.model.constituents import LOWER, NOT_A_WORD, TITLE, UPPER, combine
+from hypertok.model.constituents import LOWER_WORD, NOT_A_WORD, TITLE_WORD, UPPER_WORD, combine
 from hypertok.model.initialise import STRATEGIES, StockRows, candidates, initialise
 
 #: Strategies that look at a unit's own constituents only.
@@ -125,12 +125,12 @@ def test_mix_leans_to_the_end_in_and_to_the_beginning_out() -> None:
 @pytest.mark.parametrize(
     ("text", "shape"),
     [
-        (" печени", LOWER),
-        (" Печени", TITLE),
-        (" Санкт-Петербург", TITLE),
-        (" Я", TITLE),
-        (" ООН", UPPER),
-        (" из-за", LOWER),
+        (" печени", LOWER_WORD),
+        (" Печени", TITLE_WORD),
+        (" Санкт-Петербург", TITLE_WORD),
+        (" Я", TITLE_WORD),
+        (" ООН", UPPER_WORD),
+        (" из-за", LOWER_WORD),
         (" пеЧень", NOT_A_WORD),
         ("печени", NOT_A_WORD),
         (" печени ", NOT_A_WORD),

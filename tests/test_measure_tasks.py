@@ -14,7 +14,7 @@ from hypertok.errors import InputError
 from hypertok.measure.copy_task import MARKER, Copied, measure_copy
 from hypertok.measure.emission import measure_emission
 from hypertok.measure.generate import generate
-from hypertok.measure.minimal_pairs import Pair, measure_pairs, read_pairs
+from hypertok.measure.minimal_pairs import MinimalPair, measure_pairs, read_pairs
 from hypertok.measure.passages import passages, sentence_ends
 from hypertok.measure.speed import measure_speed
 from hypertok.measure.subject import Subject, load_coding
@@ -198,8 +198,8 @@ def test_speed_counts_characters(subject: Subject) -> None:
 def test_planted_preferences_show_by_phenomenon(subject: Subject) -> None:
     good = ["Кот спит.", "Вода поднялась.", "Печень очищает кровь.", "Мать любит печь."]
     bad = ["Кот спят.", "Вода поднялся.", "Печень очищаем кровь.", "Мать люблю печь."]
-    pairs = [Pair(a, b, "agreement") for a, b in zip(good[:3], bad[:3], strict=True)]
-    pairs += [Pair(bad[3], good[3], "government"), Pair("Кот спит.", "Кот спят.", "government")]
+    pairs = [MinimalPair(a, b, "agreement") for a, b in zip(good[:3], bad[:3], strict=True)]
+    pairs += [MinimalPair(bad[3], good[3], "government"), MinimalPair("Кот спит.", "Кот спят.", "government")]
     model = able(subject)
     assert taught(model, [[600, *subject.coding.encode(text)] for text in good]) < 0.5
     found = measure_pairs(model, pairs)
@@ -209,7 +209,7 @@ def test_planted_preferences_show_by_phenomenon(subject: Subject) -> None:
         ("agreement", 3, 3, 1.0),
         ("government", 2, 1, 0.5),
     ]
-    swapped = measure_pairs(model, [Pair(pair.rejected, pair.chosen, pair.phenomenon) for pair in pairs])
+    swapped = measure_pairs(model, [MinimalPair(pair.rejected, pair.chosen, pair.phenomenon) for pair in pairs])
     assert swapped.right == tuple(not one for one in found.right)
     with pytest.raises(InputError, match="no minimal pairs"):
         measure_pairs(model, [])
@@ -218,13 +218,16 @@ def test_planted_preferences_show_by_phenomenon(subject: Subject) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ({"chosen": "А", "rejected": "Б", "phenomenon": "вид", "paradigm": "п"}, Pair("А", "Б", "вид")),
-        ({"sentence_good": "А", "sentence_bad": "Б", "linguistics_term": "вид", "UID": "п"}, Pair("А", "Б", "вид")),
-        ({"source_sentence": "А", "target_sentence": "Б", "PID": "п"}, Pair("А", "Б", "п")),
-        ({"chosen": "А", "rejected": "Б"}, Pair("А", "Б", "all")),
+        ({"chosen": "А", "rejected": "Б", "phenomenon": "вид", "paradigm": "п"}, MinimalPair("А", "Б", "вид")),
+        (
+            {"sentence_good": "А", "sentence_bad": "Б", "linguistics_term": "вид", "UID": "п"},
+            MinimalPair("А", "Б", "вид"),
+        ),
+        ({"source_sentence": "А", "target_sentence": "Б", "PID": "п"}, MinimalPair("А", "Б", "п")),
+        ({"chosen": "А", "rejected": "Б"}, MinimalPair("А", "Б", "all")),
     ],
 )
-def test_columns_go_by_their_usual_names(line: dict[str, str], expected: Pair, tmp_path: Path) -> None:
+def test_columns_go_by_their_usual_names(line: dict[str, str], expected: MinimalPair, tmp_path: Path) -> None:
     (tmp_path / "pairs.jsonl").write_text(json.dumps(line, ensure_ascii=False) + "\n\n", encoding="utf-8")
     assert read_pairs(tmp_path / "pairs.jsonl") == [expected]
 
@@ -234,7 +237,7 @@ def test_columns_go_by_their_usual_names(line: dict[str, str], expected: Pair, t
 def test_lines_end_at_line_feeds_alone(inside: str, end: str, tmp_path: Path) -> None:
     line = f'{{"chosen": "Кот{inside}спит.", "rejected": "Кот{inside}спят."}}'
     (tmp_path / "pairs.jsonl").write_bytes(f"{line}{end}{line}{end}".encode())
-    assert read_pairs(tmp_path / "pairs.jsonl") == [Pair(f"Кот{inside}спит.", f"Кот{inside}спят.", "all")] * 2
+    assert read_pairs(tmp_path / "pairs.jsonl") == [MinimalPair(f"Кот{inside}спит.", f"Кот{inside}спят.", "all")] * 2
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from hypertok.measure.emission import measure_emission
 from hypertok.measure.form_groups import Forms, measure_forms
 from hypertok.measure.generate import generate
 from hypertok.measure.memory import predict_memory
-from hypertok.measure.minimal_pairs import Pair, measure_pairs, read_pairs
+from hypertok.measure.minimal_pairs import MinimalPair, measure_pairs, read_pairs
 from hypertok.measure.passages import spread
 from hypertok.measure.quality import Quality, Scored, score_texts
 from hypertok.measure.scoring import Ids
@@ -56,10 +56,10 @@ def live_subject(model: Path, trained: Path | None, measure: Measure) -> Subject
     """
     import torch
 
-    from hypertok.model.pair import Pair as ModelPair
+    from hypertok.model.pair import Pair
     from hypertok.model.trained import merged
 
-    live = ModelPair.open(model).load(getattr(torch, measure.dtype))
+    live = Pair.open(model).load(getattr(torch, measure.dtype))
     if trained is not None:
         live = merged(live, trained)
     with full_gpu_told(LIGHTER):
@@ -155,7 +155,7 @@ def _forms(subject: Subject, scored: Sequence[Scored], seen: Callable[[], Ids] |
     return measure_forms(scored, HyperTokenizer.from_pretrained(subject.folder), seen())
 
 
-def _pairs(path: Path | None, measure: Measure) -> list[Pair]:
+def _pairs(path: Path | None, measure: Measure) -> list[MinimalPair]:
     if path is None:
         raise InputError("no file of minimal pairs is given; name one with --pairs")
     found = read_pairs(path)

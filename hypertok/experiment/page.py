@@ -26,7 +26,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns and rows; the first column holds names, `good` and `bad` cells begin with "met" and "missed"."""
+    """Columns and rows; the first column holds names, cells that begin with "met" or "missed" are coloured."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]

@@ -24,7 +24,7 @@ _PHENOMENON = ("phenomenon", "linguistics_term", "PID", "paradigm", "UID", "cate
 
 
 @dataclass(frozen=True)
-class Pair:
+class MinimalPair:
     """A sentence, one that differs and is wrong, and what kind of mistake it is."""
 
     chosen: str
@@ -53,7 +53,7 @@ class PairAccuracy:
     right: tuple[bool, ...]
 
 
-def read_pairs(path: Path) -> list[Pair]:
+def read_pairs(path: Path) -> list[MinimalPair]:
     """Pairs of a JSON Lines file; columns go by their usual names (chosen, sentence_good, source_sentence …).
 
     Raises:
@@ -78,13 +78,13 @@ def read_pairs(path: Path) -> list[Pair]:
             raise InputError(
                 f"{path}:{number}: needs two different sentences in columns such as chosen and rejected, has {names}"
             )
-        pairs.append(Pair(chosen, rejected, _column(record, _PHENOMENON) or "all"))
+        pairs.append(MinimalPair(chosen, rejected, _column(record, _PHENOMENON) or "all"))
     if not pairs:
         raise InputError(f"{path}: no pairs in it; every line is one pair, with columns such as chosen and rejected")
     return pairs
 
 
-def measure_pairs(subject: Subject, pairs: Sequence[Pair], *, context: int = 512) -> PairAccuracy:
+def measure_pairs(subject: Subject, pairs: Sequence[MinimalPair], *, context: int = 512) -> PairAccuracy:
     """Score both sentences of every pair.
 
     Raises:

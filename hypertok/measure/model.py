@@ -22,7 +22,7 @@ from hypertok.measure.memory import (
     measure_prefill,
     predict_memory,
 )
-from hypertok.measure.minimal_pairs import Pair, PairAccuracy, measure_pairs, read_pairs
+from hypertok.measure.minimal_pairs import MinimalPair, PairAccuracy, measure_pairs, read_pairs
 from hypertok.measure.options import PARTS, MeasureOptions, PartName
 from hypertok.measure.passages import sha256_of_texts
 from hypertok.measure.quality import Quality, check_windows, measure_quality
@@ -137,7 +137,7 @@ def _checked(texts: Iterable[str]) -> list[str]:
     return found
 
 
-def _asked_pairs(coding: Coding, name: str, options: MeasureOptions) -> list[Pair]:
+def _asked_pairs(coding: Coding, name: str, options: MeasureOptions) -> list[MinimalPair]:
     """The minimal pairs, if they are to be measured; what is asked for by name and cannot be had is refused first.
 
     Before minutes of measuring are lost to it.
@@ -214,7 +214,7 @@ def _predicted(config: Any, coding: Coding, texts: Sequence[str], options: Measu
 def _measure(
     subject: Subject,
     texts: Sequence[str],
-    pairs: Sequence[Pair],
+    pairs: Sequence[MinimalPair],
     options: MeasureOptions,
     skipped: dict[str, str],
     progress: Progress | None,

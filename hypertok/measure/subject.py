@@ -112,11 +112,11 @@ def load_subject(
     """
     require_train()
     from hypertok.model.load import load_model
-    from hypertok.model.shard import Shard
+    from hypertok.model.shard import WeightFile
 
     folder, device = Path(folder), device_of(device)
     for path in sorted(folder.glob("model*.safetensors")):
-        Shard.open(path)  # names a file that is cut off
+        WeightFile.open(path)  # names a file that is cut off
     coding = coding or load_coding(folder)
     try:
         model = load_model(folder, dtype)

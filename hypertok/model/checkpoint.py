@@ -17,7 +17,7 @@ import torch
 
 from hypertok.errors import InputError
 from hypertok.model.config import refuse_adapter
-from hypertok.model.shard import FLOATS, Matrix, Shard
+from hypertok.model.shard import FLOATS, Matrix, WeightFile
 from hypertok.tokenizer.stock_file import text_config_of
 
 CONFIG = "config.json"
@@ -54,7 +54,7 @@ class Checkpoint:
 
     folder: Path
     config: dict[str, Any]
-    shards: tuple[Shard, ...]
+    shards: tuple[WeightFile, ...]
     input: Matrix
     output: Matrix
     copy: Matrix | None = None
@@ -145,9 +145,9 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _shards(folder: Path) -> tuple[Shard, ...]:
+def _shards(folder: Path) -> tuple[WeightFile, ...]:
     if (folder / SINGLE).is_file():
-        return (Shard.open(folder / SINGLE),)
+        return (WeightFile.open(folder / SINGLE),)
     if not (folder / INDEX).is_file():
         raise InputError(_no_weights(folder))
     index = _read_json(folder / INDEX, "download it again")
@@ -163,7 +163,7 @@ def _shards(folder: Path) -> tuple[Shard, ...]:
             )
         if not (folder / file).is_file():
             raise InputError(f"{folder / file}: named in {INDEX} and not there; download the model completely")
-        shards[file] = Shard.open(folder / file)
+        shards[file] = WeightFile.open(folder / file)
     for file, shard in shards.items():
         for name in shard.entries:
             if weight_map.get(name, file) != file:
@@ -184,7 +184,7 @@ def _no_weights(folder: Path) -> str:
     return f"{folder}: no weights here ({SINGLE} or {INDEX}); name the folder of a model, or download it completely"
 
 
-def _refuse_quantised(shards: Iterable[Shard]) -> None:
+def _refuse_quantised(shards: Iterable[WeightFile]) -> None:
     for shard in shards:
         for entry in shard.entries.values():
             # Whole numbers of one byte are buffers in some old models; as weights they are a quantised matrix.

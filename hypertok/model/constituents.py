@@ -20,7 +20,7 @@ from hypertok.tokenizer.surface import row_columns
 #: Units computed at once; with some 10,000 different constituents of width 1,024 they take 0.1 GB.
 BLOCK = 4_096
 #: How a whole word is written: the values of `Constituents.shapes`.
-NOT_A_WORD, LOWER, TITLE, UPPER = range(4)
+NOT_A_WORD, LOWER_WORD, TITLE_WORD, UPPER_WORD = range(4)
 
 _WORD = re.compile(" ([А-ЯЁа-яё]+(?:-[А-ЯЁа-яё]+)*)")
 
@@ -36,8 +36,8 @@ class Constituents:
         concepts: (C,) the concepts of the words that each unit holds whole.
         inflections: (C,) theirs.
         concept_starts: (N + 1,) where each unit begins in `concepts`; a unit may have none.
-        shapes: (N,) LOWER, TITLE or UPPER for a unit that is a space and one word of one concept, NOT_A_WORD for any
-            other.
+        shapes: (N,) LOWER_WORD, TITLE_WORD or UPPER_WORD for a unit that is a space and one word of one concept,
+            NOT_A_WORD for any other.
         counts: (N,) how often each unit is emitted on the learning text.
     """
 
@@ -160,8 +160,8 @@ def _shape(text: str | None) -> int:
     found = _WORD.fullmatch(text) if text is not None else None
     word = found[1] if found else ""
     if word.islower():
-        return LOWER
-    return TITLE if word.istitle() else UPPER if word.isupper() else NOT_A_WORD
+        return LOWER_WORD
+    return TITLE_WORD if word.istitle() else UPPER_WORD if word.isupper() else NOT_A_WORD
 
 
 def _refuse(delta: pl.DataFrame, wrong: pl.Series, what: str) -> None:

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from hypertok.artifact import require_disk, write_file, writing_file
 from hypertok.errors import InputError
 from hypertok.model.checkpoint import CONFIG, INDEX, SINGLE, Checkpoint
-from hypertok.model.shard import BLOCK, Entry, Matrix, Shard, header_of, runs
+from hypertok.model.shard import BLOCK, Entry, Matrix, WeightFile, header_of, runs
 from hypertok.tokenizer.kind import ROW_MULTIPLE, padded
 
 #: Files beside the weights that belong to the model. Its own code (*.py) does not: it is never run.
@@ -155,7 +155,7 @@ def _checked(matrix: Matrix, new_ids: ArrayLike, values: torch.Tensor, rows: int
     return new
 
 
-def _grown(shard: Shard, new: Mapping[str, _New], rows: int) -> list[Entry] | None:
+def _grown(shard: WeightFile, new: Mapping[str, _New], rows: int) -> list[Entry] | None:
     """The tensors of the shard when it is rewritten; None if it stays as it is."""
     if not new.keys() & shard.entries.keys():
         return None
@@ -180,7 +180,7 @@ def _check_disk(checkpoint: Checkpoint, output: Path, shards: Mapping[str, list[
     require_disk(output, needed, "the extended model needs")
 
 
-def _write_shard(file: IO[bytes], shard: Shard, new: Mapping[str, _New], rows: int) -> None:
+def _write_shard(file: IO[bytes], shard: WeightFile, new: Mapping[str, _New], rows: int) -> None:
     grown = _grown(shard, new, rows) or []
     head, starts = header_of(grown, shard.metadata)
     file.write(head)

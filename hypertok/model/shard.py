@@ -53,7 +53,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Shard:
+class WeightFile:
     """A safetensors file.
 
     Attributes:
@@ -67,7 +67,7 @@ class Shard:
     entries: dict[str, Entry]
 
     @classmethod
-    def open(cls, path: Path) -> Shard:
+    def open(cls, path: Path) -> WeightFile:
         """Read the header.
 
         Raises:
@@ -108,7 +108,7 @@ class Matrix:
         name: its name in the checkpoint.
     """
 
-    shard: Shard
+    shard: WeightFile
     name: str
 
     @property

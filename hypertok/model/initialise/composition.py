@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from hypertok.errors import InputError
-from hypertok.model.constituents import NOT_A_WORD, UPPER, Constituents, combine
+from hypertok.model.constituents import NOT_A_WORD, UPPER_WORD, Constituents, combine
 from hypertok.model.initialise.additive import Additive
 from hypertok.model.initialise.rows import NewRows, StockRows
 
@@ -104,7 +104,7 @@ class _Design:
         known, groups = torch.unique(concepts, return_inverse=True)
         kept, inflected = torch.unique(inflections, return_inverse=True)
         shapes = torch.cat([part.shapes for part in parts]) - 1
-        return cls(groups, torch.stack([inflected, len(kept) + shapes], 1), len(known), len(kept) + UPPER)
+        return cls(groups, torch.stack([inflected, len(kept) + shapes], 1), len(known), len(kept) + UPPER_WORD)
 
     def system(self, chosen: Tensor | slice, penalty: float) -> Additive:
         """The regression over the chosen forms."""

@@ -17,7 +17,7 @@ class StockWords:
 
     Attributes:
         ids: (M,) int64, their stock ids.
-        units: what the tokenizer would make of each if it were not there; `units.shapes` says LOWER, TITLE or UPPER.
+        units: what the tokenizer would make of each if it were not there; `units.shapes` says in which case.
     """
 
     ids: Tensor
