@@ -21,7 +21,6 @@ from typer.testing import CliRunner
 
 from hypertok.cli.main import app
 from hypertok.errors import ArtifactError, InputError
-from hypertok.experiment import measuring
 from hypertok.experiment.compare import control_of, sides, stock_of
 from hypertok.experiment.report import write_report
 from hypertok.experiment.results import Results
@@ -79,7 +78,7 @@ def undated(data: bytes) -> Any:
 def _short_text_for_speed() -> Iterator[None]:
     """Speed is measured on 200 characters instead of 2,000, which took two thirds of the time of these experiments."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measuring, "measure_speed", partial(measure_speed, characters=200))
+        patch.setattr("hypertok.measure.parts.measure_speed", partial(measure_speed, characters=200))
         yield
 
 

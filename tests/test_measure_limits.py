@@ -123,8 +123,7 @@ def test_a_full_gpu_costs_the_part_that_filled_it_alone(
         raise torch.OutOfMemoryError(FULL)
 
     for name in ("measure_copy", "measure_speed"):
-        monkeypatch.setattr(f"hypertok.measure.model.{name}", full)
-    monkeypatch.setattr("hypertok.experiment.measuring.measure_copy", full)
+        monkeypatch.setattr(f"hypertok.measure.parts.{name}", full)
     monkeypatch.setattr("hypertok.measure.model.load_subject", lambda *given, **named: subject)
     monkeypatch.setattr("hypertok.measure.model._memory", lambda *given: {})
     found = measure_model(tmp_path / "model", [SENTENCES], MeasureOptions(samples=2))

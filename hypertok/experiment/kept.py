@@ -15,8 +15,7 @@ from hypertok.artifact import write_file
 from hypertok.experiment.arms import Tell, key_of
 from hypertok.experiment.provenance import Provenance
 from hypertok.experiment.results import RunResult, Trained
-
-Figures = dict[str, Any]
+from hypertok.measure.parts import Figures
 
 
 @dataclass(frozen=True)

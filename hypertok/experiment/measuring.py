@@ -14,19 +14,16 @@ from pathlib import Path
 
 from hypertok.errors import InputError
 from hypertok.experiment.definition import Measure, Part
-from hypertok.experiment.kept import Figures, Kept
+from hypertok.experiment.kept import Kept
 from hypertok.experiment.results import Sample
 from hypertok.measure.bootstrap import ratio
-from hypertok.measure.copy_task import measure_copy
-from hypertok.measure.emission import measure_emission
 from hypertok.measure.form_groups import Forms, measure_forms
 from hypertok.measure.generate import generate
-from hypertok.measure.memory import predict_memory
-from hypertok.measure.minimal_pairs import MinimalPair, measure_pairs, read_pairs
+from hypertok.measure.minimal_pairs import MinimalPair, read_pairs
+from hypertok.measure.parts import Figures, live_parts, predicted
 from hypertok.measure.passages import spread
 from hypertok.measure.quality import Quality, Scored, score_texts
 from hypertok.measure.scoring import Ids
-from hypertok.measure.speed import measure_speed
 from hypertok.measure.subject import LIGHTER, Subject, device_of, encode_checked, load_coding, require_positions
 from hypertok.model.config import read_config
 from hypertok.model.full_gpu import full_gpu_told
@@ -105,24 +102,26 @@ def measure_arm(
 
     found = {**kept.part("bits per character", bits), "rows": subject.rows, "new_rows": len(subject.coding.new_ids)}
     quality: Quality = found["quality"]
-    samples, tokens = measure.samples, measure.new_tokens
-    held = texts.held_out
+    live = live_parts(
+        subject,
+        texts.held_out,
+        lambda: _pairs(texts.pairs, measure),
+        samples=measure.samples,
+        new_tokens=measure.new_tokens,
+        context=measure.context,
+        seed=seed,
+    )
     parts: list[tuple[Part, Callable[[], Figures]]] = [
         ("drift", lambda: {"drift": {name: quality_of(subject, ones, measure) for name, ones in texts.drift.items()}}),
-        ("pairs", lambda: {"pairs": measure_pairs(subject, _pairs(texts.pairs, measure), context=measure.context)}),
-        ("copy", lambda: {"copied": measure_copy(subject, held, samples=samples)}),
+        ("pairs", live["pairs"]),
+        ("copy", live["copy"]),
         ("forms", lambda: {"forms": _forms(subject, scored(), seen)}),
         ("memory", lambda: _memory(subject, quality, measure)),
-        ("speed", lambda: {"speed": measure_speed(subject, held, new_tokens=tokens, seed=seed)}),
+        ("speed", live["speed"]),
         ("samples", lambda: {"samples": _samples(subject, measure, seed)}),
     ]
     if subject.coding.new_ids:
-        parts.append(
-            (
-                "emission",
-                lambda: {"emission": measure_emission(subject, held, samples=samples, new_tokens=tokens, seed=seed)},
-            )
-        )
+        parts.append(("emission", live["emission"]))
     skipped = {}
     for part, work in parts:
         if part not in measure.parts:
@@ -165,12 +164,8 @@ def _pairs(path: Path | None, measure: Measure) -> list[MinimalPair]:
 def _memory(subject: Subject, quality: Quality, measure: Measure) -> Figures:
     # Of the checkpoint's own type, as in use: the model in memory may be of another one to be measured.
     config = subject.model.config if subject.folder is None else read_config(subject.folder)
-    predicted = predict_memory(
-        config,
-        characters_per_token=quality.characters_per_token,
-        new_rows=len(subject.coding.new_ids),
-    )
-    return {"predicted": predicted, "longest": tuple(predicted.longest_context(card) for card in measure.cards)}
+    new_rows = len(subject.coding.new_ids)
+    return predicted(config, characters_per_token=quality.characters_per_token, new_rows=new_rows, cards=measure.cards)
 
 
 def _samples(subject: Subject, measure: Measure, seed: int) -> tuple[Sample, ...]:

@@ -23,7 +23,8 @@ from hypertok.model.config import positions_of, reason_of
 from hypertok.model.extra import require_train
 
 GIB = 1 << 30
-_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
+#: Of one number of a data type.
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 #: Attributes of configurations whose cache follows other rules than those counted here.
 _OTHER_RULES = (
     "kv_lora_rank", "global_head_dim", "kv_sharing_modes", "num_kv_shared_layers", "cross_attention_layers",
@@ -269,4 +270,4 @@ def configuration_of(config: Any) -> Any:
 
 def _element_size(config: Any) -> int:
     named = getattr(config, "dtype", None) or getattr(config.get_text_config(), "dtype", None)
-    return _BYTES.get(str(named).removeprefix("torch."), 2)
+    return BYTES.get(str(named).removeprefix("torch."), 2)

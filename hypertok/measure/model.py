@@ -13,20 +13,15 @@ from pydantic import BaseModel, ConfigDict
 import hypertok
 from hypertok.errors import InputError
 from hypertok.measure.bootstrap import Interval, ratio
-from hypertok.measure.copy_task import Copied, measure_copy
-from hypertok.measure.emission import Emission, measure_emission, require_new_units
-from hypertok.measure.memory import (
-    LongestContext,
-    MeasuredMemory,
-    PredictedMemory,
-    measure_prefill,
-    predict_memory,
-)
-from hypertok.measure.minimal_pairs import MinimalPair, PairAccuracy, measure_pairs, read_pairs
+from hypertok.measure.copy_task import Copied
+from hypertok.measure.emission import Emission, require_new_units
+from hypertok.measure.memory import LongestContext, MeasuredMemory, PredictedMemory, measure_prefill
+from hypertok.measure.minimal_pairs import MinimalPair, PairAccuracy, read_pairs
 from hypertok.measure.options import PARTS, MeasureOptions, PartName
+from hypertok.measure.parts import live_parts, predicted
 from hypertok.measure.passages import sha256_of_texts
 from hypertok.measure.quality import Quality, check_windows, measure_quality
-from hypertok.measure.speed import Speed, measure_speed
+from hypertok.measure.speed import Speed
 from hypertok.measure.subject import (
     LIGHTER,
     Coding,
@@ -186,7 +181,14 @@ def _memory(
     with _excused("memory", options, skipped):
         config = read_config(folder)
         try:
-            found |= _predicted(config, coding, texts, options)
+            tokens = sum(len(coding.encode(text)) for text in texts)
+            found |= predicted(
+                config,
+                characters_per_token=sum(map(len, texts)) / tokens,
+                new_rows=len(coding.new_ids),
+                cards=options.cards,
+                dtype=options.dtype,
+            )
         except InputError as error:
             skipped["predicted memory"] = str(error)
         tell("memory", 1, 2)
@@ -200,15 +202,6 @@ def _memory(
         found["prefill"] = measure_prefill(folder, ids, len(text), device=device, dtype=options.dtype)
     tell("memory", 2, 2)
     return found
-
-
-def _predicted(config: Any, coding: Coding, texts: Sequence[str], options: MeasureOptions) -> dict[str, Any]:
-    characters, tokens = sum(map(len, texts)), sum(len(coding.encode(text)) for text in texts)
-    size = {"float32": 4, "bfloat16": 2, "float16": 2}.get(options.dtype)
-    predicted = predict_memory(
-        config, characters_per_token=characters / tokens, new_rows=len(coding.new_ids), bytes_per_element=size
-    )
-    return {"predicted": predicted, "longest": tuple(predicted.longest_context(card) for card in options.cards)}
 
 
 def _measure(
@@ -235,30 +228,22 @@ def _measure(
         found["quality"] = quality
         if len(texts) > 1:
             found["bits_per_character"] = ratio(*quality.sums, seed=options.seed)
-    samples, new_tokens, seed = options.samples, options.new_tokens, options.seed
-    size = options.speed_characters
-    others: list[tuple[PartName, str, Callable[[], Any]]] = [
-        (
-            "speed",
-            "speed",
-            lambda: measure_speed(
-                subject, texts, batches=options.batches, characters=size, new_tokens=new_tokens, seed=seed
-            ),
-        ),
-        (
-            "emission",
-            "emission",
-            lambda: measure_emission(subject, texts, samples=samples, new_tokens=new_tokens, seed=seed),
-        ),
-        ("copy", "copied", lambda: measure_copy(subject, texts, samples=samples)),
-    ]
-    if pairs:
-        others.append(("pairs", "pairs", lambda: measure_pairs(subject, pairs, context=options.context)))
-    for part, name, measure in others:
-        if _wanted(part, options):
+    parts = live_parts(
+        subject,
+        texts,
+        lambda: pairs,
+        samples=options.samples,
+        new_tokens=options.new_tokens,
+        context=options.context,
+        seed=options.seed,
+        batches=options.batches,
+        characters=options.speed_characters,
+    )
+    for part, measure in parts.items():
+        if _wanted(part, options) and (pairs or part != "pairs"):
             tell(part, 0, 1)
             with _excused(part, options, skipped):
-                found[name] = measure()
+                found |= measure()
             tell(part, 1, 1)
     model = subject.model
     return {
