@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -16,12 +16,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from hypertok.artifact import write_file
 from hypertok.errors import InputError
+from hypertok.progress import Steps
 
 if TYPE_CHECKING:
     from hypertok.corpus.sources import Skipped
 
-#: Reports a step: its key, how much is done, of how much.
-Tell = Callable[[str, int, int], None]
 out = Console(highlight=False, emoji=False)  # else "note.md:100: …" is shown with a picture
 err = Console(stderr=True, highlight=False, emoji=False)
 
@@ -36,7 +35,7 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 
 @contextmanager
-def steps(names: Mapping[str, str]) -> Iterator[Tell]:
+def steps(names: Mapping[str, str]) -> Iterator[Steps]:
     """A progress bar for each step of a long command, on standard error; gives the function that reports.
 
     Args:

@@ -14,9 +14,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from hypertok.cli.console import Tell, by_comma, err, left_out, out, steps, write_bytes
+from hypertok.cli.console import by_comma, err, left_out, out, steps, write_bytes
 from hypertok.errors import InputError
 from hypertok.model.extra import require_train
+from hypertok.progress import Steps
 from hypertok.vocabulary.units import TooFewRows, TooFewUnits
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def _extended(
     options: Options,
     init: str | None,
     data: Path | None,
-    tell: Tell,
+    tell: Steps,
     skipped: Skipped,
 ) -> Manifest:
     """The tokenizer alone, or with the model that lies beside it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -15,13 +15,13 @@ from hypertok.corpus.sources import Skipped, plan_shards, tell_skipped
 from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.measure.tokens import count_tokens
+from hypertok.progress import Steps, silent
 from hypertok.tokenizer.extend import Options, learn
 from hypertok.tokenizer.stock import Stock, tokenizer_of
 from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.units import Method, Span
 
 _NUMBER = re.compile(r"([0-9]+)(k?)")
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def measure_curve(
     span: Span = "phrase",
     units: Method = "concept",
     general: float = 0.05,
-    progress: Progress | None = None,
+    progress: Steps | None = None,
     skipped: Skipped | None = None,
 ) -> list[Point]:
     """Learn units once, for the largest number of rows, and count the corpus with the best of them.
@@ -73,7 +73,7 @@ def measure_curve(
     """
     if not rows or min(rows) < 1:
         raise InputError(f"rows {list(rows)}: nothing to measure; give one or more numbers above 0")
-    tell = progress or (lambda step, done, total: None)
+    tell = progress or silent
     stock, texts = Stock.load(tokenizer), list(documents(corpus, skipped=skipped))
     options = Options(rows=max(rows), span=span, units=units, general=general)
     learned = learn(stock, Lexicon.load(lexicon), options, progress=progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,7 @@ from hypertok.measure.subject import (
 from hypertok.model.config import position_rows, read_config
 from hypertok.model.extra import require_train
 from hypertok.model.full_gpu import full_gpu_told
-
-Progress = Callable[[str, int, int], None]
+from hypertok.progress import Steps, silent
 
 
 class Measured(BaseModel):
@@ -90,7 +89,7 @@ def measure_model(
     texts: Iterable[str],
     options: MeasureOptions | None = None,
     *,
-    progress: Progress | None = None,
+    progress: Steps | None = None,
 ) -> Measured:
     """Measure a model folder, extended by us or any other of transformers, on raw texts.
 
@@ -172,10 +171,10 @@ def _memory(
     texts: Sequence[str],
     options: MeasureOptions,
     skipped: dict[str, str],
-    progress: Progress | None,
+    progress: Steps | None,
 ) -> dict[str, Any]:
     """Predicted memory, and that of a process of its own, which needs no prediction."""
-    tell = progress or (lambda part, done, total: None)
+    tell = progress or silent
     tell("memory", 0, 2)
     found: dict[str, Any] = {}
     with _excused("memory", options, skipped):
@@ -210,10 +209,10 @@ def _measure(
     pairs: Sequence[MinimalPair],
     options: MeasureOptions,
     skipped: dict[str, str],
-    progress: Progress | None,
+    progress: Steps | None,
 ) -> dict[str, Any]:
     """All parts that need the loaded model."""
-    tell = progress or (lambda part, done, total: None)
+    tell = progress or silent
     coding, found = subject.coding, dict[str, Any]()
     if _wanted("quality", options):
         quality = measure_quality(

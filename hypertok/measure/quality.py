@@ -21,6 +21,7 @@ from hypertok.errors import InputError
 from hypertok.measure.scoring import BATCH_TOKENS, Bits, Ids, Window, token_bits
 from hypertok.measure.subject import encode_checked
 from hypertok.model.config import positions_of
+from hypertok.progress import Count
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def measure_quality(
     overlap: int | None = None,
     chunk: int | None = None,
     batch_tokens: int = BATCH_TOKENS,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Count | None = None,
 ) -> Quality:
     """Bits per character of each text under a causal language model of transformers.
 
@@ -130,7 +131,7 @@ def score_texts(
     overlap: int,
     chunk: int | None = None,
     batch_tokens: int = BATCH_TOKENS,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Count | None = None,
 ) -> list[Scored]:
     """Every token of each text with its bits; see `measure_quality`, which sums them up.
 

@@ -7,7 +7,7 @@ scales) is done, for any causal language model of transformers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from hypertok.errors import InputError
+from hypertok.progress import Count
 
 #: Logits that live at once, in elements; fp32 and its temporaries are about three times four bytes for each.
 LOGITS = 1 << 25
@@ -39,7 +40,7 @@ def token_bits(
     *,
     chunk: int | None = None,
     batch_tokens: int = BATCH_TOKENS,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Count | None = None,
 ) -> list[Bits]:
     """Minus the base-2 logarithm of the probability of every scored id.
 

@@ -21,7 +21,8 @@ from hypertok.model.initialise import Constituents, NewRows, StockRows, initiali
 from hypertok.model.initialise.words import stock_words
 from hypertok.model.pair import identity
 from hypertok.model.resize import write_extended
-from hypertok.tokenizer.extend import Addition, Options, Progress, extend
+from hypertok.progress import Steps, silent
+from hypertok.tokenizer.extend import Addition, Options, extend
 from hypertok.tokenizer.stock import Stock
 
 
@@ -64,7 +65,7 @@ def extend_model(
     options: Options | None = None,
     *,
     init: str | RowMaker = DEFAULT_INIT,
-    progress: Progress | None = None,
+    progress: Steps | None = None,
 ) -> Manifest:
     """Extend tokenizer and model of a folder by units learned from a lexicon; the result is one folder.
 
@@ -82,7 +83,7 @@ def extend_model(
     stock = Stock.load(checkpoint.folder)
     checkpoint.check_tokens(stock.data["model"]["vocab"].values())
     lexicon = Lexicon.load(lexicon_path)
-    tell = progress or (lambda step, done, total: None)
+    tell = progress or silent
 
     def write_weights(folder: Path, delta: pl.DataFrame, rows: int) -> Addition:
         tell("rows", 0, 1)

@@ -14,6 +14,7 @@ import hypertok
 from hypertok.artifact import Manifest, refuse_foreign, seal, writing
 from hypertok.errors import ArtifactError, InputError
 from hypertok.lexicon.lexicon import Lexicon
+from hypertok.progress import Steps, silent
 from hypertok.tokenizer.delta import delta_table
 from hypertok.tokenizer.folder import check_tokens, write_tokenizer
 from hypertok.tokenizer.kind import DELTA, GIVEN_UP, KIND, SCHEMA_VERSION, SYMBOLS, padded
@@ -36,8 +37,6 @@ from hypertok.vocabulary.symbol_codec import symbol_run_pattern
 from hypertok.vocabulary.symbols import SymbolUnits, learn_symbol_units
 from hypertok.vocabulary.texts import Texts, concept_texts, seen_texts
 from hypertok.vocabulary.units import Method, Span, Units
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def extend(
     output: Path,
     options: Options | None = None,
     *,
-    progress: Progress | None = None,
+    progress: Steps | None = None,
     also: Also | None = None,
 ) -> Manifest:
     """Extend a stock tokenizer by units learned from a lexicon and write it to the folder `output`.
@@ -149,7 +148,7 @@ def extend(
         )
 
 
-def learn(stock: Stock, lexicon: Lexicon, options: Options, *, progress: Progress | None = None) -> Units:
+def learn(stock: Stock, lexicon: Lexicon, options: Options, *, progress: Steps | None = None) -> Units:
     """The units that the options ask for, not yet put into the tokenizer.
 
     Raises:
@@ -161,11 +160,11 @@ def learn(stock: Stock, lexicon: Lexicon, options: Options, *, progress: Progres
     return learn_units(stock, texts, options.rows, every_path=options.units == "concept", progress=progress)
 
 
-def _learn_symbols(stock: Stock, lexicon: Lexicon, options: Options, progress: Progress | None) -> SymbolUnits:
+def _learn_symbols(stock: Stock, lexicon: Lexicon, options: Options, progress: Steps | None) -> SymbolUnits:
     if options.units == "bpe" or options.replace_unused:
         raise InputError("text symbols goes with units concept and without replace_unused; leave the other option out")
     symbol_pretokenizer(stock, "")  # what it refuses it refuses before the long work
-    tell = progress or (lambda step, done, total: None)
+    tell = progress or silent
     tell("symbols", 0, 1)
     learned = learn_symbol_units(stock, lexicon.concepts, lexicon.forms, lexicon.runs, options.rows, options.span)
     tell("symbols", 1, 1)

@@ -30,6 +30,7 @@ from hypertok.model.load import check_kind, computed, grown, load_model
 from hypertok.model.pair import separator_of
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import merge_rows, new_rows, split_rows
+from hypertok.progress import Steps, silent
 from hypertok.tokenizer.kind import SYMBOLS
 from hypertok.tokenizer.plain import ids_before, read_plain
 from hypertok.tokenizer.stock import Stock
@@ -43,7 +44,6 @@ from hypertok.training.options import COMPOSER, Dtype
 _FROM_ONE = 32
 #: Documents that are made of a lexicon's runs, and runs in each.
 _DOCUMENTS, _RUNS = 200, 100
-Progress = Callable[[str, int, int], None]
 
 
 class ProbeOptions(BaseModel):
@@ -95,7 +95,7 @@ class _Blocks:
 def chooser(
     texts: Iterable[str],
     options: ProbeOptions | None = None,
-    progress: Progress | None = None,
+    progress: Steps | None = None,
     *,
     composer_alone: bool = False,
 ) -> RowMaker:
@@ -106,7 +106,7 @@ def chooser(
         composer_alone: probe nothing; the composer makes the rows.
     """
     wanted = options or ProbeOptions()
-    tell = progress or (lambda step, done, total: None)
+    tell = progress or silent
 
     def choose(making: Making) -> Made:
         check_kind(making.checkpoint.folder)
