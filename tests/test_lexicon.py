@@ -13,8 +13,8 @@ from lexicon_checks import KEY, assert_consistent, assert_decodes, code_words, f
 from hypertok.codec import marks
 from hypertok.corpus.words import fold_yo
 from hypertok.errors import ArtifactError, InputError
-from hypertok.lexicon.build import Recipe
 from hypertok.lexicon.lexicon import KIND, Lexicon, lexicon_manifest
+from hypertok.lexicon.recipe import Recipe
 from hypertok.lexicon.symbols import everyday_symbols
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,13 +26,10 @@ from hypertok.lexicon.lexicon import Lexicon
 from hypertok.lexicon.morphology import Analyses, analyse, analyzer
 from hypertok.lexicon.overrides import Overrides
 from hypertok.lexicon.phrases import MAX_PHRASES, Phrases, find_phrases
+from hypertok.lexicon.recipe import Progress, Recipe
 from hypertok.lexicon.symbols import KEY, assign_symbols
 from hypertok.lexicon.usual_case import with_every_part
 
-if TYPE_CHECKING:
-    from hypertok.lexicon.build import Recipe
-
-Progress = Callable[[Literal["count", "analyse", "context", "phrases", "statistics", "write"], int, int], None]
 PHRASE_KEY = {"pos": "NOUN", "kind": "phrase"}
 
 
