@@ -20,8 +20,12 @@ Ids = npt.NDArray[np.uint32]
 
 BREAK = 0
 HYPHEN = "-"
+#: A simple word, in pre-tokenizers, too (`tokenizer/pretokenizer.py`), whose engine needs a limit of letters.
+SIMPLE_WORD = "(?:[А-ЯЁ]?[а-яё]{1,48}|[А-ЯЁ]{1,48})"
+#: A word in any case, hyphens inside it included.
+HYPHENATED = "[А-ЯЁа-яё]+(?:-[А-ЯЁа-яё]+)*"
 _LETTER = "[А-ЯЁа-яё]"
-_WORD = r"(?<![^\W_])(?<![\u0300-\u036f])(?:[А-ЯЁ]?[а-яё]{1,48}|[А-ЯЁ]{1,48})(?![^\W_]|['\u0300-\u036f])"
+_WORD = rf"(?<![^\W_])(?<![\u0300-\u036f]){SIMPLE_WORD}(?![^\W_]|['\u0300-\u036f])"
 #: A joiner counts as one only before a simple word: what closes a run is left to the stock pre-tokenizer.
 _JOINER = (
     rf"(?<={_LETTER})[,;:](?= (?:[—–-] )?{_WORD})|(?<=[А-ЯЁа-яё,;:]) [—–-](?= {_WORD})"

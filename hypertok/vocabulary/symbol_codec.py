@@ -16,6 +16,7 @@ from hypertok.codec import marks
 from hypertok.codec.book import Code
 from hypertok.codec.codec import Codec
 from hypertok.codec.marks import ESCAPE
+from hypertok.corpus.elements import SIMPLE_WORD
 from hypertok.corpus.words import LETTERS
 from hypertok.lexicon.book import Book
 
@@ -29,7 +30,7 @@ _INFLECTIONS = f"{chr(marks.INFLECTION_FIRST)}-{chr(marks.INFLECTION_LAST)}"
 _VARIANTS = f"{marks.VARIANTS[0]}-{marks.VARIANTS[-1]}"
 #: Ranges in one character class at most: Oniguruma takes 10,000 in all parts of a class.
 _CLASS = 4_000
-_RUSSIAN = r"(?:[А-ЯЁ]?[а-яё]{1,48}|[А-ЯЁ]{1,48})(?![\p{L}\p{M}\p{N}'])"
+_RUSSIAN = SIMPLE_WORD + r"(?![\p{L}\p{M}\p{N}'])"
 
 
 class _Restricted:
