@@ -109,7 +109,7 @@ def count_corpus(
     for left_behind in work.glob(".*.unfinished"):
         shutil.rmtree(left_behind, ignore_errors=True)
     folders = []
-    done, total = 0, sum(shard.bytes for shard in plan.shards)
+    done, total = 0, plan.bytes
     task = partial(_count_shard, plan.place, work)
     with closing(engines.run(task, plan.shards, engine=engine, workers=workers)) as names:
         for shard, name in zip(plan.shards, names, strict=True):

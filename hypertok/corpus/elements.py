@@ -33,7 +33,6 @@ _JOINER = (
 )
 #: The group is the element; what is found without it breaks a run.
 _ELEMENT = re.compile(rf"( ?{_WORD}|{_JOINER})|[A-Za-z0-9]+|[^А-ЯЁа-яёA-Za-z0-9,;:— –-]+|.", re.DOTALL)
-_WORD_ONLY = re.compile(rf" ?{_WORD}")
 
 
 class Elements(dict[str, int]):
@@ -58,12 +57,3 @@ class Elements(dict[str, int]):
 def is_joiner(name: str) -> bool:
     """Whether an element joins words."""
     return name != "" and name[-1] in ",;:—–-"
-
-
-def split_run(run: str) -> list[str]:
-    """The words of a run, each with the space before it; joiners are left out.
-
-    >>> split_run(" и, кое-кто")
-    [' и', ' кое', 'кто']
-    """
-    return _WORD_ONLY.findall(run)

@@ -86,15 +86,13 @@ class SourceReport:
 class Plan:
     """A corpus cut into shards.
 
-    `reports` tells what was left out while walking (dangling links, empty files ...), `hidden` counts the
-    hidden files and folders passed over, `repeated` the links to something that is read anyway.
+    `reports` tells what was left out while walking (dangling links, empty files ...); hidden files, and links to
+    something that is read anyway, are passed over without a word.
     """
 
     root: Path
     shards: tuple[Shard, ...]
     reports: tuple[SourceReport, ...] = ()
-    hidden: int = 0
-    repeated: int = 0
 
     @property
     def place(self) -> Path:

@@ -19,7 +19,7 @@ from hypertok.lexicon.capitals import with_abbreviations
 from hypertok.lexicon.concepts import WITH_PARTICLE, read_concepts
 from hypertok.lexicon.context import ContextModel
 from hypertok.lexicon.context_guess import with_guesses
-from hypertok.lexicon.forms import COLUMNS, form_table, number_variants, without_yo
+from hypertok.lexicon.forms import COLUMNS, form_table, number_variants, with_e, without_yo
 from hypertok.lexicon.grammemes import concept_pos
 from hypertok.lexicon.inflections import Inflections, shipped_inflections
 from hypertok.lexicon.lexicon import Lexicon
@@ -266,11 +266,10 @@ def _with_base(concepts: pl.DataFrame, forms: pl.DataFrame, old: Lexicon | None)
     Concepts of the base lexicon keep theirs: it says what a bare symbol means in older symbol text.
     """
     lemmas = concepts.with_row_index("concept").select("concept", "lemma")
-    folded = pl.col("form", "lemma").str.replace_all("ё", "е", literal=True)
     base = (
         forms.filter("main")
         .join(lemmas, on="concept")
-        .with_columns(folded)
+        .with_columns(with_e("form", "lemma"))
         .filter(pl.col("form") == pl.col("lemma"))
         .group_by("concept")
         .agg(base=pl.col("inflection").min())
