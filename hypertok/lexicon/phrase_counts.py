@@ -24,8 +24,6 @@ Numbers = npt.NDArray[np.int64]
 
 #: Distinct candidates held at once; 8 million take 130 MB. The shared 107 MB corpus has 0.4 million pairs.
 MAX_CANDIDATES = 8_000_000
-#: Tokens of one stretch of text, about four pages: how far apart two uses must be to count as independent.
-STRETCH = 2048
 #: After these a capital letter belongs to the word; after other marks a sentence or a heading may start.
 _INSIDE_SENTENCE = (COMMA, NUMBER, LATIN)
 
@@ -79,12 +77,10 @@ def gather_uses(
     """Every place where a concept is used, one table per stream.
 
     `concept` gives the concept of each row of the three candidate tables, -1 for none. Columns: concept,
-    left, right (form numbers of the neighbours, negative where there is no word), stretch (number of the
-    stretch of `STRETCH` tokens), cases (two bits per word, the first word lowest), inside (whether the
-    first word's capital letter would mean something), joined (whether a number or a Latin word is joined to
-    the first word: «64-битная»).
+    left, right (form numbers of the neighbours, negative where there is no word), cases (two bits per word, the
+    first word lowest), inside (whether the first word's capital letter would mean something), joined (whether a
+    number or a Latin word is joined to the first word: «64-битная»).
     """
-    offset = 0
     for tokens in streams():
         ids = tokens >> np.uint32(2)
         numbers, (start3, keys3), (start4, keys4) = _runs(ids, pairs)
@@ -106,12 +102,10 @@ def gather_uses(
             inside = (left >= 0) | np.isin(left, np.array(_INSIDE_SENTENCE) - FIRST_FORM)
             before = np.where(start > 1, padded[start - 2], BREAK - FIRST_FORM) + FIRST_FORM
             columns = {
-                "concept": used, "left": left, "right": padded[start + length], "cases": cases,
-                "stretch": (start + offset) // STRETCH, "inside": inside,
+                "concept": used, "left": left, "right": padded[start + length], "cases": cases, "inside": inside,
                 "joined": (left == DASH - FIRST_FORM) & np.isin(before, (NUMBER, LATIN)),
             }  # fmt: skip
             tables.append(pl.DataFrame(columns))
-        offset += len(tokens)
         yield pl.concat(tables)
 
 
