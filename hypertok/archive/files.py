@@ -10,10 +10,11 @@ from typing import NoReturn
 
 from hypertok.archive.container import Member, Packer
 from hypertok.artifact import write_file
-from hypertok.corpus.records import EXAMPLES
 from hypertok.corpus.sources import Skipped, printable
 from hypertok.errors import ArtifactError, InputError
 
+#: Unsafe names that are told one by one; of the others their number.
+_NAMES_TOLD = 3
 #: Names that Windows reserves for devices, with any extension.
 _DEVICES = frozenset(
     [
@@ -33,8 +34,8 @@ def _found(paths: Sequence[Path], skipped: Skipped | None) -> list[tuple[str, Pa
     found = [member for path in paths for member in _walk(path, skipped or (lambda path, reason: None))]
     unsafe = [f"{name!r} ({reason})" for name, _ in found if (reason := _unsafe(name))]
     if unsafe:
-        more = f" and {len(unsafe) - EXAMPLES} more" if len(unsafe) > EXAMPLES else ""
-        raise InputError(f"could not be unpacked on every system: {', '.join(unsafe[:EXAMPLES])}{more}; rename them")
+        more = f" and {len(unsafe) - _NAMES_TOLD} more" if len(unsafe) > _NAMES_TOLD else ""
+        raise InputError(f"could not be unpacked on every system: {', '.join(unsafe[:_NAMES_TOLD])}{more}; rename them")
     clash = _clash(name for name, _ in found)
     if clash:
         raise InputError(f"{clash}: rename one of them, or pack the folder that holds both instead")

@@ -14,7 +14,9 @@ from typing import Literal
 
 Status = Literal["read", "repaired", "skipped"]
 #: Examples of look-alike words kept per source; enough to recognise the habit, short enough for one line.
-EXAMPLES = 3
+_EXAMPLES = 3
+#: Faulty records of one source that are told one by one; of the others their number.
+FAULTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class Tally:
         """Count look-alike words and keep the first few."""
         for run in runs:
             self.lookalike_count += 1
-            if len(self.lookalikes) < EXAMPLES and run not in self.lookalikes:
+            if len(self.lookalikes) < _EXAMPLES and run not in self.lookalikes:
                 self.lookalikes.append(run)
 
     def look_for_damage(self, text: str) -> None:
@@ -193,7 +195,7 @@ def _merge(group: list[SourceReport]) -> SourceReport:
         reason=_join("; ", (r.reason for r in group)),
         repaired=_join(", ", (r.repaired for r in group)),
         lookalikes=sum(r.lookalikes for r in group),
-        lookalike_examples=tuple(examples)[:EXAMPLES],
+        lookalike_examples=tuple(examples)[:_EXAMPLES],
         sha256=hashlib.sha256("".join(r.sha256 for r in group).encode()).hexdigest(),
     )
 
