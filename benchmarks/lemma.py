@@ -25,7 +25,7 @@ from measure import CORPORA
 
 from hypertok.corpus.counting import count_corpus
 from hypertok.corpus.stream import FIRST_FORM, Tokens, Vocabulary, renumber, tokenize
-from hypertok.corpus.words import WORD, fold_yo
+from hypertok.corpus.words import WORD
 from hypertok.lexicon.context import ContextModel
 from hypertok.lexicon.context_guess import with_guesses
 from hypertok.lexicon.grammemes import concept_pos
@@ -137,6 +137,10 @@ class Conventions:
             if rule.applies(token, pair):
                 pair = rule.rewrite(pair)
         return pair
+
+
+def fold_yo(text: str) -> str:
+    return text.replace("ё", "е").replace("Ё", "Е")
 
 
 def fold_lemma(lemma: str) -> str:

@@ -15,8 +15,9 @@ from hypertok.errors import ArtifactError, CodecError, HypertokError, InputError
 
 if TYPE_CHECKING:
     from hypertok.experiment.run import Experiment
-    from hypertok.lexicon.build import BuildResult, Recipe, build_lexicon
+    from hypertok.lexicon.build import BuildResult, build_lexicon
     from hypertok.lexicon.lexicon import Lexicon
+    from hypertok.lexicon.recipe import Recipe
     from hypertok.measure.model import measure_model
     from hypertok.model.extend import extend_model
     from hypertok.model.merge import merge
@@ -49,9 +50,9 @@ __all__ = [
 # Loaded on first use: polars and pymorphy3 take a third of a second that `import hypertok` need not spend.
 _LAZY = {
     "BuildResult": "hypertok.lexicon.build",
-    "Recipe": "hypertok.lexicon.build",
     "build_lexicon": "hypertok.lexicon.build",
     "Lexicon": "hypertok.lexicon.lexicon",
+    "Recipe": "hypertok.lexicon.recipe",
     "Options": "hypertok.tokenizer.extend",
     "extend": "hypertok.tokenizer.extend",
     "HyperTokenizer": "hypertok.tokenizer.hyper",

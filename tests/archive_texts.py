@@ -1,9 +1,12 @@
-"""A handful of notes, and the statistics of a lexicon that knows them."""
+"""A handful of notes, the statistics of a lexicon that knows them, and short ways to pack and unpack."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
+from hypertok.archive import Member, Packer, self_contained_packer, write_members
 from hypertok.archive.learning import build_statistics
 from hypertok.archive.statistics import Statistics
 
@@ -23,3 +26,19 @@ CLASSES = {
 @cache
 def tiny_statistics() -> Statistics:
     return build_statistics(NOTES * 3, CLASSES.get)
+
+
+def pack(content: str | bytes | Sequence[Member], packer: Packer | None = None) -> bytes:
+    """The archive of one text without a name, or of members; without a packer it is self-contained."""
+    content = content.encode() if isinstance(content, str) else content
+    members = [Member("", content)] if isinstance(content, bytes) else content
+    return (packer or self_contained_packer()).pack(members)
+
+
+def unpack(data: bytes, packer: Packer | None = None) -> list[Member]:
+    return (packer or self_contained_packer()).unpack(data)
+
+
+def unpack_files(archive: Path, target: Path, packer: Packer, *, force: bool = False) -> list[Path]:
+    """As the command does; returns the files written."""
+    return write_members(packer.unpack(archive.read_bytes()), target, name=archive.stem, force=force)

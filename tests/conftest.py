@@ -13,8 +13,9 @@ import pytest
 from extended_by_hand import extend_by_hand
 from hypothesis import settings
 
-from hypertok.lexicon.build import Recipe, build_lexicon
+from hypertok.lexicon.build import build_lexicon
 from hypertok.lexicon.lexicon import Lexicon
+from hypertok.lexicon.recipe import Recipe
 from hypertok.tokenizer import verify_loaders, verify_passes
 from hypertok.tokenizer.stock import Stock
 from hypertok.vocabulary import general

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypertok.corpus.documents import read_shard
 from hypertok.corpus.records import Document, Plan, SourceReport, merge_reports
 from hypertok.corpus.sources import plan_shards
-from hypertok.corpus.words import find_words
+from hypertok.corpus.words import WORD
 
 RECORDS = [f"Запись {i}: печень очищает кровь." for i in range(300)]
 
@@ -35,4 +35,4 @@ def read_one(path: Path, shard_bytes: int = 8 << 20) -> tuple[str, str, SourceRe
 
 
 def words_of(text: str) -> str:
-    return " ".join(find_words(text))
+    return " ".join(WORD.findall(text))

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from archive_texts import pack, unpack, unpack_files
 
-from hypertok.archive import Member, pack, pack_files, self_contained_packer, unpack, unpack_files
+from hypertok.archive import Member, pack_files, self_contained_packer
 from hypertok.archive.container import Packer
 from hypertok.cli import archive as command
 from hypertok.errors import ArtifactError, InputError

@@ -67,7 +67,7 @@ def test_statistics_do_not_depend_on_the_shards(limit: int) -> None:
 def test_surfaces_of_dropped_documents_are_not_held() -> None:
     pictures = [f"{number:x}" * 9 + " слово" for number in range(10_000, 30_000, 7)]
     shard = count_shard(pictures, limit=100)
-    assert shard.pieces <= 100
+    assert shard.number <= 100
     for kept in (shard, merge_shards([shard, shard], limit=100)):
         assert sorted({int(n) for _, sequence in kept.documents for n in sequence}) == list(range(len(kept.surfaces)))
     kept_texts = ["".join(shard.surfaces[n] for n in sequence) for _, sequence in shard.documents]

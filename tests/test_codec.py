@@ -20,7 +20,6 @@ from hypertok.codec import codec as codec_module
 from hypertok.codec import marks
 from hypertok.codec.book import Code
 from hypertok.codec.codec import Codec
-from hypertok.corpus.words import fold_yo
 from hypertok.errors import CodecError
 from hypertok.lexicon.lexicon import Lexicon
 
@@ -42,7 +41,7 @@ def mangle(word: str, chance: random.Random) -> str:
         str.swapcase,
         lambda w: w.capitalize().swapcase(),
         lambda w: "".join(chance.choice((c.lower(), c.upper())) for c in w),
-        fold_yo,
+        lambda w: w.replace("ё", "е").replace("Ё", "Е"),
         lambda w: w.replace("е", "ё"),
         lambda w: unicodedata.normalize("NFD", w),
         lambda w: w.replace("-", chance.choice("\u2010\u2011\u2012–—−")),
@@ -212,7 +211,7 @@ def test_every_symbol_alone_says_its_lemma(vault_lexicon: Lexicon) -> None:
     wrong = []
     for concept in map(vault_lexicon.concept, range(vault_lexicon.concepts.height)):
         said = vault_lexicon.decode(concept.symbol)
-        if fold_yo(said) != fold_yo(concept.lemma):
+        if said.replace("ё", "е") != concept.lemma.replace("ё", "е"):
             wrong.append((concept, said))
     assert not wrong, wrong[:10]
 

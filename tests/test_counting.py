@@ -19,7 +19,7 @@ from hypertok.corpus import counting, segments
 from hypertok.corpus.counting import CountedCorpus, count_corpus, merge_vocabularies
 from hypertok.corpus.sources import plan_shards
 from hypertok.corpus.stream import count_forms
-from hypertok.corpus.words import find_words, form_of
+from hypertok.corpus.words import WORD, form_of
 from hypertok.errors import InputError
 
 CASES = ["lower", "title", "upper", "other"]
@@ -56,7 +56,7 @@ def everything(counted: CountedCorpus) -> tuple[object, ...]:
 
 def naive_counts(folder: Path) -> dict[str, tuple[int, ...]]:
     """Counts by case pattern of every form in plain Russian text files, without any of our machinery."""
-    seen = Counter(word for file in folder.glob("*.txt") for word in find_words(file.read_text(encoding="utf-8")))
+    seen = Counter(word for file in folder.glob("*.txt") for word in WORD.findall(file.read_text(encoding="utf-8")))
     counts: dict[str, list[int]] = {}
     for word, count in seen.items():
         letters = [c for c in word if c.isalpha()]

@@ -123,7 +123,8 @@ def test_same_input_same_bytes(qwen: Path, vault_lexicon: Lexicon, tmp_path: Pat
 
 
 def test_a_lexicon_without_runs_is_refused(small_corpus: Path, tmp_path: Path) -> None:
-    from hypertok.lexicon.build import Recipe, build_lexicon
+    from hypertok.lexicon.build import build_lexicon
+    from hypertok.lexicon.recipe import Recipe
 
     build_lexicon(small_corpus, tmp_path / "bare.lexicon", Recipe(statistics=False), workers=1)
     with pytest.raises(ArtifactError, match="with statistics"):

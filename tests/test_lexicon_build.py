@@ -10,8 +10,9 @@ from conftest import VAULT, Build
 from lexicon_checks import KEY, assert_consistent, assert_decodes, code_words, files_of, symbols_of
 
 from hypertok.errors import ArtifactError, InputError
-from hypertok.lexicon.build import BuildResult, Recipe, build_lexicon
+from hypertok.lexicon.build import BuildResult, build_lexicon
 from hypertok.lexicon.lexicon import Lexicon
+from hypertok.lexicon.recipe import Recipe
 
 
 def build_vault(output: Path, **options: object) -> BuildResult:

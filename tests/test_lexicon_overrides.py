@@ -9,8 +9,9 @@ from conftest import OVERRIDES_HEADER, Build
 from lexicon_checks import assert_consistent, assert_decodes, code_words, concept_keys, symbols_of
 
 from hypertok.errors import InputError
-from hypertok.lexicon.build import Recipe, build_lexicon
+from hypertok.lexicon.build import build_lexicon
 from hypertok.lexicon.lexicon import Lexicon
+from hypertok.lexicon.recipe import Recipe
 
 
 def test_an_added_concept_is_there_however_few_are_kept(build: Build) -> None:

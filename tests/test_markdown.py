@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from hypertok.corpus.markdown import MarkdownMask
 from hypertok.corpus.prose import blank_addresses, clean
-from hypertok.corpus.words import find_words
+from hypertok.corpus.words import WORD
 
 
 def prose_words(text: str) -> str:
-    return " ".join(find_words(MarkdownMask()(text)))
+    return " ".join(WORD.findall(MarkdownMask()(text)))
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_line_structure_is_kept() -> None:
 
 def test_a_fence_stays_open_between_pieces() -> None:
     mask = MarkdownMask()
-    assert find_words(mask("до\n```\nкод\n")) == ["до"]
-    assert find_words(mask("код\n")) == []
-    assert find_words(mask("код\n```\nпосле")) == ["после"]
+    assert WORD.findall(mask("до\n```\nкод\n")) == ["до"]
+    assert WORD.findall(mask("код\n")) == []
+    assert WORD.findall(mask("код\n```\nпосле")) == ["после"]
 
 
 PIECES = (
@@ -111,7 +111,7 @@ SNIPPETS = st.lists(st.sampled_from((*PIECES, "\n", " ", "слово", "код",
 def test_masking_invents_no_words(parts: list[str]) -> None:
     text = "".join(parts)
     prose = MarkdownMask()(text)
-    assert set(find_words(prose)) <= set(find_words(text))
+    assert set(WORD.findall(prose)) <= set(WORD.findall(text))
     assert prose.count("\n") <= text.count("\n") + 1
 
 
@@ -142,7 +142,7 @@ def test_masking_is_linear(piece: str) -> None:
 def test_a_long_definition_is_read_once() -> None:
     picture = "[рис]: data:image/png;base64," + "iVBOR/" * 70_000
     assert seconds(picture + ' {width="300"}') < 3.0
-    assert find_words(MarkdownMask()(f"До\n\n{picture} 'Печень'\n\nпосле")) == ["До", "после"]
+    assert WORD.findall(MarkdownMask()(f"До\n\n{picture} 'Печень'\n\nпосле")) == ["До", "после"]
 
 
 def seconds(text: str) -> float:
@@ -154,7 +154,7 @@ def seconds(text: str) -> float:
 
 def test_addresses_in_plain_text() -> None:
     text = "Пиши на вася.пупкин@почта.рф или смотри http://сайт.рф/а?б=в#г (www.сайт.рф), а не тут."
-    assert find_words(blank_addresses(text)) == ["Пиши", "на", "или", "смотри", "а", "не", "тут"]
+    assert WORD.findall(blank_addresses(text)) == ["Пиши", "на", "или", "смотри", "а", "не", "тут"]
 
 
 def test_cleaning_composes_and_hides() -> None:

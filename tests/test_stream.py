@@ -23,15 +23,20 @@ from hypertok.corpus.stream import (
     case_of,
     count_forms,
     renumber,
-    spell,
     tokenize,
 )
-from hypertok.corpus.words import find_words, form_of, is_russian
+from hypertok.corpus.words import WORD, form_of, is_russian
 
 RUSSIAN = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
 #: What text is made of, odd things included: stress marks, old letters, Latin, digits, other scripts.
 ALPHABET = RUSSIAN + RUSSIAN.upper() + "ѣіѢўѓ'’-‐‑\u0301 \n\t\u00a0.,!?…—–:;«»()_#abcXYZé0129²½汉字ا\u0300😀\ue000"
 PROSE = st.text(ALPHABET, max_size=200).map(lambda text: clean(text)[0])
+
+
+def spell(tokens: Tokens, forms: list[str]) -> list[str]:
+    """The stream as readable strings: forms, class names in angle brackets."""
+    names = ("break", "end", "comma", "dash", "colon", "punctuation", "number", "latin", "unknown")
+    return [forms[(t >> 2) - FIRST_FORM] if t >> 2 >= FIRST_FORM else f"<{names[t >> 2]}>" for t in tokens.tolist()]
 
 
 def counted(tokens: Tokens, forms: list[str]) -> dict[tuple[str, int], int]:
@@ -53,7 +58,7 @@ def naive_case(surface: str) -> int:
 def test_counts_are_those_of_a_naive_count(prose: str) -> None:
     vocabulary = Vocabulary()
     tokens = tokenize(prose, vocabulary)
-    words = [(form_of(word), naive_case(word)) for word in find_words(prose)]
+    words = [(form_of(word), naive_case(word)) for word in WORD.findall(prose)]
     assert counted(tokens, vocabulary.forms) == Counter(pair for pair in words if is_russian(pair[0]))
 
 

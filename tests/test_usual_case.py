@@ -9,8 +9,9 @@ from lexicon_checks import assert_consistent
 
 from hypertok.codec import marks
 from hypertok.corpus.elements import Elements
-from hypertok.lexicon.build import Recipe, build_lexicon
+from hypertok.lexicon.build import build_lexicon
 from hypertok.lexicon.lexicon import Lexicon
+from hypertok.lexicon.recipe import Recipe
 from hypertok.lexicon.usual_case import with_every_part
 
 MIXED = ("Ростов-на-Дону", "ВИЧ-инфекция", "ацетил-КоА", "СМС-сообщение")

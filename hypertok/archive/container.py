@@ -138,13 +138,9 @@ def _share(progress: Callable[[int, int], None], before: int, size: int, total: 
     progress(before + int(share * size), total)
 
 
+@cache
 def self_contained_packer() -> Packer:
     """A packer that needs no lexicon: pieces are spelled in the archive where they first occur."""
-    return _self_contained()
-
-
-@cache
-def _self_contained() -> Packer:
     return Packer(ArchiveModel(empty_statistics()), None)
 
 

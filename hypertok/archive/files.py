@@ -10,10 +10,11 @@ from typing import NoReturn
 
 from hypertok.archive.container import Member, Packer
 from hypertok.artifact import write_file
-from hypertok.corpus.records import EXAMPLES
 from hypertok.corpus.sources import Skipped, printable
 from hypertok.errors import ArtifactError, InputError
 
+#: Unsafe names that are told one by one; of the others their number.
+_NAMES_TOLD = 3
 #: Names that Windows reserves for devices, with any extension.
 _DEVICES = frozenset(
     [
@@ -28,32 +29,13 @@ _DEVICES = frozenset(
 )
 
 
-def read_members(paths: Sequence[Path], skipped: Skipped | None = None) -> list[Member]:
-    """Files by their names, folders with everything below them, in a stable order.
-
-    Args:
-        paths: files and folders.
-        skipped: is told, by path and reason, of what lies in a folder and is left out: links, sockets and the like.
-
-    Raises:
-        InputError: a path is missing, is a link or no regular file, or a member could not be unpacked everywhere, or
-            not beside another.
-        OSError: a file cannot be read, or a folder not be listed.
-    """
-    return _read(_found(paths, skipped))
-
-
-def _read(found: Iterable[tuple[str, Path]]) -> list[Member]:
-    return [Member(name, file.read_bytes()) for name, file in found]
-
-
 def _found(paths: Sequence[Path], skipped: Skipped | None) -> list[tuple[str, Path]]:
-    """The members' names with their files, all names looked at."""
+    """The members' names with their files, all names looked at: files by their names, folders with all below them."""
     found = [member for path in paths for member in _walk(path, skipped or (lambda path, reason: None))]
     unsafe = [f"{name!r} ({reason})" for name, _ in found if (reason := _unsafe(name))]
     if unsafe:
-        more = f" and {len(unsafe) - EXAMPLES} more" if len(unsafe) > EXAMPLES else ""
-        raise InputError(f"could not be unpacked on every system: {', '.join(unsafe[:EXAMPLES])}{more}; rename them")
+        more = f" and {len(unsafe) - _NAMES_TOLD} more" if len(unsafe) > _NAMES_TOLD else ""
+        raise InputError(f"could not be unpacked on every system: {', '.join(unsafe[:_NAMES_TOLD])}{more}; rename them")
     clash = _clash(name for name, _ in found)
     if clash:
         raise InputError(f"{clash}: rename one of them, or pack the folder that holds both instead")
@@ -155,17 +137,18 @@ def pack_files(
     """Pack files and folders into the archive `output`; returns its size in bytes.
 
     Args:
-        paths: see `read_members`.
+        paths: files, and folders with everything below them, in a stable order.
         output: the archive.
         packer: packs.
         force: whether a file `output` is replaced.
-        skipped: see `read_members`.
+        skipped: is told, by path and reason, of what lies in a folder and is left out: links, sockets and the like.
         progress: see `Packer.pack`.
 
     Raises:
-        InputError: see `read_members`; or `output` cannot be a new file, is one of those to pack, or exists and `force`
-            is not given.
-        OSError: see `read_members`; or `output` cannot be written.
+        InputError: a path is missing, is a link or no regular file, or a member could not be unpacked everywhere, or
+            not beside another; or `output` cannot be a new file, is one of those to pack, or exists and `force` is not
+            given.
+        OSError: a file cannot be read, a folder not be listed, or `output` not be written.
     """
     if output.is_dir() or not output.resolve().parent.is_dir():  # packing takes a minute for a megabyte
         what = "is a folder" if output.is_dir() else "lies in a folder that is not there"
@@ -175,19 +158,9 @@ def pack_files(
     found = _found(paths, skipped)
     if output.exists() and any(file.samefile(output) for _, file in found):
         raise InputError(f"{output} is one of the files to pack: name another file, outside of what is packed")
-    data = packer.pack(_read(found), progress)
+    data = packer.pack((Member(name, file.read_bytes()) for name, file in found), progress)
     write_file(output, data)
     return len(data)
-
-
-def unpack_files(archive: Path, target: Path, packer: Packer, *, force: bool = False) -> list[Path]:
-    """Unpack an archive below the folder `target`; returns the files written.
-
-    Raises:
-        ArtifactError: the archive cannot be used, or see `write_members`.
-        InputError: see `write_members`.
-    """
-    return write_members(packer.unpack(archive.read_bytes()), target, name=archive.stem, force=force)
 
 
 def write_members(members: Sequence[Member], target: Path, *, name: str, force: bool = False) -> list[Path]:

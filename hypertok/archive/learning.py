@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from hypertok.archive.ngrams import Int32, Level, count_chain
 from hypertok.archive.pieces import shape_and_key
-from hypertok.archive.shards import PIECE_LIMIT, Shard, count_shard, merge_shards
+from hypertok.archive.shards import PIECE_LIMIT, Pieces, count_shard, merge_shards
 from hypertok.archive.statistics import (
     END,
     END_OF_PIECE,
@@ -72,7 +72,7 @@ def build_statistics(texts: Iterable[str], analyse: Analyse, settings: Settings 
     return statistics_of([count_shard(texts, limit=settings.piece_limit)], analyse, settings)
 
 
-def statistics_of(shards: Iterable[Shard], analyse: Analyse, settings: Settings | None = None) -> Statistics:
+def statistics_of(shards: Iterable[Pieces], analyse: Analyse, settings: Settings | None = None) -> Statistics:
     """Statistics of a corpus counted in shards; the same for any division into shards."""
     settings = settings or Settings()
     corpus = merge_shards(shards, limit=settings.piece_limit)

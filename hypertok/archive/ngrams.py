@@ -44,14 +44,14 @@ def count_chain(items: Int32, symbols: Int32, minimum: Sequence[int], breaks: Bo
         minimum: per level, the least count that a row must have to be kept.
         breaks: places that no longer context may reach over (unknown pieces, ends of documents).
     """
-    levels = [_level(*_counted(symbols.astype(np.int64)), minimum[0])]
+    levels = [_level(*np.unique(symbols.astype(np.int64), return_counts=True), minimum[0])]
     places = np.arange(1, len(symbols), dtype=np.int32)
     keys = items[:-1].astype(np.int64)
     for order, least in enumerate(minimum[1:], 1):
         keys <<= _SYMBOL_BITS
         keys |= symbols[places]
         if order + 1 == len(minimum):
-            level = _level(*_counted(keys), least)
+            level = _level(*np.unique(keys, return_counts=True), least)
             return [*levels, level] if len(level) else levels
         distinct, counts, group = _grouped(keys)
         level = _level(distinct, counts, least)
@@ -66,21 +66,6 @@ def count_chain(items: Int32, symbols: Int32, minimum: Sequence[int], breaks: Bo
         places = places[known] + np.int32(1)
         keys = (np.cumsum(good) - 1)[group[known]]
     return levels
-
-
-def _counted(keys: Int64) -> tuple[Int64, Int64]:
-    ordered = np.sort(keys)
-    if not len(ordered):
-        return ordered, ordered
-    new = np.empty(len(ordered), np.bool_)
-    new[0] = True
-    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
-    starts = np.flatnonzero(new)
-    distinct = ordered[starts]
-    counts = np.empty(len(starts), np.int64)
-    np.subtract(starts[1:], starts[:-1], out=counts[:-1])
-    counts[-1] = len(ordered) - starts[-1]
-    return distinct, counts
 
 
 def _grouped(keys: Int64) -> tuple[Int64, Int64, Int32]:

@@ -23,7 +23,7 @@ _HASH_BITS = 32
 
 
 @dataclass
-class Shard:
+class Pieces:
     """Documents as numbers into `surfaces`, all of which occur, each with its content hash, which is below `share`."""
 
     surfaces: list[str] = field(default_factory=list)
@@ -31,39 +31,39 @@ class Shard:
     share: int = 1 << _HASH_BITS
 
     @property
-    def pieces(self) -> int:
+    def number(self) -> int:
         """Number of pieces in the documents that are kept."""
         return sum(len(sequence) for _, sequence in self.documents)
 
 
-def count_shard(texts: Iterable[str], *, limit: int = PIECE_LIMIT) -> Shard:
+def count_shard(texts: Iterable[str], *, limit: int = PIECE_LIMIT) -> Pieces:
     """Cut texts into pieces and number them."""
-    shard = Shard()
+    pieces = Pieces()
     number: dict[str, int] = {}
     kept = 0
     for text in texts:
         digest = _digest(text)
-        if digest >= shard.share:
+        if digest >= pieces.share:
             continue
         found = surfaces(text)
         sequence = np.array([number.setdefault(s, len(number)) for s in found], dtype=np.int32)
-        shard.documents.append((digest, sequence))
+        pieces.documents.append((digest, sequence))
         kept += len(sequence)
         if kept > limit:
-            number = _fit(shard, number, limit)
-            kept = shard.pieces
-    shard.surfaces = list(number)
-    return shard
+            number = _fit(pieces, number, limit)
+            kept = pieces.number
+    pieces.surfaces = list(number)
+    return pieces
 
 
-def merge_shards(shards: Iterable[Shard], *, limit: int = PIECE_LIMIT) -> Shard:
+def merge_shards(shards: Iterable[Pieces], *, limit: int = PIECE_LIMIT) -> Pieces:
     """One shard out of several, in the order given."""
-    whole = Shard()
+    whole = Pieces()
     number: dict[str, int] = {}
-    for shard in shards:
-        renumber = np.array([number.setdefault(s, len(number)) for s in shard.surfaces], dtype=np.int32)
-        whole.share = min(whole.share, shard.share)
-        for digest, sequence in shard.documents:
+    for pieces in shards:
+        renumber = np.array([number.setdefault(s, len(number)) for s in pieces.surfaces], dtype=np.int32)
+        whole.share = min(whole.share, pieces.share)
+        for digest, sequence in pieces.documents:
             whole.documents.append((digest, renumber[sequence] if len(sequence) else sequence))
         number = _fit(whole, number, limit)
     whole.surfaces = list(number)
@@ -75,25 +75,25 @@ def _digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=_HASH_BITS // 8).digest())
 
 
-def _fit(shard: Shard, number: dict[str, int], limit: int) -> dict[str, int]:
+def _fit(pieces: Pieces, number: dict[str, int], limit: int) -> dict[str, int]:
     """Drop documents until `limit` pieces remain at most; returns the numbers of the surfaces that still occur.
 
     Surfaces of dropped documents go too: pictures in Base64 have a new one for every few characters.
     """
-    before = len(shard.documents)
-    _drop(shard)
-    while shard.pieces > limit:
-        shard.share //= 2
-        _drop(shard)
-    if len(shard.documents) == before:
+    before = len(pieces.documents)
+    _drop(pieces)
+    while pieces.number > limit:
+        pieces.share //= 2
+        _drop(pieces)
+    if len(pieces.documents) == before:
         return number
     occurs = np.zeros(len(number), np.bool_)
-    for _, sequence in shard.documents:
+    for _, sequence in pieces.documents:
         occurs[sequence] = True
     renumber = np.cumsum(occurs, dtype=np.int32) - np.int32(1)
-    shard.documents = [(digest, renumber[sequence]) for digest, sequence in shard.documents]
+    pieces.documents = [(digest, renumber[sequence]) for digest, sequence in pieces.documents]
     return {surface: place for place, surface in enumerate(compress(number, occurs.tolist()))}
 
 
-def _drop(shard: Shard) -> None:
-    shard.documents = [document for document in shard.documents if document[0] < shard.share]
+def _drop(pieces: Pieces) -> None:
+    pieces.documents = [document for document in pieces.documents if document[0] < pieces.share]

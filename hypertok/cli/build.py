@@ -78,8 +78,8 @@ def build_lexicon(
 
       hypertok build-lexicon notes/ -o notes.lexicon
     """
-    from hypertok.lexicon.build import Recipe
     from hypertok.lexicon.build import build_lexicon as build
+    from hypertok.lexicon.recipe import Recipe
 
     hub = corpus.startswith("hf://")
     name = corpus.removeprefix("hf://").replace("/", "_").replace(":", "_") if hub else Path(corpus).resolve().name

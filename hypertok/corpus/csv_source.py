@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from hypertok.corpus.encodings import codec_of
 from hypertok.corpus.fields import record_documents, text_field
-from hypertok.corpus.records import EXAMPLES, Part, Tally
+from hypertok.corpus.records import FAULTS, Part, Tally
 from hypertok.corpus.text_source import BLOCK, judge, read_head, sha256_range
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _rows(reader: CsvReader, tally: Tally) -> Iterator[str]:
             break
         except csv.Error as error:
             failures += 1
-            if failures <= EXAMPLES:
+            if failures <= FAULTS:
                 tally.note(f"line {reader.line_num}: {error}; the row is passed over")
             continue
         if first:
@@ -103,5 +103,5 @@ def _rows(reader: CsvReader, tally: Tally) -> Iterator[str]:
             yield row[column]
     if longer:
         tally.note(f"rows of more cells than the first one: {longer}; a cell with a separator in it has to be quoted")
-    if failures > EXAMPLES:
-        tally.note(f"{failures - EXAMPLES} more such rows")
+    if failures > FAULTS:
+        tally.note(f"{failures - FAULTS} more such rows")

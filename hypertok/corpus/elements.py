@@ -20,8 +20,12 @@ Ids = npt.NDArray[np.uint32]
 
 BREAK = 0
 HYPHEN = "-"
+#: A simple word, in pre-tokenizers, too (`tokenizer/pretokenizer.py`), whose engine needs a limit of letters.
+SIMPLE_WORD = "(?:[А-ЯЁ]?[а-яё]{1,48}|[А-ЯЁ]{1,48})"
+#: A word in any case, hyphens inside it included.
+HYPHENATED = "[А-ЯЁа-яё]+(?:-[А-ЯЁа-яё]+)*"
 _LETTER = "[А-ЯЁа-яё]"
-_WORD = r"(?<![^\W_])(?<![\u0300-\u036f])(?:[А-ЯЁ]?[а-яё]{1,48}|[А-ЯЁ]{1,48})(?![^\W_]|['\u0300-\u036f])"
+_WORD = rf"(?<![^\W_])(?<![\u0300-\u036f]){SIMPLE_WORD}(?![^\W_]|['\u0300-\u036f])"
 #: A joiner counts as one only before a simple word: what closes a run is left to the stock pre-tokenizer.
 _JOINER = (
     rf"(?<={_LETTER})[,;:](?= (?:[—–-] )?{_WORD})|(?<=[А-ЯЁа-яё,;:]) [—–-](?= {_WORD})"
@@ -29,7 +33,6 @@ _JOINER = (
 )
 #: The group is the element; what is found without it breaks a run.
 _ELEMENT = re.compile(rf"( ?{_WORD}|{_JOINER})|[A-Za-z0-9]+|[^А-ЯЁа-яёA-Za-z0-9,;:— –-]+|.", re.DOTALL)
-_WORD_ONLY = re.compile(rf" ?{_WORD}")
 
 
 class Elements(dict[str, int]):
@@ -54,12 +57,3 @@ class Elements(dict[str, int]):
 def is_joiner(name: str) -> bool:
     """Whether an element joins words."""
     return name != "" and name[-1] in ",;:—–-"
-
-
-def split_run(run: str) -> list[str]:
-    """The words of a run, each with the space before it; joiners are left out.
-
-    >>> split_run(" и, кое-кто")
-    [' и', ' кое', 'кто']
-    """
-    return _WORD_ONLY.findall(run)

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from hypertok.corpus.encodings import codec_of
 from hypertok.corpus.fields import record_documents, text_of
-from hypertok.corpus.records import EXAMPLES, Part, Tally
+from hypertok.corpus.records import FAULTS, Part, Tally
 from hypertok.corpus.text_source import BLOCK, judge, read_head, sha256_range
 
 #: Bytes of the longest record that is read: parsing one takes several times as much memory.
@@ -47,10 +47,10 @@ def _texts(file: BinaryIO, part: Part, tally: Tally) -> Iterator[str]:
                 yield text_of(record)
     if malformed:
         before = _lines_before(file, part.start)
-        for number, why in malformed[:EXAMPLES]:
+        for number, why in malformed[:FAULTS]:
             tally.note(f"line {before + number} is no JSON record ({why}), passed over")
-        if len(malformed) > EXAMPLES:
-            tally.note(f"{len(malformed) - EXAMPLES} more such lines")
+        if len(malformed) > FAULTS:
+            tally.note(f"{len(malformed) - FAULTS} more such lines")
 
 
 def _lines(file: BinaryIO, part: Part, codec: str) -> Iterator[str | None]:

@@ -14,7 +14,9 @@ from typing import Literal
 
 Status = Literal["read", "repaired", "skipped"]
 #: Examples of look-alike words kept per source; enough to recognise the habit, short enough for one line.
-EXAMPLES = 3
+_EXAMPLES = 3
+#: Faulty records of one source that are told one by one; of the others their number.
+FAULTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +88,13 @@ class SourceReport:
 class Plan:
     """A corpus cut into shards.
 
-    `reports` tells what was left out while walking (dangling links, empty files ...), `hidden` counts the
-    hidden files and folders passed over, `repeated` the links to something that is read anyway.
+    `reports` tells what was left out while walking (dangling links, empty files ...); hidden files, and links to
+    something that is read anyway, are passed over without a word.
     """
 
     root: Path
     shards: tuple[Shard, ...]
     reports: tuple[SourceReport, ...] = ()
-    hidden: int = 0
-    repeated: int = 0
 
     @property
     def place(self) -> Path:
@@ -138,7 +138,7 @@ class Tally:
         """Count look-alike words and keep the first few."""
         for run in runs:
             self.lookalike_count += 1
-            if len(self.lookalikes) < EXAMPLES and run not in self.lookalikes:
+            if len(self.lookalikes) < _EXAMPLES and run not in self.lookalikes:
                 self.lookalikes.append(run)
 
     def look_for_damage(self, text: str) -> None:
@@ -195,7 +195,7 @@ def _merge(group: list[SourceReport]) -> SourceReport:
         reason=_join("; ", (r.reason for r in group)),
         repaired=_join(", ", (r.repaired for r in group)),
         lookalikes=sum(r.lookalikes for r in group),
-        lookalike_examples=tuple(examples)[:EXAMPLES],
+        lookalike_examples=tuple(examples)[:_EXAMPLES],
         sha256=hashlib.sha256("".join(r.sha256 for r in group).encode()).hexdigest(),
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from hypertok.corpus.elements import Elements
+from hypertok.corpus.lookup import pack, unpack
 from hypertok.corpus.stream import Vocabulary, count_forms, tokenize
 
 #: A segment of a shard ends with the first document past either bound. Measured on 8 MiB of prose:
@@ -56,12 +57,12 @@ class Segment:
         lengths = np.array([len(run) for run in self._runs[1:]], np.int64)
         number = len(self._elements.names)
         document = np.repeat(np.arange(len(lengths)), lengths)
-        held = np.unique(document.astype(np.uint64) << np.uint64(32) | ids) & np.uint64(0xFFFFFFFF)
+        held = unpack(np.unique(pack(document, ids)))[:, 1]
         table = pl.DataFrame(
             {
                 "name": self._elements.names,
                 "count": np.bincount(ids, minlength=number),
-                "documents": np.bincount(held.astype(np.int64), minlength=number),
+                "documents": np.bincount(held, minlength=number),
             }
         )
         np.save(folder / "elements.npy", ids)

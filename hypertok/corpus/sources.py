@@ -36,8 +36,6 @@ class _Walk:
     links: list[tuple[str, Path, frozenset[str]]] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)  # real paths of files and folders
     reports: list[SourceReport] = field(default_factory=list)
-    hidden: int = 0
-    repeated: int = 0
 
     def skip(self, path: str, reason: str, size: int = 0) -> None:
         self.reports.append(SourceReport(printable(path), formats.format_of(path), "", size, 0, 0, "skipped", reason))
@@ -77,7 +75,7 @@ def plan_shards(root: Path | str, shard_bytes: int = SHARD_BYTES) -> Plan:
         for part in _cut_file(walk, path, real_path, size, shard_bytes)
     ]
     reports = tuple(sorted(walk.reports, key=lambda report: report.path))
-    return Plan(root, tuple(_pack(parts, shard_bytes)), reports, walk.hidden, walk.repeated)
+    return Plan(root, tuple(_pack(parts, shard_bytes)), reports)
 
 
 def refuse_inside(output: Path, corpus: Path | str) -> None:
@@ -128,8 +126,8 @@ def _walk_folder(walk: _Walk, folder: Path, prefix: str, real: str, above: froze
         for entry in entries:
             path = prefix + entry.name
             if entry.name.startswith("."):
-                walk.hidden += 1
-            elif entry.is_symlink():
+                continue
+            if entry.is_symlink():
                 walk.links.append((path, folder / entry.name, above))
             elif entry.is_dir(follow_symlinks=False):
                 inner = os.path.join(real, entry.name)
@@ -155,19 +153,16 @@ def _follow_links(walk: _Walk) -> None:
             real = os.path.realpath(link)
             if is_folder and (real in above or os.path.realpath(link.parent).startswith(os.path.join(real, ""))):
                 walk.skip(path, f"circular link to {printable(os.readlink(link))}")
-            elif real in walk.seen:
-                walk.repeated += 1
-            elif is_folder:
+            elif not is_folder:
+                _take(walk, path, link, real)
+            elif real not in walk.seen:
                 walk.seen.add(real)
                 _walk_folder(walk, link, path + "/", real, above | {real})
-            else:
-                _take(walk, path, link, real)
 
 
 def _take(walk: _Walk, path: str, location: Path, real: str) -> None:
-    """Note one file for reading, or why it is not read."""
+    """Note one file for reading, or why it is not read; nothing where it is read anyway."""
     if real in walk.seen:
-        walk.repeated += 1
         return
     walk.seen.add(real)
     try:

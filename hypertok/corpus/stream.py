@@ -8,7 +8,6 @@ neighbouring words in a stream stood side by side with nothing but white space b
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -96,9 +95,3 @@ def count_forms(tokens: Tokens, size: int) -> npt.NDArray[np.int64]:
     """How often each of `size` forms occurs in each case pattern. Shape (size, 4)."""
     words = tokens[tokens >= FIRST_FORM << 2] - np.uint32(FIRST_FORM << 2)
     return np.bincount(words, minlength=size * 4).reshape(size, 4).astype(np.int64)
-
-
-def spell(tokens: Tokens, forms: Sequence[str]) -> list[str]:
-    """The stream as readable strings, for tests and explanations: forms, class names in angle brackets."""
-    names = ("break", "end", "comma", "dash", "colon", "punctuation", "number", "latin", "unknown")
-    return [forms[(t >> 2) - FIRST_FORM] if t >> 2 >= FIRST_FORM else f"<{names[t >> 2]}>" for t in tokens.tolist()]

@@ -4,12 +4,11 @@ A word is a run of Cyrillic letters, joined inside by single hyphens or apostrop
 stress marks (U+0301) after a letter: «печень», «кое-кто», «д’Артаньян», «за́мок».
 
 A word as written is a *surface*; its *form* is what the lexicon is keyed by: NFC, lower case, stress
-marks removed, typographic hyphens and apostrophes made plain. The letter ё is kept; `fold_yo` replaces it
-where two spellings of a word are to count as one.
+marks removed, typographic hyphens and apostrophes made plain. The letter ё is kept.
 
->>> find_words("Кое-кто видел За́мок д’Иф в 1844-м.")
+>>> WORD.findall("Кое-кто видел За́мок д’Иф в 1844-м.")
 ['Кое-кто', 'видел', 'За́мок', 'д’Иф', 'в', 'м']
->>> [form_of(w) for w in find_words("Кое-кто видел За́мок д’Иф")]
+>>> [form_of(w) for w in WORD.findall("Кое-кто видел За́мок д’Иф")]
 ['кое-кто', 'видел', 'замок', "д'иф"]
 """
 
@@ -29,14 +28,8 @@ _TOUCH = re.compile(rf"[A-Za-z](?:(?<=[{LETTERS}][A-Za-z])|(?=[{LETTERS}]))")
 _LETTER = re.compile(rf"[A-Za-z{LETTERS}]")
 _LETTERS_RUN = re.compile(rf"[A-Za-z{LETTERS}]+")
 _TO_FORM = {ord(STRESS): None, 0x2019: "'", 0x2010: "-", 0x2011: "-"}
-_YO = str.maketrans("ёЁ", "еЕ")
 #: Latin letters drawn like a Russian one, upright or in italics (u is и).
 _LOOKALIKE_LATIN = frozenset("ABCEHKMOPTXYaceopxyu")
-
-
-def find_words(text: str) -> list[str]:
-    """All words of `text` as written, in order."""
-    return WORD.findall(text)
 
 
 def form_of(surface: str) -> str:
@@ -47,11 +40,6 @@ def form_of(surface: str) -> str:
 def is_russian(form: str) -> bool:
     """Whether a form is written in the modern Russian alphabet only (hyphens and apostrophes allowed)."""
     return _RUSSIAN.fullmatch(form) is not None
-
-
-def fold_yo(form: str) -> str:
-    """The form with every ё written as е, so that «елка» and «ёлка» compare as equal."""
-    return form.translate(_YO)
 
 
 def blank_mixed(text: str) -> tuple[str, list[str]]:

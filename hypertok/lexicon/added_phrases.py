@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from hypertok.corpus.stream import LOWER
 from hypertok.errors import InputError
 from hypertok.lexicon.grammemes import inflection_of
 from hypertok.lexicon.morphology import analyzer
@@ -34,18 +35,13 @@ def with_overrides(phrases: Phrases, overrides: Overrides) -> Phrases:
     first = phrases.phrases.height
     places = {lemma: overrides.place_of((lemma, pos)) for lemma, pos in overrides.add}
     heads = {lemma: _head(lemma.split(" "), places[lemma]) for lemma in added}
-    rows = [_concept(lemma, number, heads[lemma]) for number, lemma in enumerate(added, first)]
+    rows = [(number, lemma, 0, [LOWER] * len(lemma.split(" "))) for number, lemma in enumerate(added, first)]
     made = [form for number, lemma in enumerate(added, first) for form in _forms(lemma, number, heads[lemma])]
     concepts = pl.concat([numbered, pl.DataFrame(rows, schema=numbered.schema, orient="row")])
     forms = pl.concat([forms, pl.DataFrame(made, schema=forms.schema, orient="row")])
     moved = concepts.select("phrase").with_row_index("place")
     forms = forms.join(moved, on="phrase", maintain_order="left").with_columns(phrase="place").drop("place")
     return Phrases(concepts.drop("phrase"), forms)
-
-
-def _concept(lemma: str, number: int, head: tuple[int, Any]) -> tuple[Any, ...]:
-    words = lemma.split(" ")
-    return number, lemma, len(words), head[0], "added", 0, 1.0, 0, [0] * len(words)
 
 
 def _forms(lemma: str, number: int, found: tuple[int, Any]) -> Iterable[tuple[int, str, str, int, bool]]:

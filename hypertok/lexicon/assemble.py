@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,20 +19,17 @@ from hypertok.lexicon.capitals import with_abbreviations
 from hypertok.lexicon.concepts import WITH_PARTICLE, read_concepts
 from hypertok.lexicon.context import ContextModel
 from hypertok.lexicon.context_guess import with_guesses
-from hypertok.lexicon.forms import COLUMNS, form_table, number_variants, without_yo
+from hypertok.lexicon.forms import COLUMNS, form_table, number_variants, with_e, without_yo
 from hypertok.lexicon.grammemes import concept_pos
 from hypertok.lexicon.inflections import Inflections, shipped_inflections
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.lexicon.morphology import Analyses, analyse, analyzer
 from hypertok.lexicon.overrides import Overrides
 from hypertok.lexicon.phrases import MAX_PHRASES, Phrases, find_phrases
+from hypertok.lexicon.recipe import Progress, Recipe
 from hypertok.lexicon.symbols import KEY, assign_symbols
 from hypertok.lexicon.usual_case import with_every_part
 
-if TYPE_CHECKING:
-    from hypertok.lexicon.build import Recipe
-
-Progress = Callable[[Literal["count", "analyse", "context", "phrases", "statistics", "write"], int, int], None]
 PHRASE_KEY = {"pos": "NOUN", "kind": "phrase"}
 
 
@@ -270,11 +266,10 @@ def _with_base(concepts: pl.DataFrame, forms: pl.DataFrame, old: Lexicon | None)
     Concepts of the base lexicon keep theirs: it says what a bare symbol means in older symbol text.
     """
     lemmas = concepts.with_row_index("concept").select("concept", "lemma")
-    folded = pl.col("form", "lemma").str.replace_all("ё", "е", literal=True)
     base = (
         forms.filter("main")
         .join(lemmas, on="concept")
-        .with_columns(folded)
+        .with_columns(with_e("form", "lemma"))
         .filter(pl.col("form") == pl.col("lemma"))
         .group_by("concept")
         .agg(base=pl.col("inflection").min())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from importlib.metadata import version
@@ -13,45 +12,22 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 import hypertok
 from hypertok.artifact import Manifest, refuse_foreign, seal, sha256_of, writing
 from hypertok.corpus.counting import CountedCorpus, count_corpus
 from hypertok.corpus.datasets_source import hub_name
+from hypertok.corpus.segments import CASES
 from hypertok.corpus.sources import refuse_inside
 from hypertok.data import data_file
 from hypertok.errors import ArtifactError, InputError
 from hypertok.lexicon.assemble import Tables, assemble
 from hypertok.lexicon.lexicon import KIND, SCHEMA_VERSION, Lexicon, lexicon_manifest
 from hypertok.lexicon.overrides import read_overrides
+from hypertok.lexicon.recipe import Progress, Recipe
 from hypertok.lexicon.runs import run_table
 from hypertok.lexicon.statistics import learning_statistics
-
-Step = Literal["count", "analyse", "context", "phrases", "statistics", "write"]
-Progress = Callable[[Step, int, int], None]
-
-
-class Recipe(BaseModel):
-    """Everything besides the corpus that decides what the lexicon holds.
-
-    Attributes:
-        min_count: rarest concept kept, in uses; predicted words need at least 3.
-        max_concepts: most concepts kept, the most frequent first.
-        phrases: whether multiword concepts are looked for.
-        min_phrase_count: rarest multiword concept kept; None chooses by corpus size.
-        context: whether the readings of ambiguous forms are weighed by their contexts in the corpus.
-        statistics: whether it is learned what follows what, which packing archives and extending tokenizers needs.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    min_count: int = Field(1, ge=1)
-    max_concepts: int = Field(250_000, ge=1)
-    phrases: bool = True
-    min_phrase_count: int | None = Field(None, ge=2)
-    context: bool = True
-    statistics: bool = True
 
 
 class BuildResult(BaseModel):
@@ -181,10 +157,10 @@ def _write(folder: Path, tables: Tables, counted: CountedCorpus) -> None:
 
 
 def _facts(tables: Tables, counted: CountedCorpus) -> dict[str, object]:
-    words = int(counted.vocabulary.select(pl.sum_horizontal("lower", "title", "upper", "other").sum()).item())
+    words = int(counted.vocabulary.select(pl.sum_horizontal(CASES).sum()).item())
     in_lexicon = tables.forms.filter(pl.col("main") & pl.col("attested"))["form"]
     covered = counted.vocabulary.filter(pl.col("form").is_in(in_lexicon.implode()))
-    covered_words = int(covered.select(pl.sum_horizontal("lower", "title", "upper", "other").sum()).item())
+    covered_words = int(covered.select(pl.sum_horizontal(CASES).sum()).item())
     kinds = tables.concepts.group_by("kind").len().sort("kind")
     statuses = [report.status for report in counted.reports]
     return {

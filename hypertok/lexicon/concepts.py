@@ -31,7 +31,8 @@ class Readings:
 
     Attributes:
         rows: one row per (form, concept, inflection): form, lemma, pos, kind, inflection (id), weight
-            (expected count), count (of the form), lexeme.
+            (expected count), prior (the dictionary's probability), count (of the form), lexeme, known (whether some
+            analysis stands in the dictionary).
         concepts: one row per concept: lemma, pos, kind, count, case (usual case pattern).
     """
 
@@ -153,7 +154,7 @@ def _kinds_by_case(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def dominant(rows: pl.DataFrame) -> pl.DataFrame:
-    """For every form the concept with the largest weight: form, key, share of the form's uses."""
+    """For every form the concept with the largest weight: form, key, count (of the form)."""
     concepts = rows.group_by("form", *KEY, maintain_order=True).agg(
         pl.col("weight", "prior").sum(), pl.col("count").first()
     )

@@ -32,6 +32,7 @@ from hypertok.lexicon.context_features import (
     evidence,
     neighbours,
     read,
+    softmax,
 )
 from hypertok.lexicon.morphology import Analyses
 
@@ -169,8 +170,7 @@ class ContextModel:
         readings = read(analyses, self.inventory)
         counts = _per_reading(readings, weights)
         scores = self._potential(readings, counts) + self.weights.situation[readings.tag, 0, readings.known * 1]
-        every = np.arange(len(scores))
-        alone = Candidates(every[:0], readings.offsets[:-1], readings.form, every, every[:0]).softmax(scores)
+        alone = softmax(scores, readings.offsets[:-1])
         uses = np.bincount(readings.form, counts, len(analyses.forms))[readings.form]
         return _per_analysis((counts + alone) / (uses + 1), readings, analyses)
 

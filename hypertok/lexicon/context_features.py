@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from hypertok.corpus.lookup import find
 from hypertok.corpus.stream import BREAK, COMMA, FIRST_FORM, PUNCTUATION, SENTENCE_END, Tokens
 from hypertok.lexicon.context_tags import inflects, neighbour_tag, pos_of, reduced_tag
 from hypertok.lexicon.morphology import Analyses
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
+_Float = TypeVar("_Float", np.float32, np.float64)
 
 #: Places of the neighbours that count, relative to the token.
 PLACES = (-2, -1, 1, 2)
@@ -142,9 +145,8 @@ def _symbols(
     best = number[np.lexsort((np.arange(len(form)), -prior, form))[offsets[:-1]]] if len(form) else number
     keys = class_keys(offsets, tag, inventory)
     first_class = FIRST_FORM + len(inventory.words)
-    place = np.minimum(np.searchsorted(inventory.classes, keys), len(inventory.classes) - 1)
-    listed = inventory.classes[place] == keys
-    symbols = np.where(listed, first_class + place, first_class + len(inventory.classes) + best)
+    place = find(keys, inventory.classes)
+    symbols = first_class + np.where(place < 0, len(inventory.classes) + best, place)
     words = {w: n for n, w in enumerate(inventory.words, FIRST_FORM)}
     for n, spelled in enumerate(forms):
         if spelled in words:
@@ -184,12 +186,17 @@ class Candidates:
 
     def softmax(self, scores: Floats) -> Floats:
         """Probabilities within each token. Shape (N,)."""
-        if not len(scores):
-            return scores
-        sizes = np.diff(self.starts, append=len(scores))
-        exponentials = np.exp(scores - np.repeat(np.maximum.reduceat(scores, self.starts), sizes))
-        shares: Floats = exponentials / np.repeat(np.add.reduceat(exponentials, self.starts), sizes)
-        return shares
+        return softmax(scores, self.starts)
+
+
+def softmax(scores: npt.NDArray[_Float], starts: Ints) -> npt.NDArray[_Float]:
+    """Probabilities within each of the groups that begin at `starts`; none is empty. Shape (N,)."""
+    if not len(scores):
+        return scores
+    sizes = np.diff(starts, append=len(scores))
+    exponentials = np.exp(scores - np.repeat(np.maximum.reduceat(scores, starts), sizes))
+    shares: npt.NDArray[_Float] = exponentials / np.repeat(np.add.reduceat(exponentials, starts), sizes)
+    return shares
 
 
 def candidates(tokens: Tokens, readings: Readings, start: int, stop: int) -> Candidates:
@@ -244,12 +251,7 @@ def evidence(readings: Readings, counts: npt.NDArray[np.float64]) -> Floats:
 def expected_share(readings: Readings, counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Probability of each reading of a form from dictionary and support alone. Shape (R,)."""
     prior, support, scale = _support(readings, counts)
-    scores = prior + (support + scale) / 2
-    if not len(scores):
-        return scores
-    exponentials = np.exp(scores - np.maximum.reduceat(scores, readings.offsets[:-1])[readings.form])
-    shares: npt.NDArray[np.float64] = exponentials / np.add.reduceat(exponentials, readings.offsets[:-1])[readings.form]
-    return shares
+    return softmax(prior + (support + scale) / 2, readings.offsets[:-1])
 
 
 def _support(readings: Readings, counts: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], ...]:

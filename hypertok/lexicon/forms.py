@@ -64,7 +64,7 @@ def without_yo(forms: pl.DataFrame) -> pl.DataFrame:
         # «подметён» and «подмётен» are spelled alike without ё: the commoner concept comes first.
         .sort("concept", "inflection", "form")
         .with_columns(
-            form=_with_e("form"),
+            form=with_e("form"),
             attested=pl.lit(False), count=pl.lit(0.0), probability=pl.lit(1.0),
         )
         .unique("form", keep="first", maintain_order=True)
@@ -123,7 +123,7 @@ def number_variants(
     lemmas = pl.Series([], dtype=pl.String) if lemmas is None else lemmas
     lemma = lemmas.alias("lemma").to_frame().with_row_index("concept")
     forms = forms.join(lemma, on="concept", how="left").with_columns(
-        lemma=(_with_e("form") == _with_e("lemma")).fill_null(False)
+        lemma=(with_e("form") == with_e("lemma")).fill_null(False)
     )
     had = (pl.DataFrame(schema=COLUMNS) if old is None else old).select("concept", "inflection", "form", had="variant")
     forms = forms.join(had, on=["concept", "inflection", "form"], how="left", maintain_order="left")
@@ -140,5 +140,6 @@ def number_variants(
     )
 
 
-def _with_e(column: str) -> pl.Expr:
-    return pl.col(column).str.replace_all("ё", "е", literal=True)
+def with_e(*columns: str) -> pl.Expr:
+    """The columns with every ё written as е, so that two spellings of a word compare as equal."""
+    return pl.col(*columns).str.replace_all("ё", "е", literal=True)

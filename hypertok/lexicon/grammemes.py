@@ -43,8 +43,8 @@ _NAMES = {"Name", "Surn", "Patr", "Geox", "Orgn", "Trad"}
 _INFLECTING_CONSTANTS = {
     "PRTF": {"pres", "past", "futr", "actv", "pssv"},
     "PRTS": {"pres", "past", "futr", "pssv"},
+    "GRND": {"pres", "past", "futr"},
 }
-_INFLECTING_CONSTANTS["GRND"] = {"pres", "past", "futr"}
 _ALWAYS_INFLECTING = {"Supr", "Cmp2", "V-ej", "V-oy", "V-ey", "V-ie", "V-be", "V-en", "V-sh", "V-bi", "Fimp"}
 #: Notes on style or on the dictionary, not on the form.
 _NOTES = {"Infr", "Slng", "Arch", "Litr", "Erro", "Dist", "Prnt", "Poss", "Ques", "Dmns", "Anph", "Init",

@@ -93,9 +93,10 @@ class Lexicon:
         """Use `Lexicon.load`, which checks the files first."""
         self.folder = folder
         self.manifest = manifest
+        # Columns: see docs/lexicon-format.md.
         self.concepts = pl.read_parquet(folder / "concepts.parquet")
-        self._forms = pl.read_parquet(folder / "forms.parquet")
-        self.book = Book(self.concepts, self._forms)
+        self.forms = pl.read_parquet(folder / "forms.parquet")
+        self.book = Book(self.concepts, self.forms)
 
     @classmethod
     def load(cls, folder: str | Path) -> Lexicon:
@@ -115,11 +116,6 @@ class Lexicon:
     def sha256(self) -> str:
         """Identity of this lexicon: it covers every byte of its tables."""
         return self.manifest.sha256
-
-    @property
-    def forms(self) -> pl.DataFrame:
-        """The table of forms (columns: see docs/lexicon-format.md)."""
-        return self._forms
 
     @cached_property
     def sources(self) -> pl.DataFrame:
@@ -170,7 +166,7 @@ class Lexicon:
         """
         number = self.book.concept_of_symbol(word.strip().removesuffix(_EMOJI))
         form, rows = self._find(word.strip()) if number is None else self._base_form(number)
-        table = self._forms[rows].sort("probability", "main", descending=True)
+        table = self.forms[rows].sort("probability", "main", descending=True)
         readings = tuple(
             Reading(
                 self.concept(row["concept"]),
@@ -184,7 +180,7 @@ class Lexicon:
         own = self.book.rows_of_concept(main.concept.id)
         forms = tuple(
             Form(row["form"], self._inflection(row["inflection"]), row["count"], row["attested"])
-            for row in self._forms[own.start : own.stop].iter_rows(named=True)
+            for row in self.forms[own.start : own.stop].iter_rows(named=True)
         )
         cases, asked = self.book.cases_of(main.concept.id), " ".join(word.split())
         by_itself = asked.lower() == form and case_mark(asked, form, cases) is None

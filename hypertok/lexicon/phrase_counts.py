@@ -13,19 +13,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from hypertok.corpus.lookup import Keys, find, pack, unpack
 from hypertok.corpus.stream import BREAK, COMMA, DASH, FIRST_FORM, LATIN, NUMBER, Tokens
 from hypertok.lexicon.phrase_grammar import ABLATIVE, GENITIVE
 from hypertok.lexicon.phrase_words import WordTable
 
 Streams = Callable[[], Iterable[Tokens]]
-Keys = npt.NDArray[np.uint64]
 Counts = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.int64]
 
 #: Distinct candidates held at once; 8 million take 130 MB. The shared 107 MB corpus has 0.4 million pairs.
 MAX_CANDIDATES = 8_000_000
-#: Tokens of one stretch of text, about four pages: how far apart two uses must be to count as independent.
-STRETCH = 2048
 #: After these a capital letter belongs to the word; after other marks a sentence or a heading may start.
 _INSIDE_SENTENCE = (COMMA, NUMBER, LATIN)
 
@@ -49,10 +47,10 @@ def count_pairs(streams: Streams, table: WordTable) -> Candidates:
     def keys(tokens: Tokens) -> Keys:
         ids = tokens >> np.uint32(2)
         linked = np.flatnonzero(opens[ids[:-1]] & closes[ids[1:]])
-        return ids[linked].astype(np.uint64) << np.uint64(32) | ids[linked + 1]
+        return pack(ids[linked], ids[linked + 1])
 
     found, counts = _count(map(keys, streams()))
-    return Candidates(found, _unpack(found) - FIRST_FORM, counts)
+    return Candidates(found, unpack(found) - FIRST_FORM, counts)
 
 
 def count_runs(streams: Streams, pairs: Candidates) -> tuple[Candidates, Candidates]:
@@ -66,10 +64,10 @@ def count_runs(streams: Streams, pairs: Candidates) -> tuple[Candidates, Candida
         _merge(threes)
         _merge(fours)
     keys, counts = _merge(threes)
-    first, second = _unpack(keys).T
+    first, second = unpack(keys).T
     three = Candidates(keys, np.column_stack([pairs.forms[first], pairs.forms[second][:, 1]]), counts)
     keys, counts = _merge(fours)
-    first, second = _unpack(keys).T
+    first, second = unpack(keys).T
     return three, Candidates(keys, np.column_stack([pairs.forms[first], pairs.forms[second]]), counts)
 
 
@@ -79,12 +77,10 @@ def gather_uses(
     """Every place where a concept is used, one table per stream.
 
     `concept` gives the concept of each row of the three candidate tables, -1 for none. Columns: concept,
-    left, right (form numbers of the neighbours, negative where there is no word), stretch (number of the
-    stretch of `STRETCH` tokens), cases (two bits per word, the first word lowest), inside (whether the
-    first word's capital letter would mean something), joined (whether a number or a Latin word is joined to
-    the first word: «64-битная»).
+    left, right (form numbers of the neighbours, negative where there is no word), cases (two bits per word, the
+    first word lowest), inside (whether the first word's capital letter would mean something), joined (whether a
+    number or a Latin word is joined to the first word: «64-битная»).
     """
-    offset = 0
     for tokens in streams():
         ids = tokens >> np.uint32(2)
         numbers, (start3, keys3), (start4, keys4) = _runs(ids, pairs)
@@ -106,24 +102,22 @@ def gather_uses(
             inside = (left >= 0) | np.isin(left, np.array(_INSIDE_SENTENCE) - FIRST_FORM)
             before = np.where(start > 1, padded[start - 2], BREAK - FIRST_FORM) + FIRST_FORM
             columns = {
-                "concept": used, "left": left, "right": padded[start + length], "cases": cases,
-                "stretch": (start + offset) // STRETCH, "inside": inside,
+                "concept": used, "left": left, "right": padded[start + length], "cases": cases, "inside": inside,
                 "joined": (left == DASH - FIRST_FORM) & np.isin(before, (NUMBER, LATIN)),
             }  # fmt: skip
             tables.append(pl.DataFrame(columns))
-        offset += len(tokens)
         yield pl.concat(tables)
 
 
 def sub_candidates(pairs: Candidates, threes: Candidates, fours: Candidates) -> Iterator[tuple[int, int, Numbers]]:
     """For each longer table the rows of its parts: (length, length of a part, rows (R, parts)), in order."""
-    first, second = _unpack(threes.keys).T
+    first, second = unpack(threes.keys).T
     yield 3, 2, np.column_stack([first, second])
-    first, last = _unpack(fours.keys).T
-    middle_keys = _pack(fours.forms[:, 1] + FIRST_FORM, fours.forms[:, 2] + FIRST_FORM)
+    first, last = unpack(fours.keys).T
+    middle_keys = pack(fours.forms[:, 1] + FIRST_FORM, fours.forms[:, 2] + FIRST_FORM)
     middle = find(middle_keys, pairs.keys)
     yield 4, 2, np.column_stack([first, middle, last])
-    three = [find(_pack(first, middle), threes.keys), find(_pack(middle, last), threes.keys)]
+    three = [find(pack(first, middle), threes.keys), find(pack(middle, last), threes.keys)]
     yield 4, 3, np.column_stack(three)
 
 
@@ -133,8 +127,8 @@ def _runs(ids: npt.NDArray[np.uint32], pairs: Candidates) -> tuple[Numbers, tupl
     linked = np.concatenate([numbers >= 0, [False, False]])
     start3 = np.flatnonzero(linked[:-1] & linked[1:])
     start4 = start3[linked[start3 + 2]]
-    keys3 = _pack(numbers[start3], numbers[start3 + 1])
-    return numbers, (start3, keys3), (start4, _pack(numbers[start4], numbers[start4 + 2]))
+    keys3 = pack(numbers[start3], numbers[start3 + 1])
+    return numbers, (start3, keys3), (start4, pack(numbers[start4], numbers[start4 + 2]))
 
 
 def _take(values: Numbers, rows: Numbers) -> Numbers:
@@ -148,39 +142,17 @@ def pair_numbers(ids: npt.NDArray[np.uint32], keys: Keys) -> npt.NDArray[np.int6
     if not len(keys):
         return numbers
     # Only positions whose two forms both occur in some pair are looked up: a tenth of the stream.
-    size = int(max(ids.max(initial=0), (keys & np.uint64(0xFFFFFFFF)).max(), keys[-1] >> np.uint64(32))) + 1
+    first, second = unpack(keys).T
+    size = int(max(ids.max(initial=0), first.max(), second.max())) + 1
     opens, closes = np.zeros(size, np.bool_), np.zeros(size, np.bool_)
-    opens[(keys >> np.uint64(32)).astype(np.int64)] = True
-    closes[(keys & np.uint64(0xFFFFFFFF)).astype(np.int64)] = True
+    opens[first], closes[second] = True, True
     where = np.flatnonzero(opens[ids[:-1]] & closes[ids[1:]])
-    wanted = ids[where].astype(np.uint64) << np.uint64(32) | ids[where + 1]
-    numbers[where] = find(wanted, keys)
+    numbers[where] = find(pack(ids[where], ids[where + 1]), keys)
     return numbers
-
-
-def find(wanted: Keys, keys: Keys) -> npt.NDArray[np.int64]:
-    """Row of each wanted key in the sorted `keys`, -1 where it is absent."""
-    if not len(keys):
-        return np.full(len(wanted), -1, np.int64)
-    # Sorted needles walk the table in order, which is several times faster than jumping about in it.
-    order = np.argsort(wanted)
-    needles = wanted[order]
-    rows = np.minimum(np.searchsorted(keys, needles), len(keys) - 1)
-    result = np.empty(len(wanted), np.int64)
-    result[order] = np.where(keys[rows] == needles, rows, -1)
-    return result
 
 
 def _by_id(of_form: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
     return np.concatenate([np.zeros(FIRST_FORM, np.uint32), of_form])
-
-
-def _pack(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> Keys:
-    return first.astype(np.uint64) << np.uint64(32) | second.astype(np.uint64)
-
-
-def _unpack(keys: Keys) -> npt.NDArray[np.int64]:
-    return np.column_stack([keys >> np.uint64(32), keys & np.uint64(0xFFFFFFFF)]).astype(np.int64)
 
 
 def _unique(keys: Keys) -> tuple[Keys, Counts]:

@@ -136,7 +136,7 @@ def collect_concepts(
 ) -> tuple[pl.DataFrame, list[Numbers]]:
     """Concepts that occur `min_count` times, and for each table the concept of every row (-1 for none).
 
-    Columns: concept, shape, k0 … k3, length, count, forms (distinct), top_form (share of the commonest),
+    Columns: concept, shape, k0 … k3, length, count, top_form (share of the commonest),
     no_genitive (share of uses whose head is surely no genitive), singular (share that may be singular).
     """
     slots = pl.col("slots")
@@ -148,7 +148,6 @@ def collect_concepts(
         .agg(
             pl.col("length").first(),
             total,
-            forms=pl.len(),
             top_form=pl.col("count").max() / total,
             no_genitive=(pl.col("count") * sure).sum() / total,
             singular=(pl.col("count") * single).sum() / total,

@@ -102,15 +102,14 @@ def threshold(concepts: pl.DataFrame, words: WordTable, min_count: int) -> Float
 def observe(uses: pl.DataFrame, words: WordTable) -> pl.DataFrame:
     """What surrounds each concept, from all its uses (see `gather_uses`).
 
-    Columns: concept, spread (stretches of text), joined (share of uses with a number or a Latin word joined
-    to the front), left_share and right_share (of the commonest neighbour, as
-    part of all uses), left_content and right_content (whether that is a noun or an adjective), title and
-    titles (share of uses in which the second word, and both of the first two, have a capital).
+    Columns: concept, joined (share of uses with a number or a Latin word joined to the front), left_share and
+    right_share (of the commonest neighbour, as part of all uses), left_content and right_content (whether that is a
+    noun or an adjective), title and titles (share of uses in which the second word, and both of the first two, have a
+    capital).
     """
     content = (words.adjective | words.noun) != 0
     first, second = pl.col("cases") & 3, (pl.col("cases") // 4) & 3
     seen = uses.group_by("concept").agg(
-        spread=pl.col("stretch").n_unique(),
         uses=pl.len(),
         joined=pl.col("joined").mean(),
         title=(second == TITLE).mean(),

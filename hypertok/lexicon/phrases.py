@@ -19,7 +19,6 @@ from hypertok.corpus.stream import LOWER, TITLE, UPPER
 from hypertok.lexicon.morphology import Analyses
 from hypertok.lexicon.phrase_counts import Candidates, Streams, count_pairs, count_runs, gather_uses
 from hypertok.lexicon.phrase_forms import Inflector, Term
-from hypertok.lexicon.phrase_grammar import GENITIVE
 from hypertok.lexicon.phrase_readings import CONCEPT, KEYS, collect_concepts, frequent_pairs, read_all
 from hypertok.lexicon.phrase_selection import associate, nested, observe, stands_alone, threshold
 from hypertok.lexicon.phrase_words import Stopwords, WordTable, load_stopwords, tabulate_words
@@ -29,9 +28,10 @@ Progress = Callable[[int, int], None]
 #: Phrases kept, commonest first; the shared 107 MB corpus has about 1,400 at the default minimum.
 MAX_PHRASES = 50_000
 _PHRASES: dict[str, pl.DataType | type[pl.DataType]] = {
-    "lemma": pl.String, "words": pl.UInt8, "head": pl.UInt8, "pattern": pl.String, "count": pl.Int64,
-    "score": pl.Float64, "spread": pl.UInt32, "cases": pl.List(pl.UInt8),
-}  # fmt: skip
+    "lemma": pl.String,
+    "count": pl.Int64,
+    "cases": pl.List(pl.UInt8),
+}
 _FORMS: dict[str, pl.DataType | type[pl.DataType]] = {
     "phrase": pl.UInt32, "form": pl.String, "inflection": pl.String, "count": pl.Int64,
     "attested": pl.Boolean,
@@ -45,10 +45,8 @@ class Phrases:
     """Multiword concepts and their forms; words of a form are joined by one space.
 
     Attributes:
-        phrases: one row per concept, by falling count, then lemma: lemma (base form), words (number), head
-            (index of the head word), pattern («ADJ NOUN», «NOUN NOUN.gent» …), count (of all forms), score
-            (association, 0 to 1), spread (in how many stretches of 2048 tokens it occurs), cases (usual case
-            pattern of each word: `stream.LOWER`, `TITLE` or `UPPER`).
+        phrases: one row per concept, by falling count, then lemma: lemma (base form), count (of all forms), cases
+            (usual case pattern of each word: `stream.LOWER`, `TITLE` or `UPPER`).
         forms: phrase (row of `phrases`), form, inflection (key of the head's form), count, attested; the base
             form first. A surface that may be several inflections has a row for each, and its count is
             divided between them.
@@ -93,7 +91,7 @@ def find_phrases(
     if concepts.is_empty():
         return _nothing()
     score = associate(concepts, of_row, tables, words, total)
-    concepts = concepts.with_columns(score=score).filter(score >= threshold(concepts, words, least))
+    concepts = concepts.filter(score >= threshold(concepts, words, least))
     step()
     chosen = np.append(np.isin(np.arange(len(score)), concepts["concept"].to_numpy()), False)
     of_row = [np.where(chosen[rows], rows, -1) for rows in of_row]
@@ -135,20 +133,19 @@ def _assemble(
     """Base forms, paradigms and cases of the chosen concepts."""
     surfaces = _surfaces(concepts, readings, tables)
     cases = _usual_cases(uses)
-    plan = list(concepts.select("concept", "shape", "singular", "count", "score", "spread", *KEYS).iter_rows())
+    plan = list(concepts.select("concept", "shape", "singular", "count", *KEYS).iter_rows())
     terms = [
         Term(tuple(keys[: shape.index("N") + 1]), surfaces[concept], singular)
-        for concept, shape, singular, _, _, _, *keys in plan
+        for concept, shape, singular, _, *keys in plan
     ]
     inflector = Inflector(analyses, weights, words, (word for term in terms for word in term.words))
     tables_of_forms = [inflector.inflect(term) for term in terms]
-    rows = []
-    for (concept, shape, _, count, score, spread, *_), term, forms in zip(plan, terms, tables_of_forms, strict=True):
-        pattern = _pattern(shape, term.surfaces[0][0], words)
-        usual = cases[concept][: len(shape)]
-        rows.append((forms[0][0], len(shape), shape.index("N"), pattern, count, score, spread, usual))
+    rows = [
+        (forms[0][0], count, cases[concept][: len(shape)])
+        for (concept, shape, _, count, *_), forms in zip(plan, tables_of_forms, strict=True)
+    ]
     # The order within equal counts is by lemma, which is known only now.
-    order = sorted(range(len(rows)), key=lambda n: (-rows[n][4], rows[n][0], rows[n][3]))
+    order = sorted(range(len(rows)), key=lambda n: (-rows[n][1], rows[n][0]))
     # Two readings can share a base form («рабочий класс» as adjective or noun); the commoner one has it.
     order = list({rows[n][0]: n for n in reversed(order)}.values())[::-1]
     return Phrases(
@@ -185,19 +182,6 @@ def _usual_cases(uses: pl.DataFrame) -> dict[int, list[int]]:
     numbers = counts.drop("concept").to_numpy().reshape(len(counts), 4, 3)
     usual = numbers.argmax(axis=2)  # the lower case wins a tie
     return dict(zip(counts["concept"].to_list(), usual.tolist(), strict=True))
-
-
-def _pattern(shape: str, forms: tuple[int, ...], words: WordTable) -> str:
-    """Readable pattern, «ADJ NOUN» or «NOUN ADJ.gent NOUN.gent», from the commonest surface."""
-    head = shape.index("N")
-    names = []
-    for place, role in enumerate(shape):
-        name = "NOUN" if role == "N" else "ADJ"
-        if place > head:
-            slots = (words.noun if role == "N" else words.adjective)[forms[place]]
-            name += ".gent" if slots & GENITIVE else ".ablt"
-        names.append(name)
-    return " ".join(names)
 
 
 class _Steps:

@@ -23,9 +23,9 @@ import polars as pl
 
 from hypertok.corpus.counting import CountedCorpus
 from hypertok.corpus.elements import BREAK, HYPHEN, is_joiner
+from hypertok.corpus.lookup import Keys, find, find_names, pack
 
 Numbers = npt.NDArray[np.int64]
-Keys = npt.NDArray[np.uint64]
 Shares = npt.NDArray[np.float64]
 
 #: Fewest times two elements stand together without being cut apart: with 4, 8.1 million neighbourhoods of the shared
@@ -49,7 +49,7 @@ def run_table(counted: CountedCorpus) -> pl.DataFrame:
     for ids, lengths, names in counted.element_streams():
         numbers = _renumber(ids, names, elements["name"])
         linked = _links(numbers, elements["name"])
-        linked[linked] = _contains(pairs, _keys(numbers)[linked])
+        linked[linked] = find(pack(numbers[:-1], numbers[1:])[linked], pairs) >= 0
         tables.append(_cut(numbers, linked, lengths, dispersion, elements["name"]))
         if len(tables) > 8:
             tables = [_summed(tables)]
@@ -83,14 +83,9 @@ def _dispersion(elements: pl.DataFrame, lengths: Numbers) -> Shares:
 
 def _renumber(ids: npt.NDArray[np.uint32], names: pl.Series, all_names: pl.Series) -> Numbers:
     """Numbers of the elements in `all_names`; an element that was pruned becomes BREAK. (E,)"""
-    places = all_names.search_sorted(names).clip(0, len(all_names) - 1)
-    known = (all_names.gather(places) == names).to_numpy()
-    numbers: Numbers = np.where(known, places.to_numpy(), BREAK).astype(np.int64)[ids]
+    places = find_names(names, all_names)
+    numbers: Numbers = np.where(places < 0, BREAK, places)[ids]
     return numbers
-
-
-def _keys(numbers: Numbers) -> Keys:
-    return numbers[:-1].astype(np.uint64) << np.uint64(32) | numbers[1:].astype(np.uint64)
 
 
 def _links(numbers: Numbers, names: pl.Series) -> npt.NDArray[np.bool_]:
@@ -111,20 +106,13 @@ def _frequent_pairs(counted: CountedCorpus, elements: pl.DataFrame) -> Keys:
     total = pl.DataFrame(schema={"key": pl.UInt64, "count": pl.Int64})
     for ids, _, names in counted.element_streams():
         numbers = _renumber(ids, names, elements["name"])
-        keys, counts = np.unique(_keys(numbers)[_links(numbers, elements["name"])], return_counts=True)
+        linked = _links(numbers, elements["name"])
+        keys, counts = np.unique(pack(numbers[:-1], numbers[1:])[linked], return_counts=True)
         found = pl.DataFrame({"key": keys, "count": counts}, schema=total.schema)
         total = pl.concat([total, found]).group_by("key").agg(pl.col("count").sum())
         if total.height > MAX_PAIRS:
             total = total.filter(pl.col("count") > 1)
     return total.filter(pl.col("count") >= MIN_PAIR)["key"].sort().to_numpy()
-
-
-def _contains(sorted_keys: Keys, keys: Keys) -> npt.NDArray[np.bool_]:
-    if not len(sorted_keys):
-        return np.zeros(len(keys), bool)
-    places = np.minimum(np.searchsorted(sorted_keys, keys), len(sorted_keys) - 1)
-    found: npt.NDArray[np.bool_] = sorted_keys[places] == keys
-    return found
 
 
 def _cut(

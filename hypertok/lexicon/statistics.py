@@ -12,8 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from hypertok.archive.learning import statistics_of
-from hypertok.archive.shards import Shard as Pieces
-from hypertok.archive.shards import count_shard, merge_shards
+from hypertok.archive.shards import Pieces, count_shard, merge_shards
 from hypertok.archive.statistics import save_statistics
 from hypertok.corpus import engines
 from hypertok.corpus.documents import read_shard

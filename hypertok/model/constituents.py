@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from hypertok.corpus.elements import HYPHENATED
 from hypertok.errors import ArtifactError, InputError
 from hypertok.tokenizer.surface import row_columns
 
@@ -22,7 +23,7 @@ BLOCK = 4_096
 #: How a whole word is written: the values of `Constituents.shapes`.
 NOT_A_WORD, LOWER_WORD, TITLE_WORD, UPPER_WORD = range(4)
 
-_WORD = re.compile(" ([А-ЯЁа-яё]+(?:-[А-ЯЁа-яё]+)*)")
+_WORD = re.compile(f" ({HYPHENATED})")
 
 
 @dataclass(frozen=True, eq=False)

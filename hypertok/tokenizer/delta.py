@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from hypertok.codec.marks import INFLECTION_FIRST, INFLECTION_LAST
+from hypertok.corpus.elements import HYPHENATED
 from hypertok.corpus.words import form_of
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.tokenizer.stock import Stock
@@ -27,9 +28,8 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "count": pl.Int64,
     "saved": pl.Int64,
 }
-_WORD = "[А-ЯЁа-яё]+(?:-[А-ЯЁа-яё]+)*"
 #: Words that may be a multiword concept: what stands between them is one space.
-_WORDS = re.compile(f"{_WORD}(?: {_WORD})*")
+_WORDS = re.compile(f"{HYPHENATED}(?: {HYPHENATED})*")
 
 
 def delta_table(stock: Stock, units: Units, ids: list[int], lexicon: Lexicon) -> pl.DataFrame:

@@ -18,18 +18,17 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from hypertok.corpus.elements import SIMPLE_WORD
 from hypertok.errors import InputError
 from hypertok.tokenizer.stock import Family, Stock, built, merging_model
 
 #: Words in a run at most. Speed does not depend on it (6 MB of real text with Qwen3, GPT-4o, DeepSeek and Llama 3.1:
 #: 1.1–1.7 MB/s with 1, 2, 4 … 64 words, without a limit and with the stock pattern alike, differences are noise). But
 #: without a limit Oniguruma gives up on a megabyte of short words with Llama 3.1's list of words to leave out
-#: ("retry-limit-in-match over", a panic), and every cut of a long run hides the units that lie across it.
+#: ("retry-limit-in-match over", a panic), and every cut of a long run hides the units that lie across it. The letters
+#: of a `SIMPLE_WORD` are limited for the same reason; longer words are left to the stock pattern.
 _WORDS_IN_RUN = 32
-#: Letters in a word at most, for the same reason; longer words are left to the stock pattern.
-_LETTERS = 48
 
-_WORD = f"(?:[А-ЯЁ]?[а-яё]{{1,{_LETTERS}}}|[А-ЯЁ]{{1,{_LETTERS}}})"
 _END = r"(?![\p{L}\p{M}\p{N}'])"
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _LEFT = re.compile(
@@ -125,7 +124,7 @@ def lookup_only_words(stock: Stock) -> list[str]:
     """
     if stock.family is Family.SENTENCEPIECE or not stock.data["model"].get("ignore_merges"):
         return []
-    word = re.compile(rf"[^\r\n\w]?{_WORD}")
+    word = re.compile(rf"[^\r\n\w]?{SIMPLE_WORD}")
     found = []
     model = merging_model(stock.tokenizer, stock.data)
     for token, raw in stock.spelled.items():
@@ -221,7 +220,7 @@ def _run(stock: Stock, kind: str) -> str:
     space += _none_of({"": apart.get(" ", [])})
     hyphen = "-" + _none_of({"": apart.get("-" if kind == "other" else "", [])})
     joiner = f"(?:{space}|{hyphen})" if "-" in dashes else space
-    word = _WORD + _END
+    word = SIMPLE_WORD + _END
     return f"{_none_of(apart)}{_LEFT_OF[kind]}{word}(?:{joiner}{word}){{0,{_WORDS_IN_RUN - 1}}}"
 
 

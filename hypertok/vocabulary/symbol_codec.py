@@ -16,6 +16,7 @@ from hypertok.codec import marks
 from hypertok.codec.book import Code
 from hypertok.codec.codec import Codec
 from hypertok.codec.marks import ESCAPE
+from hypertok.corpus.elements import SIMPLE_WORD
 from hypertok.corpus.words import LETTERS
 from hypertok.lexicon.book import Book
 
@@ -31,7 +32,7 @@ _VARIANTS = f"{marks.VARIANTS[0]}-{marks.VARIANTS[-1]}"
 _CLASS = 4_000
 #: Words in a run at most; the rest is another run.
 _WORDS_IN_RUN = 64
-_RUSSIAN = r"(?:[А-ЯЁ]?[а-яё]{1,48}|[А-ЯЁ]{1,48})(?![\p{L}\p{M}\p{N}'])"
+_RUSSIAN = SIMPLE_WORD + r"(?![\p{L}\p{M}\p{N}'])"
 
 
 class _Restricted:

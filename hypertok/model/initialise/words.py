@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import torch
 
+from hypertok.corpus.elements import HYPHENATED
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.model.constituents import NOT_A_WORD, Constituents
 from hypertok.model.initialise.rows import StockWords
@@ -20,7 +21,7 @@ from hypertok.tokenizer.delta import delta_table
 from hypertok.tokenizer.stock import Stock
 from hypertok.vocabulary.units import Units
 
-_WORD = re.compile(" [А-ЯЁа-яё]+(?:-[А-ЯЁа-яё]+)*")
+_WORD = re.compile(f" {HYPHENATED}")
 
 
 def stock_words(stock: Stock, lexicon: Lexicon) -> StockWords:
