@@ -21,6 +21,7 @@ from typing import IO, Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hypertok.errors import ArtifactError, InputError
+from hypertok.replacing import previous_of, replacing
 
 MANIFEST = "manifest.json"
 #: What desktops put into every folder that they show.
@@ -71,7 +72,8 @@ class _Head(BaseModel):
 def writing(target: Path, kind: str) -> Iterator[Path]:
     """A new folder to fill; on leaving without an error it replaces `target` in one rename.
 
-    An artefact that stood there before is kept until the new one is whole.
+    An artefact that stood there before is kept until the new one is whole. Of several writers each has a folder of its
+    own, and the last one to end wins whole.
 
     Args:
         kind: of the artefact, which may replace its like alone.
@@ -81,31 +83,13 @@ def writing(target: Path, kind: str) -> Iterator[Path]:
     """
     target = target.resolve()  # a link is followed, not replaced
     refuse_foreign(target, kind)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.unfinished")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
-    try:
+    with replacing(target) as beside:
         yield beside
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
-    previous = _previous(target)
-    shutil.rmtree(previous, ignore_errors=True)
-    if target.exists():
-        target.rename(previous)
-    beside.rename(target)
-    shutil.rmtree(previous, ignore_errors=True)
-
-
-def _previous(target: Path) -> Path:
-    """Where an artefact stands while another one takes its place."""
-    return target.parent / f".{target.name}.previous"
 
 
 def recover(target: Path) -> None:
     """Put back the artefact that a kill between the two renames of `writing` left under its other name."""
-    previous = _previous(target)
+    previous = previous_of(target)
     if not target.exists() and (previous / MANIFEST).is_file():
         previous.rename(target)
 
@@ -216,7 +200,7 @@ def read_manifest(folder: Path, *, kind: str, command: str, schema_version: int 
         manifest = Manifest.model_validate_json(content)
     except FileNotFoundError:
         whole = folder.resolve()  # "." has no name
-        previous = _previous(whole)
+        previous = previous_of(whole)
         remedy = f"rename {previous} to {whole.name}" if previous.exists() else f"make one with: {command}"
         raise ArtifactError(f"{folder}: no {kind} here; {remedy}") from None
     except (OSError, ValidationError) as error:

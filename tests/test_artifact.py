@@ -8,7 +8,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -182,10 +184,27 @@ def test_a_rewrite_replaces_everything(thing: Path) -> None:
     assert os.listdir(thing.parent) == ["x.thing"]
 
 
+KILLED = """
+import os, sys
+from pathlib import Path
+from hypertok.artifact import writing
+
+target, rename = Path(sys.argv[1]), Path.rename
+def killed_before_the_second(path, to):
+    if to == target:
+        os.kill(os.getpid(), 9)
+    rename(path, to)
+Path.rename = killed_before_the_second
+with writing(target, "thing"):
+    pass
+"""
+
+
 def kill_between_renames(target: Path) -> None:
-    """What a kill leaves after the old folder is out of the way and before the new one is in place."""
-    target.rename(target.with_name(f".{target.name}.previous"))
-    (target.with_name(f".{target.name}.unfinished")).mkdir()
+    """A writer is killed after the old folder is out of the way and before the new one is in place."""
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(target)], check=False)
+    assert killed.returncode == -9
+    assert not target.exists()
 
 
 def test_a_kill_between_the_renames_loses_nothing(thing: Path) -> None:
@@ -223,6 +242,36 @@ def test_a_kill_in_mid_write_leaves_the_old_one(thing: Path) -> None:
     assert tree(thing) == before
     write_thing(thing)
     assert os.listdir(thing.parent) == ["x.thing"]
+
+
+def test_two_writers_of_one_target_do_not_mix(tmp_path: Path) -> None:
+    target = tmp_path / "x.thing"
+    with writing(target, "thing") as first:
+        (first / "one.txt").write_text("first")
+        with writing(target, "thing") as second:
+            (second / "one.txt").write_text("second")
+            (second / "more.txt").write_text("second")
+            seal(second, kind="thing", schema_version=3)
+        (first / "two.txt").write_text("first")
+        seal(first, kind="thing", schema_version=3)
+    assert set(open_thing(target).files) == {"one.txt", "two.txt"}
+    assert (target / "one.txt").read_text() == "first"
+    assert os.listdir(tmp_path) == ["x.thing"]
+
+
+def test_of_writers_that_end_at_once_the_last_one_wins_whole(tmp_path: Path) -> None:
+    target, together = tmp_path / "x.thing", Barrier(8)
+
+    def write(number: int) -> Manifest:
+        with writing(target, "thing") as folder:
+            (folder / f"{number}.txt").write_text("раз", encoding="utf-8")
+            together.wait()
+            return seal(folder, kind="thing", schema_version=3)
+
+    with ThreadPoolExecutor(8) as pool:
+        written = list(pool.map(write, range(8)))
+    assert open_thing(target) in written
+    assert os.listdir(tmp_path) == ["x.thing"]
 
 
 FOREIGN: dict[str, Change] = {
