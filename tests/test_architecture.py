@@ -1,8 +1,8 @@
 """The house stands: imports point down, every module loads on its own, and `import hypertok` is light.
 
 The order is cli -> experiment -> training, measure -> model -> tokenizer -> vocabulary -> lexicon -> archive -> codec
--> corpus -> data, artifact -> errors, progress, replacing; a module may use its own room and those below. Rooms that come later
-are added to `FLOORS` (docs/architecture.md).
+-> corpus -> data, artifact -> errors, progress, replacing; a module may use its own room and those below. Rooms that
+come later are added to `FLOORS` (docs/architecture.md).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from archive_texts import pack, unpack, unpack_files
 
-from hypertok.archive import Member, pack_files, self_contained_packer
+from hypertok.archive import Member, pack_files, self_contained_packer, write_members
 from hypertok.archive.container import Packer
 from hypertok.cli import archive as command
 from hypertok.errors import ArtifactError, InputError
@@ -130,6 +130,27 @@ def test_a_hostile_archive_is_an_error_of_the_archive(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="spells a piece without characters"):
         unpack_files(tmp_path / "bad.ht", tmp_path / "out", self_contained_packer())
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_what_ends_unpacking_leaves_nothing_half_unpacked(
+    error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(path: Path, data: bytes) -> None:
+        if data == b"last":
+            raise error
+        path.write_bytes(data)
+
+    monkeypatch.setattr("hypertok.archive.files.write_file", write)
+    members = [Member("a/b/x.md", b"x"), Member("a/y.md", b"y"), Member("z/last.md", b"last")]
+    with pytest.raises(type(error)):
+        write_members(members, tmp_path / "new" / "out", name="x")
+    assert not any(tmp_path.iterdir())
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "own.md").write_bytes(b"own")
+    with pytest.raises(type(error)):
+        write_members(members, tmp_path, name="x")
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "a", tmp_path / "a" / "own.md"]
 
 
 def test_an_endless_number_is_damage() -> None:

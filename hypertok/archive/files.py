@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NoReturn
 
@@ -166,7 +167,8 @@ def pack_files(
 def write_members(members: Sequence[Member], target: Path, *, name: str, force: bool = False) -> list[Path]:
     """Write what was unpacked below the folder `target`; returns the files written.
 
-    Every path is checked before the first byte is written, so a refused archive leaves nothing behind.
+    Every path is checked before the first byte is written, so a refused archive leaves nothing behind; neither does an
+    interrupt or a full disk, but for files that `force` has replaced by then.
 
     Args:
         members: what was unpacked.
@@ -186,11 +188,23 @@ def write_members(members: Sequence[Member], target: Path, *, name: str, force: 
         raise ArtifactError(f"of the archive's members {clash}; nothing was written")
     for place in places:
         _check_place(place, target, force)
-    for place, member in zip(places, members, strict=True):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        # Looked at again, for the folders made meanwhile may be someone else's links.
-        _check_place(place, target, force)
-        write_file(place, member.content)
+    files, folders = list[Path](), list[Path]()  # those that are new
+    try:
+        for place, member in zip(places, members, strict=True):
+            folders += reversed([above for above in place.parents if not above.exists()])
+            place.parent.mkdir(parents=True, exist_ok=True)
+            # Looked at again, for the folders made meanwhile may be someone else's links.
+            _check_place(place, target, force)
+            if not place.exists():
+                files.append(place)
+            write_file(place, member.content)
+    except BaseException:
+        for file in files:
+            file.unlink(missing_ok=True)
+        for folder in reversed(folders):
+            with suppress(OSError):  # something of others is in it
+                folder.rmdir()
+        raise
     return places
 
 
