@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -44,6 +45,14 @@ def test_a_terminal_that_knows_no_symbols_gets_their_codes(lexicon: Path, monkey
     said = ok("lexicon", "explain", lexicon, "печени").decode("cp1251")
     assert "печень" in said
     assert "\\u809d" in said
+    assert json.loads(ok("lexicon", "explain", lexicon, "печени", "--json"))["readings"][0]["concept"]["symbol"] == "肝"
+
+
+def test_json_is_utf8_whatever_a_terminal_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="cp1251", errors="backslashreplace"))
+    console.print_json({"text": "Печень 🫁 é \udcff"})
+    assert json.loads(raw.getvalue().decode("utf-8")) == {"text": "Печень 🫁 é \udcff"}
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt(), SystemExit(130)])

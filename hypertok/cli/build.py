@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from hypertok.cli.console import EXIT_SKIPPED, err, out, steps
+from hypertok.cli.console import EXIT_SKIPPED, err, out, print_json, steps
 
 STEPS = {
     "count": "reading and counting",
@@ -105,7 +104,7 @@ def build_lexicon(
         )
     manifest = result.manifest
     if as_json:
-        sys.stdout.write(manifest.to_json())
+        print_json(manifest.to_json())
     else:
         facts = manifest.facts
         done = "written" if result.fresh else "already up to date"

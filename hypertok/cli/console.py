@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -108,6 +109,12 @@ def read_text(path: Path, remedy: str) -> str:
         raise InputError(
             f"{path}:{line}: byte 0x{data[error.start]:02X} at offset {error.start} is not UTF-8; {remedy}"
         ) from error
+
+
+def print_json(content: Any) -> None:
+    """JSON on standard output, in UTF-8 whatever a terminal has; a string is JSON already."""
+    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    write_bytes(text.encode("utf-8", "backslashreplace"), None)  # half a pair, of a file name, is \udc.. in JSON too
 
 
 def write_bytes(data: bytes, path: Path | None) -> None:

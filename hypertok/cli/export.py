@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ import typer
 from rich.markup import escape
 
 from hypertok.artifact import open_checked
-from hypertok.cli.console import err, out
+from hypertok.cli.console import err, out, print_json
 from hypertok.errors import InputError
 from hypertok.model.extra import require_train
 
@@ -80,7 +79,7 @@ def export(
     if tokenizer.manifest.recipe.get("text") == "symbols":
         facts["parity"].append("the ids are those of symbol text: the text must go through the codec (HyperTokenizer)")
     if as_json:
-        sys.stdout.write(json.dumps({"to": to.value, **facts}, ensure_ascii=False, indent=1) + "\n")
+        print_json({"to": to.value, **facts})
         return
     for file in facts["files"]:
         size = Path(file).stat().st_size

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
@@ -14,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from hypertok.cli.console import by_comma, err, left_out, out, steps, write_bytes
+from hypertok.cli.console import by_comma, err, left_out, out, print_json, steps, write_bytes
 from hypertok.errors import InputError
 from hypertok.model.extra import require_train
 from hypertok.progress import Steps
@@ -160,7 +158,7 @@ def extend(
                 err.print(f"{error.what} {error.found:,} rows, not {options.rows:,}; all of them are taken")
                 options = options.model_copy(update={"rows": error.found})
         if as_json:
-            sys.stdout.write(manifest.to_json())
+            print_json(manifest.to_json())
         else:
             _print_extended(stock, output, manifest)
 
@@ -271,7 +269,7 @@ def curve(
                 raise
             points = measured([*(number for number in wanted if number < error.found), error.found])
         if as_json:
-            sys.stdout.write(json.dumps([asdict(point) for point in points], ensure_ascii=False, indent=1) + "\n")
+            print_json([asdict(point) for point in points])
         else:
             _print_curve(points)
         if png:  # last: a picture that cannot be written must not cost the figures

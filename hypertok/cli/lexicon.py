@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hypertok.cli.codec import LexiconArgument, OutputOption
-from hypertok.cli.console import out, write_bytes
+from hypertok.cli.console import out, print_json, write_bytes
 
 if TYPE_CHECKING:
     from hypertok.lexicon.lexicon import Explanation, Lexicon
@@ -46,7 +44,7 @@ def info(lexicon: LexiconArgument, as_json: JsonOption = False) -> None:
             **lex.manifest.model_dump(),
             "sources": lex.sources.filter(_told()).to_dicts(),
         }
-        sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+        print_json(content)
         return
     out.print(_figures(lex))
     _print_sources(lex)
@@ -67,7 +65,7 @@ def explain(
     lex = Lexicon.load(lexicon)
     found = lex.explain(word)
     if as_json:
-        sys.stdout.write(json.dumps(asdict(found), ensure_ascii=False, indent=1) + "\n")
+        print_json(asdict(found))
     else:
         _print_explanation(found)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 from rich.markup import escape
 from rich.table import Table
 
-from hypertok.cli.console import by_comma, err, left_out, out, steps
+from hypertok.cli.console import by_comma, err, left_out, out, print_json, steps
 from hypertok.errors import InputError
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def measure(
         with steps(_STEPS) as tell:
             found = measure_model(folder, texts, options, progress=tell)
         if as_json:
-            sys.stdout.write(found.to_json())
+            print_json(found.to_json())
         else:
             _print(found)
 

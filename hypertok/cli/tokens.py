@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from hypertok.cli.console import err, out, read_text, write_bytes
+from hypertok.cli.console import err, out, print_json, read_text, write_bytes
 from hypertok.errors import InputError
 
 _REMEDY = "convert it to UTF-8 first"
@@ -48,7 +48,7 @@ def tokens(
         write_bytes(page_of(found), page)
         err.print(f"[bold]{escape(str(page))}[/] written", soft_wrap=True)
     if as_json:
-        sys.stdout.write(json_of(found))
+        print_json(json_of(found))
     elif page is None:
         if out.is_terminal and not out.no_color:
             out.print(rendered(found, out.width))

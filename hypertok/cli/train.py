@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from hypertok.cli.console import err, left_out, out, tells
+from hypertok.cli.console import err, left_out, out, print_json, tells
 from hypertok.errors import InputError
 from hypertok.model.extra import require_train
 
@@ -110,7 +109,7 @@ def train(
         if not tells():
             return
         if as_json:
-            sys.stdout.write(done.manifest.to_json())
+            print_json(done.manifest.to_json())
         else:
             _print(done, output)
 
@@ -143,7 +142,7 @@ def merge(
 
     manifest = run(trained, output, model=model, dtype=dtype.value)
     if as_json:
-        sys.stdout.write(manifest.to_json())
+        print_json(manifest.to_json())
         return
     size = sum((output / name).stat().st_size for name in manifest.files)
     out.print(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 
-from hypertok.cli.console import err, out
+from hypertok.cli.console import err, out, print_json
 
 if TYPE_CHECKING:
     from hypertok.tokenizer.verify_report import Line
@@ -40,7 +39,7 @@ def verify(
 
     if as_json:
         report = check(folder, against, texts=texts, lexicon=lexicon)
-        sys.stdout.write(report.to_json())
+        print_json(report.to_json())
     else:
         table = Table("", "what is shown", "checked", "", box=None, expand=False)
         table.columns[2].justify = "right"
