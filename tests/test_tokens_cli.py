@@ -192,7 +192,7 @@ def test_export_to_tiktoken_says_what_is_known(qwen: Path, tmp_path: Path) -> No
     assert str(file.with_suffix(".json")) in result.stdout
     assert "NFC" in result.stderr
     assert "parity" in result.stderr
-    found = json.loads(ok("export", qwen, "--to", "tiktoken", "-o", file, "--json").stdout)
+    found = json.loads(ok("export", qwen, "--to", "tiktoken", "-o", file, "--force", "--json").stdout)
     assert found["to"] == "tiktoken"
     assert found["files"] == [str(file), str(file.with_suffix(".json"))]
     assert found["units"] == len(HyperTokenizer.from_pretrained(qwen).new_ids)
@@ -218,7 +218,7 @@ def test_export_to_gguf_counts_units_that_reach_over_a_word(
 
     def told(folder: Path) -> dict[str, Any]:
         (tmp_path / "x.gguf").touch()
-        arguments = ("--model", tmp_path / "stock.gguf", "-o", tmp_path / "x.gguf", "--json")
+        arguments = ("--model", tmp_path / "stock.gguf", "-o", tmp_path / "x.gguf", "--force", "--json")
         found: dict[str, Any] = json.loads(ok("export", folder, "--to", "gguf", *arguments).stdout)
         return found
 
@@ -248,6 +248,16 @@ def test_weights_that_an_export_reads_are_checked(sound_extension: Path, tmp_pat
     assert "model.safetensors: damaged" in str(made.exception)
 
 
+@pytest.mark.parametrize("name", ["notes.tiktoken", "notes.json"])
+def test_an_export_replaces_no_file_unasked(qwen: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    error = hypertok("export", qwen, "--to", "tiktoken", "-o", tmp_path / "notes.tiktoken").exception
+    assert isinstance(error, InputError)
+    assert f"{name} exists: name another file, or give --force" in str(error)
+    assert (tmp_path / name).read_text() == "mine"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_exports_that_cannot_be_are_refused_and_write_nothing(
     qwen: Path, llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +270,7 @@ def test_exports_that_cannot_be_are_refused_and_write_nothing(
         (("export", qwen, "--to", "tiktoken", "-o", tmp_path / "no" / "x.tiktoken"), "not there"),
         (("export", qwen, "--to", "sentencepiece"), "byte-level"),
         (("export", llama, "--to", "tiktoken"), "SentencePiece"),
+        (("export", qwen, "--to", "tiktoken", "-o", tmp_path), "is a folder"),
     ):
         error = hypertok(*command).exception
         assert isinstance(error, InputError)

@@ -13,6 +13,7 @@ import typer
 from rich.markup import escape
 
 from hypertok.artifact import open_checked
+from hypertok.cli.archive import ForceOption
 from hypertok.cli.console import err, out, print_json
 from hypertok.errors import InputError
 from hypertok.model.extra import require_train
@@ -47,6 +48,7 @@ def export(
         Path | None,
         typer.Option(help="For sentencepiece: the stock tokenizer.model, whose settings are kept.", show_default=False),
     ] = None,
+    force: ForceOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
     """Write the tokenizer in another program's format, and say how far that program gives the same ids.
@@ -63,12 +65,7 @@ def export(
         if given is not None and to != target:
             raise InputError(f"{option} {given}: is for --to {target} only; leave it out")
     path = output or Path(f"{folder.resolve().name}{_SUFFIXES[to]}")
-    if path.resolve().parent == folder.resolve():
-        raise InputError(
-            f"{path}: loaders of the folder would take it for the tokenizer itself; name an output outside {folder}"
-        )
-    if not path.resolve().parent.is_dir():
-        raise InputError(f"{path}: the folder it should lie in is not there; make it first")
+    _refuse_output(path, folder, to, force)
     tokenizer = HyperTokenizer.from_pretrained(folder)
     if to is Target.tiktoken:
         facts = _tiktoken(tokenizer, path)
@@ -87,6 +84,26 @@ def export(
     out.print(f"{facts['units']:,} new units among {facts['tokens']:,} tokens")
     for line in facts["parity"]:
         err.print(f"parity: {escape(line)}", soft_wrap=True)
+
+
+def _refuse_output(path: Path, folder: Path, to: Target, force: bool) -> None:
+    """See that an export may be written there, before it is made."""
+    if path.resolve().parent == folder.resolve():
+        raise InputError(
+            f"{path}: loaders of the folder would take it for the tokenizer itself; name an output outside {folder}"
+        )
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: name the file to write")
+    if not path.resolve().parent.is_dir():
+        raise InputError(f"{path}: the folder it should lie in is not there; make it first")
+    files = [path]
+    if to is Target.tiktoken:
+        from hypertok.tokenizer.export_tiktoken import description_of
+
+        files.append(description_of(path))
+    there = next((file for file in files if file.is_file()), None)
+    if there is not None and not force:
+        raise InputError(f"{there} exists: name another file, or give --force to replace it")
 
 
 def _tiktoken(tokenizer: HyperTokenizer, path: Path) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def export_tiktoken(folder: Path | str, output: Path | str) -> Path:
         )
     if output.suffix == ".json":
         raise InputError(f"{output}: the JSON is written beside the ranks; name the ranks, as {output.stem}.tiktoken")
-    description = _description(output)
+    description = description_of(output)
     _refuse_foreign(description)
     special = {token["content"]: token["id"] for token in tokenizer.added}
     ranks = _ranks(tokenizer)
@@ -87,7 +87,7 @@ def export_tiktoken(folder: Path | str, output: Path | str) -> Path:
     return description
 
 
-def _description(path: Path) -> Path:
+def description_of(path: Path) -> Path:
     """The JSON beside a file of ranks, which may be named as a model is: llama-3.1."""
     if path.suffix in (".tiktoken", ".json"):
         return path.with_suffix(".json")
@@ -113,7 +113,7 @@ def load_tiktoken(path: Path | str) -> tiktoken.Encoding:
         InputError: tiktoken is missing.
         ArtifactError: the files are not there, damaged or not of one export.
     """
-    path = _description(Path(path))
+    path = description_of(Path(path))
     again = "export it again with: hypertok export FOLDER --to tiktoken"
     try:
         described = json.loads(path.read_bytes())
