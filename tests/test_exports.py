@@ -158,6 +158,10 @@ def test_sentencepiece_keeps_the_stock_model(tmp_path: Path) -> None:
         export_sentencepiece(stock_folder("gemma3"), tmp_path / "no.model", stock_model=stock_model)
     with pytest.raises(InputError, match="not a sentencepiece model"):
         export_sentencepiece(folder, tmp_path / "no.model", stock_model=folder / "tokenizer.json")
+    with pytest.raises(InputError, match="is the stock model; name another file"):
+        export_sentencepiece(folder, stock_model, stock_model=stock_model)
+    with pytest.raises(InputError, match=r"none\.model: cannot be read .*; name the stock model's tokenizer\.model"):
+        export_sentencepiece(folder, output, stock_model=tmp_path / "none.model")
     with pytest.raises(InputError, match="--to tiktoken"):
         export_sentencepiece(stock_folder("qwen3"), tmp_path / "no.model")
     assert not (tmp_path / "no.model").exists()

@@ -48,12 +48,12 @@ def export_sentencepiece(folder: Path | str, output: Path | str, *, stock_model:
         raise InputError(
             f"{tokenizer.path}: sentencepiece has no byte-level tokenizers; export this one with: --to tiktoken"
         )
-    if stock_model is not None and output.exists() and output.samefile(stock_model):
-        raise InputError(f"{output}: is the stock model; name another file with --output")
     messages = _messages()
     model = messages.ModelProto()
     if stock_model is not None:
         _read(model, Path(stock_model))
+        if output.exists() and output.samefile(stock_model):
+            raise InputError(f"{output}: is the stock model; name another file with --output")
     else:
         _describe(model, tokenizer)
     _add_pieces(model, tokenizer, Path(stock_model) if stock_model is not None else None)
