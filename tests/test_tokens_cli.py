@@ -271,6 +271,7 @@ def test_exports_that_cannot_be_are_refused_and_write_nothing(
         (("export", qwen, "--to", "sentencepiece"), "byte-level"),
         (("export", llama, "--to", "tiktoken"), "SentencePiece"),
         (("export", qwen, "--to", "tiktoken", "-o", tmp_path), "is a folder"),
+        (("export", qwen, "--to", "tiktoken", "-o", "-"), "standard output"),
     ):
         error = hypertok(*command).exception
         assert isinstance(error, InputError)

@@ -88,6 +88,8 @@ def export(
 
 def _refuse_output(path: Path, folder: Path, to: Target, force: bool) -> None:
     """See that an export may be written there, before it is made."""
+    if str(path) == "-":
+        raise InputError("--output -: an export is not written to standard output; name a file")
     if path.resolve().parent == folder.resolve():
         raise InputError(
             f"{path}: loaders of the folder would take it for the tokenizer itself; name an output outside {folder}"
