@@ -112,6 +112,7 @@ def test_curve_lists_them_and_loses_no_figures_to_a_picture(
     assert isinstance(result.exception, InputError)
     assert "cannot be written" in str(result.exception)
     assert "stock" in result.stdout
+    assert "name a file for the picture" in str(hypertok(*given, "--corpus", mixed, "--png", "-").exception)
 
 
 def test_a_curve_over_no_rows_is_refused(vault_lexicon: Lexicon, mixed: Path) -> None:

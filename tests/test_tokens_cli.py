@@ -182,6 +182,12 @@ def test_a_folder_that_is_no_artefact_is_refused(tmp_path: Path) -> None:
     assert isinstance(hypertok("tokens", tmp_path / "no", "a").exception, ArtifactError)
 
 
+def test_page_and_json_do_not_share_standard_output(qwen: Path) -> None:
+    result = hypertok("tokens", qwen, TEXT, "--html", "-", "--json")
+    assert "name a file for the page" in str(result.exception)
+    assert result.stdout == ""
+
+
 def test_export_to_tiktoken_says_what_is_known(qwen: Path, tmp_path: Path) -> None:
     pytest.importorskip("tiktoken")
     from hypertok.tokenizer.export_tiktoken import load_tiktoken

@@ -252,6 +252,8 @@ def curve(
     """
     from hypertok.measure.curve import measure_curve, parse_rows, plot_curve
 
+    if str(png) == "-":
+        raise InputError("--png -: standard output has the figures; name a file for the picture")
     with left_out() as skipped:
 
         def measured(numbers: list[int]) -> list[Point]:

@@ -38,6 +38,8 @@ def tokens(
 
     if (text is None) == (file is None):
         raise InputError('give one text: in quotes, as "Цикл Кребса", with --file PATH, or - for standard input')
+    if as_json and str(page) == "-":
+        raise InputError("--html -: standard output has the JSON; name a file for the page, or leave out --json")
     if file is not None:
         text = read_text(file, _REMEDY)
     elif text == "-":
