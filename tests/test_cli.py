@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hypertok.cli import console, main
+from hypertok.cli import codec, console, main
+from hypertok.errors import InputError
 
 REPOSITORY = Path(__file__).parents[1]
 VAULT = REPOSITORY / "examples" / "vault"
@@ -173,6 +174,16 @@ def test_encode_and_decode_are_byte_exact_through_pipes(lexicon: Path, tmp_path:
     ok("encode", lexicon, NOTE, "-o", tmp_path / "note.sym")
     ok("decode", lexicon, tmp_path / "note.sym", "-o", tmp_path / "note.md")
     assert (tmp_path / "note.md").read_bytes() == NOTE.read_bytes()
+
+
+def test_an_output_does_not_replace_what_it_is_made_from(tmp_path: Path) -> None:
+    source, link = tmp_path / "note.md", tmp_path / "link.md"
+    source.write_text("Печень", encoding="utf-8")
+    link.symlink_to(source)
+    for command in (codec.encode, codec.decode):
+        for output in (source, link):
+            with pytest.raises(InputError, match="is the file that is read; name another output"):
+                command(tmp_path / "none.lexicon", source, output)
 
 
 def test_text_that_is_not_utf8_is_refused_with_its_place(lexicon: Path, tmp_path: Path) -> None:
