@@ -115,6 +115,15 @@ def test_curve_lists_them_and_loses_no_figures_to_a_picture(
     assert "name a file for the picture" in str(hypertok(*given, "--corpus", mixed, "--png", "-").exception)
 
 
+def test_a_curve_over_no_russian_is_refused_before_learning(
+    vault_lexicon: Lexicon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "english.txt").write_text("No word of it.", encoding="utf-8")
+    monkeypatch.setattr("hypertok.measure.curve.learn", None)
+    with pytest.raises(InputError, match="no Russian words in the texts"):
+        measure_curve(vault_lexicon.folder, stock_folder("llama2"), tmp_path, [100])
+
+
 def test_a_curve_over_no_rows_is_refused(vault_lexicon: Lexicon, mixed: Path) -> None:
     for text in ("0", "0,0k"):
         with pytest.raises(InputError, match="no number of rows above 0"):

@@ -12,9 +12,10 @@ from pathlib import Path
 from hypertok.corpus.documents import read_shard
 from hypertok.corpus.records import Document
 from hypertok.corpus.sources import Skipped, plan_shards, tell_skipped
+from hypertok.corpus.words import WORD
 from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
-from hypertok.measure.tokens import count_tokens
+from hypertok.measure.tokens import count_tokens, without_words
 from hypertok.progress import Steps, silent
 from hypertok.tokenizer.extend import Options, learn
 from hypertok.tokenizer.stock import Stock, tokenizer_of
@@ -75,6 +76,8 @@ def measure_curve(
         raise InputError(f"rows {list(rows)}: nothing to measure; give one or more numbers above 0")
     tell = progress or silent
     stock, texts = Stock.load(tokenizer), list(documents(corpus, skipped=skipped))
+    if not any(map(WORD.search, texts)):  # learning takes a minute
+        raise without_words()
     options = Options(rows=max(rows), span=span, units=units, general=general)
     learned = learn(stock, Lexicon.load(lexicon), options, progress=progress)
     points = []

@@ -43,6 +43,11 @@ class TokenCounts:
         return self.tokens / self.words
 
 
+def without_words() -> InputError:
+    """What is said of texts on which nothing can be counted."""
+    return InputError("no Russian words in the texts to measure on; name texts that hold some")
+
+
 def count_tokens(tokenizer: Tokenizer, texts: Iterable[str], first_new: int | None = None) -> TokenCounts:
     """Encode every text, without special tokens around it, and count.
 
@@ -65,7 +70,7 @@ def count_tokens(tokenizer: Tokenizer, texts: Iterable[str], first_new: int | No
             words += all_words
             whole += one_token
     if not words:
-        raise InputError("no Russian words in the texts to measure on; name texts that hold some")
+        raise without_words()
     return TokenCounts(characters, tokens, words, whole, int(seen[first_new:].sum()) if first_new is not None else 0)
 
 
