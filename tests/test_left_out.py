@@ -124,6 +124,12 @@ def test_a_curve_over_no_russian_is_refused_before_learning(
         measure_curve(vault_lexicon.folder, stock_folder("llama2"), tmp_path, [100])
 
 
+@pytest.mark.parametrize("read", [read_texts, documents])
+def test_texts_that_never_were_have_not_vanished(tmp_path: Path, read: Callable[..., Iterator[object]]) -> None:
+    with pytest.raises(InputError, match="nodir: no such file or folder; give a folder or a file with text"):
+        next(read(tmp_path / "nodir"))
+
+
 def test_a_curve_over_no_rows_is_refused(vault_lexicon: Lexicon, mixed: Path) -> None:
     for text in ("0", "0,0k"):
         with pytest.raises(InputError, match="no number of rows above 0"):

@@ -98,7 +98,7 @@ def test_an_empty_text_field_hides_no_other(tmp_path: Path) -> None:
 
 
 def test_nothing_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="нет-такой"):
+    with pytest.raises(InputError, match="нет-такой: no such file or folder"):
         plan_shards(tmp_path / "нет-такой")
     with pytest.raises(InputError, match="shard_bytes"):
         plan_shards(tmp_path, shard_bytes=0)

@@ -61,7 +61,8 @@ def plan_shards(root: Path | str, shard_bytes: int = SHARD_BYTES) -> Plan:
     try:
         mode = root.stat().st_mode
     except OSError as error:
-        raise InputError(f"{root}: {explain(error)}; give a folder or a file with text") from None
+        reason = "no such file or folder" if isinstance(error, FileNotFoundError) else explain(error)
+        raise InputError(f"{root}: {reason}; give a folder or a file with text") from None
     if stat.S_ISDIR(mode):
         real = os.path.realpath(root)
         walk.seen.add(real)

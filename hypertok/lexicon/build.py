@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from contextlib import ExitStack
@@ -17,11 +16,10 @@ from pydantic import BaseModel, ConfigDict
 import hypertok
 from hypertok.artifact import Manifest, refuse_foreign, seal, sha256_of, writing
 from hypertok.corpus.counting import CountedCorpus, count_corpus
-from hypertok.corpus.datasets_source import hub_name
 from hypertok.corpus.segments import CASES
 from hypertok.corpus.sources import refuse_inside
 from hypertok.data import data_file
-from hypertok.errors import ArtifactError, InputError
+from hypertok.errors import ArtifactError
 from hypertok.lexicon.assemble import Tables, assemble
 from hypertok.lexicon.lexicon import KIND, SCHEMA_VERSION, Lexicon, lexicon_manifest
 from hypertok.lexicon.overrides import read_overrides
@@ -61,7 +59,6 @@ def build_lexicon(
             cannot be read, or `base` is damaged.
     """
     recipe = recipe or Recipe()
-    _refuse_missing(corpus)
     output = output.resolve()
     work = output.with_name(f"{output.name}.work")
     refuse_inside(output, corpus)
@@ -110,17 +107,6 @@ def build_lexicon(
     shutil.rmtree(work)
     tell("write", 1, 1)
     return BuildResult(manifest=manifest, fresh=True)
-
-
-def _refuse_missing(corpus: Path | str) -> None:
-    """See that there is a corpus; what is missing while it is counted is said to have vanished."""
-    if not hub_name(corpus):
-        try:
-            os.stat(corpus)
-        except FileNotFoundError:
-            raise InputError(f"{corpus}: no such file or folder; give a folder or a file with text") from None
-        except OSError:  # counting says what is wrong
-            pass
 
 
 def _standing(output: Path) -> Lexicon | None:
