@@ -76,10 +76,14 @@ def test_an_interrupted_command_says_how_to_go_on(
             Exception("Error while serializing: I/O error: No space left on device (os error 28)"),
             "is full",
         ),  # as safetensors says it
-        (OSError(28, "No space left on device", "x.bin"), "x.bin: No space left on device; correct the path, or make"),
+        (OSError(28, "No space left on device", "x.bin"), "x.bin: No space left on device; make room"),
+        (OSError(13, "Permission denied", "x.bin"), "x.bin: Permission denied; see to its permissions, or name"),
+        (OSError(20, "Not a directory", "x/y"), "x/y: Not a directory; correct the path"),
+        (OSError(21, "Is a directory", "x"), "x: Is a directory; name a file"),
+        (OSError(5, "Input/output error", "x"), "x: Input/output error"),
     ],
 )
-def test_a_full_disk_is_told_in_a_line(
+def test_an_error_of_the_system_is_told_in_a_line(
     error: Exception, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def app() -> None:

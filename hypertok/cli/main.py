@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from io import TextIOWrapper
 from typing import Annotated, NoReturn
@@ -15,6 +16,12 @@ from hypertok.errors import HypertokError
 
 #: What safetensors and torch say when a file could not be written to its end.
 _NO_ROOM = ("No space left on device", "file write failed", "PytorchStreamWriter failed")
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "see to its permissions, or name another place"),
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR), "correct the path"),
+    errno.EISDIR: "name a file",
+}
 #: Exit code of a command that was interrupted, as shells have it.
 _INTERRUPTED = 130
 
@@ -111,9 +118,10 @@ def main() -> None:
         if left.code == _INTERRUPTED:  # typer has caught the interrupt and says nothing
             _interrupted()
         raise
-    except OSError as error:  # no permission, a file where a folder is to be, a full disk
+    except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        fail(f"{where}{error.strerror or error}; correct the path, or make room")
+        remedy = f"; {_REMEDIES[error.errno]}" if error.errno in _REMEDIES else ""
+        fail(f"{where}{error.strerror or error}{remedy}")
     except Exception as error:  # safetensors and torch have errors of their own for a full disk
         if not any(words in str(error) for words in _NO_ROOM):
             raise
