@@ -69,6 +69,28 @@ def test_an_interrupted_command_says_how_to_go_on(
     assert "interrupted; nothing half-made is left" in " ".join(capsys.readouterr().err.split())
 
 
+TERMINATED = """
+import os, signal, sys, time
+from pathlib import Path
+from hypertok.artifact import writing_file
+from hypertok.cli import main
+
+def app():
+    with writing_file(Path(sys.argv[1])):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+main.app = app
+main.main()
+"""
+
+
+def test_a_terminated_command_leaves_nothing_half_written(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", TERMINATED, str(tmp_path / "x.gguf")], check=False, timeout=60)
+    assert done.returncode == 143
+    assert not any(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import sys
 from io import TextIOWrapper
 from typing import Annotated, NoReturn
@@ -22,8 +23,8 @@ _REMEDIES = {
     **dict.fromkeys((errno.ENOENT, errno.ENOTDIR), "correct the path"),
     errno.EISDIR: "name a file",
 }
-#: Exit code of a command that was interrupted, as shells have it.
-_INTERRUPTED = 130
+#: Exit codes of a command that was interrupted and of one that was terminated, as shells have them.
+_INTERRUPTED, _TERMINATED = 130, 143
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -71,7 +72,7 @@ def root(
 
     Everything runs on this machine; nothing is sent anywhere.
     Exit codes: 0 done; 1 error; 2 wrong usage; 3 done, but files were left out (listed, or in `lexicon info`);
-    130 interrupted.
+    130 interrupted; 143 terminated.
     """
 
 
@@ -100,11 +101,17 @@ def _interrupted() -> NoReturn:
     )
 
 
+def _terminated(*_: object) -> NoReturn:
+    """Leave as by any error, so that what is half-written is removed; workers are spawned and know nothing of this."""
+    raise SystemExit(_TERMINATED)
+
+
 def main() -> None:
     """Entry point: errors meant for the user become one line and exit code 1."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # symbols in a terminal of another encoding
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         app()
     except HypertokError as error:
