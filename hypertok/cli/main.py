@@ -71,8 +71,9 @@ def root(
       hypertok experiment run experiments/ab-bos.toml -o my-ab --report
 
     Everything runs on this machine; nothing is sent anywhere.
-    Exit codes: 0 done; 1 error; 2 wrong usage; 3 done, but files were left out (listed, or in `lexicon info`);
-    130 interrupted; 143 terminated.
+    Exit codes: 0 done; 1 error, also of a value that cannot be used; 2 a command line that cannot be read (an unknown
+    option, a missing argument); 3 done, but files were left out (listed, or in `lexicon info`); 130 interrupted;
+    143 terminated.
     """
 
 
