@@ -90,6 +90,16 @@ def test_an_error_does_not_wait_for_the_work_of_others() -> None:
     assert not multiprocessing.active_children()
 
 
+def holds_interrupts(item: int) -> bool:
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs signal masks")
+def test_interrupts_are_the_parents_from_a_workers_start_on() -> None:
+    assert list(engines.run(holds_interrupts, range(2), workers=2)) == [True, True]
+    assert not holds_interrupts(0)
+
+
 def test_a_killed_worker_is_a_clear_error() -> None:
     with pytest.raises(HypertokError, match=r"worker process was killed.*run the same command again"):
         list(engines.run(killed_at_three, range(100), workers=2))

@@ -138,7 +138,8 @@ class _Processes(_Pool[Item, Result]):
 
     def submit(self, item: Item) -> Future[Result]:
         try:
-            return self._pool.submit(self._function, item)
+            with _interrupts_held():
+                return self._pool.submit(self._function, item)
         except BrokenProcessPool as error:
             raise _killed() from error
 
@@ -156,6 +157,19 @@ class _Processes(_Pool[Item, Result]):
             for process in list(self._pool._processes.values()):  # `terminate_workers` from Python 3.14 on
                 process.terminate()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back, also for good in processes that start here: one that is still importing would tell of it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _prepare_worker() -> None:
