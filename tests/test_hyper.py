@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -224,7 +226,7 @@ def test_symbol_text_that_is_none_is_read_as_far_as_it_goes(made: Made) -> None:
 def test_a_foreign_lexicon_is_refused(made: Made, small_lexicon: Lexicon, vault_lexicon: Lexicon) -> None:
     folder = made.tokenizer.folder
     assert HyperTokenizer.from_pretrained(folder, lexicon=small_lexicon.folder).vocab_size
-    with pytest.raises(ArtifactError, match="foreign lexicon"):
+    with pytest.raises(ArtifactError, match="made with another lexicon"):
         HyperTokenizer.from_pretrained(folder, lexicon=vault_lexicon.folder)
     with pytest.raises(ArtifactError, match="lexicon"):
         HyperTokenizer.from_pretrained(folder, lexicon=folder)
@@ -242,6 +244,15 @@ def test_a_damaged_folder_is_refused(made: Made, tmp_path: Path, name: str) -> N
     (folder / name).write_bytes(bytes(content))
     with pytest.raises(ArtifactError, match=name):
         HyperTokenizer.from_pretrained(folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_folder_may_have_a_name_that_is_not_utf8(sound_extension: Path, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode("заметки".encode("cp1251"))
+    shutil.copytree(sound_extension, folder)
+    tokenizer = HyperTokenizer.from_pretrained(folder)
+    assert [tokenizer.explain(f"в {text}") for text in ("Москве", "печени")]
+    assert len(tokenizer.new_ids) < tokenizer.vocab_size
 
 
 def test_weights_beside_a_tokenizer_are_not_read(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from hypertok.artifact import Manifest, open_checked
 from hypertok.errors import ArtifactError
-from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, SCHEMA_VERSION
+from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, SCHEMA_VERSION, refuse_other_lexicon
 from hypertok.tokenizer.plain import PlainTokenizer, read_plain
 from hypertok.tokenizer.stock import Family
 from hypertok.tokenizer.symbol_text import SymbolText, spelled
@@ -69,17 +69,7 @@ class HyperTokenizer:
         if missing:
             raise ArtifactError(f"{folder}: the manifest has no {missing[0]}; make it again with: {COMMAND}")
         if lexicon is not None:
-            from hypertok.lexicon import lexicon as made_of
-
-            given = open_checked(
-                Path(lexicon), kind=made_of.KIND, schema_version=made_of.SCHEMA_VERSION, command=made_of.COMMAND
-            )
-            parent = manifest.parents.get("lexicon", "")
-            if given.sha256 != parent:
-                raise ArtifactError(
-                    f"{lexicon}: a foreign lexicon (sha256 {given.sha256[:12]}…): {folder} was made from "
-                    f"{parent[:12]}…; name that one, or make the tokenizer again with: {COMMAND}"
-                )
+            refuse_other_lexicon(folder, manifest, Path(lexicon))
         return cls(folder, manifest)
 
     @property
@@ -184,7 +174,7 @@ class HyperTokenizer:
     def _delta(self) -> pl.DataFrame:
         import polars as pl
 
-        return pl.read_parquet(self.folder / DELTA)
+        return pl.read_parquet((self.folder / DELTA).read_bytes())  # polars opens no path that is not UTF-8
 
     @cached_property
     def _row_of(self) -> dict[int, int]:
@@ -195,4 +185,4 @@ class HyperTokenizer:
     def _concepts(self) -> pl.DataFrame:
         import polars as pl
 
-        return pl.read_parquet(self.folder / "concepts.parquet")
+        return pl.read_parquet((self.folder / "concepts.parquet").read_bytes())

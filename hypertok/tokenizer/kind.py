@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hypertok.artifact import Manifest
 from hypertok.errors import ArtifactError, first_line
 
 KIND = "tokenizer"
@@ -37,3 +38,20 @@ def delta_ids(folder: Path) -> frozenset[int]:
         return frozenset(pl.read_parquet(path, columns=["id"])["id"].to_list()) if path.is_file() else frozenset()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise ArtifactError(f"{path}: cannot be read ({first_line(error)}); make it again with: {COMMAND}") from None
+
+
+def refuse_other_lexicon(folder: Path, manifest: Manifest, lexicon: Path) -> None:
+    """See that `lexicon` is the one that the extended tokenizer in `folder` was made from.
+
+    Raises:
+        ArtifactError: it is another one, or damaged.
+    """
+    from hypertok.lexicon.lexicon import Lexicon, lexicon_manifest
+
+    found, then = lexicon_manifest(lexicon).sha256, manifest.parents.get("lexicon", "")
+    if found != then:
+        raise ArtifactError(
+            f"{folder}: made with another lexicon than {lexicon} (sha256 {then[:12]}… then, {found[:12]}… here); name "
+            f"that one, or make the tokenizer again with: {COMMAND}"
+        )
+    Lexicon.load(lexicon)  # its files are what it says

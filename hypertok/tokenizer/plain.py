@@ -22,7 +22,7 @@ def read_plain(path: Path) -> Tokenizer:
 
     Errors of the library are of the class Exception.
     """
-    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer = Tokenizer.from_buffer(path.read_bytes())  # the library opens no path that is not UTF-8
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

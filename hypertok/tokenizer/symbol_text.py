@@ -46,7 +46,7 @@ class SymbolText:
         from hypertok.vocabulary.symbol_codec import restricted_codec
 
         concepts, forms, symbols = (
-            pl.read_parquet(folder / name) for name in ("concepts.parquet", "forms.parquet", SYMBOLS)
+            pl.read_parquet((folder / name).read_bytes()) for name in ("concepts.parquet", "forms.parquet", SYMBOLS)
         )
         written = frozenset(symbols["symbol"]) - {"▁"}  # SentencePiece-style tokenizers read it as a space
         return cls(restricted_codec(concepts, forms, written), tokenizer)

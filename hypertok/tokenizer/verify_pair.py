@@ -19,8 +19,7 @@ from tokenizers import Tokenizer
 from hypertok.artifact import Manifest, open_checked
 from hypertok.codec.marks import SYMBOLS_FIRST, low_symbols
 from hypertok.errors import ArtifactError
-from hypertok.lexicon.lexicon import Lexicon, lexicon_manifest
-from hypertok.tokenizer.kind import COMMAND, DELTA, GIVEN_UP, KIND, SCHEMA_VERSION, SYMBOLS
+from hypertok.tokenizer.kind import COMMAND, DELTA, GIVEN_UP, KIND, SCHEMA_VERSION, SYMBOLS, refuse_other_lexicon
 from hypertok.tokenizer.plain import read_plain
 from hypertok.tokenizer.stock import Stock, built
 from hypertok.tokenizer.verify_texts import CYRILLIC
@@ -59,7 +58,7 @@ class Pair:
     @cached_property
     def codec_symbols(self) -> frozenset[str]:
         """The symbols that the codec writes."""
-        return frozenset(pl.read_parquet(self.folder / SYMBOLS)["symbol"])
+        return frozenset(pl.read_parquet((self.folder / SYMBOLS).read_bytes())["symbol"])
 
     @cached_property
     def units(self) -> dict[str, int]:
@@ -134,18 +133,11 @@ def open_pair(folder: Path, stock: Stock, lexicon: Path | None) -> Pair:
             f"another one: name the tokenizer it was made from, or make it again with: {COMMAND}"
         )
     if lexicon is not None:
-        found = lexicon_manifest(lexicon).sha256
-        if manifest.parents.get("lexicon") != found:
-            raise ArtifactError(
-                f"{folder}: made with another lexicon than {lexicon} (sha256 "
-                f"{str(manifest.parents.get('lexicon'))[:12]}… then, {found[:12]}… here); name that one, or make the "
-                f"tokenizer again with: {COMMAND}"
-            )
-        Lexicon.load(lexicon)  # its files are what it says
+        refuse_other_lexicon(folder, manifest, lexicon)
     try:
         data = json.loads((folder / "tokenizer.json").read_bytes())
         given_up = folder / GIVEN_UP
-        table = pl.read_parquet(given_up) if given_up.is_file() else None
-        return Pair(folder, manifest, stock, data, pl.read_parquet(folder / DELTA), table)
+        table = pl.read_parquet(given_up.read_bytes()) if given_up.is_file() else None
+        return Pair(folder, manifest, stock, data, pl.read_parquet((folder / DELTA).read_bytes()), table)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise ArtifactError(f"{folder}: cannot be read ({error}); make it again with: {COMMAND}") from None
