@@ -192,6 +192,20 @@ def test_a_lexicon_that_is_not_needed_is_refused(tmp_path: Path, lexicon: Path) 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"no archive", "not"),
+        (pack([Member("x.md", b"x")])[:-1], ""),
+        (pack([Member("../x.md", b"x")]), "unsafe member path"),
+    ],
+)
+def test_an_archive_that_cannot_be_unpacked_is_named(content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.ht").write_bytes(content)
+    with pytest.raises(ArtifactError, match=rf"bad\.ht: .*{said}"):
+        command.unpack(tmp_path / "bad.ht", tmp_path / "out")
+
+
 def test_an_archive_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(pack([Member("x.md", b"x")]))))
     command.unpack(Path("-"), tmp_path)

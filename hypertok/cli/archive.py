@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +14,7 @@ from rich.markup import escape
 from hypertok.artifact import kind_of
 from hypertok.cli.codec import LexiconArgument
 from hypertok.cli.console import err, left_out, read_bytes, steps
-from hypertok.errors import InputError
+from hypertok.errors import ArtifactError, InputError
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 
@@ -71,14 +73,25 @@ def unpack(
     from hypertok.lexicon.lexicon import find_lexicon, packer_of
 
     data = read_bytes(archive)  # once: a pipe gives its bytes a single time
-    header = read_header(data)
+    with _named(archive):
+        header = read_header(data)
     if header.self_contained:
         if lexicon:
             raise InputError(f"{archive}: self-contained, made without a lexicon; leave out --lexicon {lexicon}")
         packer = self_contained_packer()
     else:
         packer = packer_of(lexicon or find_lexicon(header.lexicon, [archive.resolve().parent, Path()]))
-    with err.status("unpacking"):
+    with _named(archive), err.status("unpacking"):
         members = packer.unpack(data)
-    for file in write_members(members, output, name=archive.stem, force=force):
+        files = write_members(members, output, name=archive.stem, force=force)
+    for file in files:
         err.print(escape(str(file)), soft_wrap=True)
+
+
+@contextmanager
+def _named(archive: Path) -> Iterator[None]:
+    """Errors of an archive tell which one; it is read as bytes, which do not know."""
+    try:
+        yield
+    except ArtifactError as error:
+        raise ArtifactError(f"{archive}: {error}") from error
