@@ -144,6 +144,14 @@ def test_a_folder_that_is_no_work_folder_is_left_alone(tmp_path: Path, corpus: s
     assert [p.name for p in (tmp_path / "x.work").iterdir()] == ["важное.md"]
 
 
+def test_every_step_is_told_to_its_end(build: Build) -> None:
+    """Where there are words and no phrases, too."""
+    told: dict[str, tuple[int, int]] = {}
+    build({"а.txt": "Печень."}, progress=lambda step, *far: told.__setitem__(step, far))
+    assert "phrases" in told
+    assert all(done == total for done, total in told.values()), told
+
+
 def test_max_concepts(build: Build) -> None:
     lexicon = build({"а.md": MORE}, recipe=Recipe(max_concepts=5))
     assert_consistent(lexicon)

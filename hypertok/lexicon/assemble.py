@@ -136,6 +136,8 @@ def _phrases(
         max_phrases=MAX_PHRASES if recipe.phrases else 0,
         progress=lambda d, t: progress("phrases", d, t),
     )
+    if recipe.phrases:
+        progress("phrases", 1, 1)  # where nothing is found, the search ends early
     return with_overrides(phrases, overrides)
 
 
