@@ -106,6 +106,16 @@ def test_command(small_stock: Path, sound_extension: Path, tmp_path: Path) -> No
     assert good.exit_code == 0, good.output
     assert "all is proved" in good.stdout
     assert "skipped" in good.stdout
+    texts = tmp_path / "texts"
+    (texts / ".git").mkdir(parents=True)
+    (texts / "good.txt").write_text("Весной вода в реке поднялась.", encoding="utf-8")
+    for name in ("old.txt", ".git/index"):
+        (texts / name).write_bytes("Весной".encode("cp1251"))
+    told = CliRunner().invoke(app, [str(sound_extension), "--against", str(small_stock), "--texts", str(texts)])
+    assert told.exit_code == 3, told.output
+    assert "all is proved" in told.stdout
+    lines = [line for line in told.stderr.splitlines() if line.startswith("left out: ")]
+    assert lines == [f"left out: {texts / 'old.txt'}: not UTF-8"]
     bad = spoiled(sound_extension, tmp_path / "bad", lambda data: data["model"]["merges"].pop(0))
     result = CliRunner().invoke(app, [str(bad), "--against", str(small_stock), "--json"])
     assert result.exit_code == 1

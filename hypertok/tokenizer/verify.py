@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
+from hypertok.corpus.sources import Skipped
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.verify_loaders import auto_lines
 from hypertok.tokenizer.verify_pair import Pair, open_pair
@@ -36,6 +37,7 @@ def verify(
     texts: Path | None = None,
     lexicon: Path | None = None,
     progress: Callable[[Line], None] | None = None,
+    skipped: Skipped | None = None,
 ) -> Report:
     """Verify an extended tokenizer against the stock one it was made of.
 
@@ -45,6 +47,7 @@ def verify(
         texts: more texts to check on, a folder of UTF-8 files or one file, besides those that hypertok has.
         lexicon: the lexicon that the units were learned from, to be checked for being that one.
         progress: told each line as it is finished.
+        skipped: told path and reason of each file of `texts` that is passed over.
 
     Raises:
         ArtifactError: the folder is no extended tokenizer or damaged, or was made from another stock tokenizer or
@@ -53,7 +56,7 @@ def verify(
     """
     folder, lines = Path(folder), []
     pair = open_pair(folder, Stock.load(against), lexicon)
-    extra = file_texts(texts) if texts else iter(())
+    extra = file_texts(texts, skipped) if texts else iter(())
     first = next(extra, None)  # a wrong path is told before the work, not after it
     extra = chain(() if first is None else (first,), extra)
     steps: list[tuple[str, Callable[[], Iterable[Line]]]] = [

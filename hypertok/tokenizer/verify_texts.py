@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hypertok.corpus.encodings import explain
+from hypertok.corpus.sources import Skipped, printable
 from hypertok.errors import InputError
 
 #: Of the Python standard library: files and characters at most. 5M characters of source are most of the running time.
@@ -109,8 +111,11 @@ def library_texts() -> Iterator[Text]:
             yield Text("library", content)
 
 
-def file_texts(path: Path) -> Iterator[Text]:
-    """The files in a folder, or one file, read plainly as UTF-8; those that are not UTF-8 are passed over.
+def file_texts(path: Path, skipped: Skipped | None = None) -> Iterator[Text]:
+    """The files in a folder, hidden ones aside, or one file, read plainly as UTF-8.
+
+    Args:
+        skipped: told path and reason of each file that is passed over: it is not UTF-8, or cannot be read.
 
     Raises:
         InputError: there is no such path, or no file of it is UTF-8.
@@ -120,7 +125,9 @@ def file_texts(path: Path) -> Iterator[Text]:
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     found = False
     for file in files:
-        content = _read(file)
+        if any(part.startswith(".") for part in file.relative_to(path).parts):
+            continue
+        content = _read(file, skipped)
         if content is not None:
             found = True
             yield Text("files", content)
@@ -128,11 +135,16 @@ def file_texts(path: Path) -> Iterator[Text]:
         raise InputError(f"{path}: holds no UTF-8 text; name a folder of plain text files")
 
 
-def _read(path: Path) -> str | None:
+def _read(path: Path, skipped: Skipped | None = None) -> str | None:
     try:
         return path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
+    except UnicodeDecodeError:
+        reason = "not UTF-8"
+    except OSError as error:
+        reason = explain(error)
+    if skipped:
+        skipped(printable(str(path)), reason)
+    return None
 
 
 def random_texts(words: Sequence[str], tokens: Sequence[str], number: int = RANDOM_TEXTS) -> Iterator[Text]:
