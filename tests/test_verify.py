@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -92,6 +93,24 @@ def test_missing_texts_are_refused_at_once(small_stock: Path, sound_extension: P
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="no UTF-8"):
         verify(sound_extension, small_stock, texts=tmp_path)
+
+
+@pytest.mark.usefixtures("quick_proof")
+def test_an_error_of_the_machine_is_no_proof_of_anything(
+    small_stock: Path, sound_extension: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(error: OSError) -> Callable[..., object]:
+        def lines(*_: object) -> object:
+            raise error
+
+        return lines
+
+    monkeypatch.setattr("hypertok.tokenizer.verify.auto_lines", raising(OSError("Can't load tokenizer")))
+    assert not verify(sound_extension, small_stock).passed
+    full = OSError(28, "No space left on device")
+    monkeypatch.setattr("hypertok.tokenizer.verify.auto_lines", raising(full))
+    with pytest.raises(OSError, match="No space left"):
+        verify(sound_extension, small_stock)
 
 
 @pytest.mark.usefixtures("quick_proof")

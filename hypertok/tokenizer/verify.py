@@ -8,6 +8,7 @@ the exact ones are the reason why they must come out: stock merges are all there
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
@@ -81,7 +82,11 @@ def verify(
 
 
 def _guarded(name: str, step: Callable[[], Iterable[Line]]) -> Iterator[Line]:
-    """The lines of a step; what it raises is a failed line too (a tokenizer that does not load, a Rust panic)."""
+    """The lines of a step; what it raises is a failed line too (a tokenizer that does not load, a Rust panic).
+
+    Not so errors of the system, as a full disk: they say nothing of the tokenizer. Those without a number, or of a file
+    that is not there, come from loaders.
+    """
     lines = (line for lazy in (step,) for line in lazy())
     while True:
         try:
@@ -91,6 +96,8 @@ def _guarded(name: str, step: Callable[[], Iterable[Line]]) -> Iterator[Line]:
         except BaseException as error:
             # A panic of the Rust library is no Exception.
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
+            if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
                 raise
             yield Line(name, False, 0, "", f"{type(error).__name__}: {str(error)[:300]}")
             return
