@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from hypertok.cli import codec, console, main
 from hypertok.errors import InputError
+from hypertok.lexicon.overrides import COLUMNS
 
 REPOSITORY = Path(__file__).parents[1]
 VAULT = REPOSITORY / "examples" / "vault"
@@ -131,6 +133,16 @@ def test_help_teaches_every_command() -> None:
     for command in ("build-lexicon", "lexicon", "encode", "decode", "pack", "unpack"):
         assert command in text
         assert ok(command, "--help")
+
+
+def test_help_names_no_file_that_the_wheel_lacks() -> None:
+    """And says what is in one that a person writes."""
+    for command in ("build-lexicon", "train"):
+        text = " ".join(re.sub("[│\\s]+", " ", ok(command, "--help").decode()).split())
+        assert "README.md" not in text
+        assert "defaults.toml" not in text
+        if command == "build-lexicon":
+            assert all(column in text.partition("separated by tabs:")[2][:60] for column in COLUMNS)
 
 
 def test_info_tells_figures_and_json_is_json(lexicon: Path) -> None:

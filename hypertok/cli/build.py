@@ -42,7 +42,10 @@ def build_lexicon(
     ] = None,
     overrides: Annotated[
         Path | None,
-        typer.Option(help="Tab-separated file of concepts to add, forbid or merge (see lexicon/README.md)."),
+        typer.Option(
+            help="File of concepts to add, forbid or merge: a header line, then columns separated by tabs: action, lemma, "
+            "pos (NOUN, VERB …), target, note. Target is the symbol of what is added, the lemma that is merged into."
+        ),
     ] = None,
     base: Annotated[
         Path | None,

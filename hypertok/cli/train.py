@@ -71,8 +71,7 @@ def train(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="Any other parameter of the table train in experiments/defaults.toml, e.g. rows_lr=5e-4; may be "
-            "repeated.",
+            help="Any other parameter, e.g. rows_lr=5e-4; an unknown name lists them all. May be repeated.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
