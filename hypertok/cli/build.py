@@ -43,8 +43,8 @@ def build_lexicon(
     overrides: Annotated[
         Path | None,
         typer.Option(
-            help="File of concepts to add, forbid or merge: a header line, then columns separated by tabs: action, lemma, "
-            "pos (NOUN, VERB …), target, note. Target is the symbol of what is added, the lemma that is merged into."
+            help="File of concepts to add, forbid or merge: a header line, and columns separated by tabs: action, "
+            "lemma, pos (NOUN, VERB …), target, note. Target is the symbol of what is added, the lemma that is merged into."
         ),
     ] = None,
     base: Annotated[
