@@ -44,7 +44,7 @@ def build_lexicon(
         Path | None,
         typer.Option(
             help="File of concepts to add, forbid or merge: a header line, and columns separated by tabs: action, "
-            "lemma, pos (NOUN, VERB …), target, note. Target is the symbol of what is added, the lemma that is merged into."
+            "lemma, pos (NOUN, VERB …), target (the symbol of what is added, the lemma that is merged into), note."
         ),
     ] = None,
     base: Annotated[
