@@ -15,7 +15,7 @@ pytest.importorskip("peft")
 pytest.importorskip("matplotlib")
 
 from matplotlib import image
-from small_experiments import report_folder
+from made_up_results import report_folder
 
 from hypertok.experiment.compare import Side, control_of, sides
 from hypertok.experiment.definition import Arm
