@@ -1,8 +1,8 @@
 """Speed of the codec on one core, as a Markdown table: encode and decode, with a cold and a warm cache.
 
-Speed is megabytes of UTF-8 text per second of processor time of this one process. Cold: a new codec, which
-meets every word for the first time. Warm: the same codec once more over the same text. Run on a machine that
-does nothing else, for example
+Speed is megabytes of UTF-8 text per second of processor time of this one process. Cold: a lexicon loaded anew,
+which meets every word for the first time and makes its own tables on the way. Warm: the same once more over the
+same text. Medians over the rounds. Run on a machine that does nothing else, for example
 
     python benchmarks/codec.py notes.lexicon ~/books ~/docs --megabytes 12
 """
@@ -10,13 +10,14 @@ does nothing else, for example
 from __future__ import annotations
 
 import argparse
-import platform
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
-from hypertok.codec.codec import Codec
+from measure import facts
+
 from hypertok.lexicon.lexicon import Lexicon
 
 SUFFIXES = {".txt", ".md"}
@@ -50,36 +51,31 @@ def read_texts(folder: Path, limit: int) -> list[str]:
     return texts
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Processor seconds that `work` takes."""
+def timed(code: Callable[[str], str], pieces: list[str]) -> tuple[float, list[str]]:
+    """Processor seconds that encoding or decoding takes, and what comes of it."""
     started = time.process_time()
-    work()
-    return time.process_time() - started
+    made = [code(piece) for piece in pieces]
+    return time.process_time() - started, made
 
 
-def measure(lexicon: Lexicon, texts: list[str], rounds: int) -> Speed:
-    """Best of several rounds (the least disturbed one), after checking that nothing is lost."""
+def measure(folder: Path, texts: list[str], rounds: int) -> Speed:
+    """Medians over rounds that share nothing, after checking that nothing is lost."""
     size = sum(len(text.encode()) for text in texts) / 1e6
-    symbols = [lexicon.encode(text) for text in texts]
-    if [lexicon.decode(piece) for piece in symbols] != texts:
-        raise SystemExit("the codec lost text; a speed would mean nothing")
-    taken: list[list[float]] = []
+    taken: list[tuple[float, ...]] = []
     for _ in range(rounds):
-        writer, reader = Codec(lexicon.book), Codec(lexicon.book)
-        taken.append(
-            [
-                seconds(lambda codec=writer: [codec.encode(text) for text in texts]),  # type: ignore[misc]
-                seconds(lambda codec=writer: [codec.encode(text) for text in texts]),  # type: ignore[misc]
-                seconds(lambda codec=reader: [codec.decode(piece) for piece in symbols]),  # type: ignore[misc]
-                seconds(lambda codec=reader: [codec.decode(piece) for piece in symbols]),  # type: ignore[misc]
-            ]
-        )
-    write_cold, write_warm, read_cold, read_warm = (size / min(column) for column in zip(*taken, strict=True))
+        writer, reader = Lexicon.load(folder).codec, Lexicon.load(folder).codec
+        write_cold, symbols = timed(writer.encode, texts)
+        write_warm, _ = timed(writer.encode, texts)
+        read_cold, back = timed(reader.decode, symbols)
+        read_warm, _ = timed(reader.decode, symbols)
+        if back != texts:
+            raise SystemExit("the codec lost text; a speed would mean nothing")
+        taken.append((write_cold, write_warm, read_cold, read_warm))
     ratio = sum(map(len, symbols)) / sum(map(len, texts))
-    return Speed(write_cold, write_warm, read_cold, read_warm, ratio)
+    return Speed(*(size / median(column) for column in zip(*taken, strict=True)), ratio)
 
 
-def rows(lexicon: Lexicon, folders: list[Path], limit: int, rounds: int) -> Iterator[str]:
+def rows(lexicon: Path, folders: list[Path], limit: int, rounds: int) -> Iterator[str]:
     """The table, line by line."""
     yield "| text | MB | encode cold | encode warm | decode cold | decode warm | symbols per character |"
     yield "|---|---|---|---|---|---|---|"
@@ -102,11 +98,10 @@ def main() -> None:
     options = parser.parse_args()
     lexicon = Lexicon.load(options.lexicon)
     print(
-        f"MB of UTF-8 text per processor second, one core, best of {options.rounds}; lexicon of "
-        f"{lexicon.concepts.height:,} concepts and {lexicon.forms.height:,} forms; Python "
-        f"{platform.python_version()}, {platform.machine()}\n"
+        f"{facts('polars', 'numpy')}\n\nMB of UTF-8 text per processor second, one core, median of {options.rounds}; "
+        f"lexicon of {lexicon.concepts.height:,} concepts and {lexicon.forms.height:,} forms\n"
     )
-    for row in rows(lexicon, options.folders, int(options.megabytes * 1e6), options.rounds):
+    for row in rows(options.lexicon, options.folders, int(options.megabytes * 1e6), options.rounds):
         print(row, flush=True)
 
 

@@ -1,7 +1,8 @@
 """Characters per token on held-out Russian, for growing numbers of new rows: stock, control, ours, whole forms.
 
 Learns on the training split only. Every point is measured with the real extended tokenizer and goes to
-compression.csv at once, so a stopped run goes on where it was; compression_report.py makes tables and a picture of it.
+compression.csv at once, so a stopped run goes on where it was, with the same lexicon and version alone;
+compression_report.py makes tables and a picture of it.
 Needs HYPERTOK_SHARED (corpora), `make tokenizers`, and a lexicon of the training split:
 
     python benchmarks/compression.py train.lexicon
@@ -22,6 +23,7 @@ from pathlib import Path
 
 from measure import CORPORA, DATA, TOKENIZERS
 
+import hypertok
 from hypertok.corpus.words import WORD
 from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
@@ -52,7 +54,7 @@ FORMS, SYMBOLS, OWN = "whole forms", "symbols", "own archive"
 
 @dataclass(frozen=True)
 class Row:
-    """One line of compression.csv."""
+    """What one line of compression.csv measures."""
 
     tokenizer: str
     arm: str
@@ -64,6 +66,17 @@ class Row:
     tokens_per_word: float
     whole_words: float | None
     rows_emitted: float
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What made a line of compression.csv."""
+
+    lexicon: str
+    hypertok: str
+
+
+COLUMNS = [*Row.__dataclass_fields__, *Origin.__dataclass_fields__]
 
 
 def texts() -> dict[str, list[str]]:
@@ -161,37 +174,43 @@ def symbols(stock: Stock, lexicon: Lexicon, rows: list[int], sets: dict[str, lis
         yield found
 
 
-def done(text: str) -> set[tuple[str, str, int]]:
-    """What the CSV holds already for a text."""
+def done(text: str, origin: Origin) -> set[tuple[str, str, int]]:
+    """What the CSV holds already for a text; it must come from the same lexicon and version."""
     if not CSV.exists():
         return set()
     with CSV.open(encoding="utf-8", newline="") as file:
-        return {(r["tokenizer"], r["arm"], int(r["rows"])) for r in csv.DictReader(file) if r["text"] == text}
+        reader = csv.DictReader(file)
+        lines = [line for line in reader if line["text"] == text]
+    others = {(line.get("lexicon"), line.get("hypertok")) for line in lines} - {(origin.lexicon, origin.hypertok)}
+    if reader.fieldnames != COLUMNS or others:
+        made = f"another lexicon or version than {origin.lexicon[:12]} and {origin.hypertok}, or does not tell"
+        raise SystemExit(f"{CSV}: made by {made}; move it away to measure anew")
+    return {(line["tokenizer"], line["arm"], int(line["rows"])) for line in lines}
 
 
-def write(rows: list[Row]) -> None:
+def write(rows: list[Row], origin: Origin) -> None:
     """Append rows, all of one point together."""
     new = not CSV.exists()
     with CSV.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(Row.__dataclass_fields__))
+        writer = csv.DictWriter(file, fieldnames=COLUMNS)
         if new:
             writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+        writer.writerows(asdict(row) | asdict(origin) for row in rows)
 
 
 def run(names: list[str], arms: list[str], numbers: list[int], lexicon: Lexicon, sets: dict[str, list[str]]) -> None:
     """Measure what the CSV lacks."""
-    first = next(iter(sets))
+    first, origin = next(iter(sets)), Origin(lexicon.sha256, hypertok.__version__)
     for name in names:
         stock = Stock.load(TOKENIZERS / f"tokenizer-{name}" / "models")
-        have = done(first)
+        have = done(first, origin)
         if (name, "stock", 0) not in have:
-            write(list(measured(stock, "stock", None, Options(), sets)))
+            write(list(measured(stock, "stock", None, Options(), sets)), origin)
         if FORMS in arms and (name, FORMS, ROWS[0]) not in have:
-            write(list(whole_forms(stock, lexicon, sets)))
+            write(list(whole_forms(stock, lexicon, sets)), origin)
         if SYMBOLS in arms and (missing := [rows for rows in numbers if (name, SYMBOLS, rows) not in have]):
             for point in symbols(stock, lexicon, missing, sets):
-                write(point)
+                write(point, origin)
         for arm, options in ARMS.items():
             missing = [rows for rows in numbers if (name, arm, rows) not in have]
             if arm not in arms or not missing:
@@ -203,7 +222,7 @@ def run(names: list[str], arms: list[str], numbers: list[int], lexicon: Lexicon,
             )
             for rows in missing:
                 if rows <= len(units.tokens):
-                    write(list(measured(stock, arm, units.first(rows), options, sets)))
+                    write(list(measured(stock, arm, units.first(rows), options, sets)), origin)
 
 
 def learned_most(stock: Stock, lexicon: Lexicon, options: Options, rows: list[int]) -> Units:

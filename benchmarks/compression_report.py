@@ -7,7 +7,6 @@ from pathlib import Path
 
 import polars as pl
 from compression import ARMS, CSV, FORMS, HERE, NAMES, OWN, ROWS, SYMBOLS
-from measure import facts
 
 ORDER = [FORMS, *ARMS, SYMBOLS]
 #: Numbers of rows at which the other figures are shown.
@@ -16,7 +15,7 @@ SHOWN = (8_000, 32_000, 128_000)
 
 def report(table: pl.DataFrame) -> Iterator[str]:
     """Lines of Markdown: characters per token of every tokenizer and text, then the other figures on literature."""
-    yield from (facts("tokenizers", "wordfreq"), "")
+    yield from (_origins(table), "")
     for name, label in NAMES.items():
         of_one = table.filter(tokenizer=name)
         for text in of_one["text"].unique(maintain_order=True):
@@ -35,6 +34,14 @@ def report(table: pl.DataFrame) -> Iterator[str]:
         ):
             yield f"### {label}, literature: {what}\n"
             yield from _wide(of_one.filter(pl.col("text") == "literature", pl.col("rows").is_in(SHOWN)), column, shape)
+
+
+def _origins(table: pl.DataFrame) -> str:
+    """What made the figures, which whoever makes the report need not have."""
+    if "lexicon" not in table.columns:
+        return "The table does not tell which lexicon and version made it."
+    made = table.select("hypertok", "lexicon").unique(maintain_order=True)
+    return "; ".join(f"hypertok {version}, lexicon {sha256}" for version, sha256 in made.iter_rows())
 
 
 def _wide(table: pl.DataFrame, column: str, shape: str) -> Iterator[str]:

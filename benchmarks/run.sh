@@ -9,7 +9,8 @@ WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 "$BIN/python" benchmarks/lexicon.py
 "$BIN/hypertok" build-lexicon "$SHARED/data/corpora" -o "$WORK/all.lexicon"
-"$BIN/python" benchmarks/codec.py "$WORK/all.lexicon" "$SHARED/data/corpora/ruslit" "$SHARED/data/corpora/doka"
+"$BIN/python" benchmarks/codec.py "$WORK/all.lexicon" "$SHARED/data/corpora/ruslit" "$SHARED/data/corpora/doka" \
+  "$SHARED/data/corpora/debian_docs_ru" --megabytes 12 --rounds 3
 "$BIN/python" benchmarks/codec_fuzz.py "$WORK/all.lexicon"
 "$BIN/python" benchmarks/lemma.py
 "$BIN/python" benchmarks/phrases.py

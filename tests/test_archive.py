@@ -48,14 +48,14 @@ def test_pieces_join_to_the_text(text: str) -> None:
 
 
 @given(TEXTS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_text_comes_back(text: str) -> None:
     for chosen in (packer(), None):
         assert unpack(pack(text, chosen), chosen) == [Member("", text.encode())]
 
 
 @given(st.lists(st.tuples(st.text(max_size=8), st.one_of(st.binary(), TEXTS.map(str.encode))), max_size=4))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_members_come_back(pairs: list[tuple[str, bytes]]) -> None:
     members = [Member(path, content) for path, content in [*pairs, ("last", b"\xff")]]
     assert unpack(pack(members, packer()), packer()) == members

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from archive_texts import pack, unpack, unpack_files
 
-from hypertok.archive import Member, pack_files, self_contained_packer, write_members
+from hypertok.archive import Member, files, pack_files, self_contained_packer, write_members
 from hypertok.archive.container import Packer
 from hypertok.cli import archive as command
 from hypertok.errors import ArtifactError, InputError
@@ -122,6 +122,52 @@ def test_an_output_that_cannot_be_is_refused_before_packing(
         pack_files([vault], tmp_path / "none" / "x.ht", self_contained_packer())
     with pytest.raises(InputError, match="vault is a folder"):
         pack_files([vault], vault, self_contained_packer())
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize(
+    ("path", "told"), [("d", "is a file where the archive has a folder"), ("e", "is a folder where the archive has")]
+)
+def test_what_stands_in_the_way_leaves_nothing_written(tmp_path: Path, path: str, told: str, force: bool) -> None:
+    members = [Member("x.md", b"x"), Member("d/y.md", b"y"), Member("e", b"z")]
+    out = tmp_path / "out"
+    (out / "e" if path == "e" else out).mkdir(parents=True)
+    if path == "d":
+        (out / "d").write_bytes("моё".encode())
+    with pytest.raises(InputError, match=told):
+        write_members(members, out, name="a", force=force)
+    assert [one.name for one in out.rglob("*")] == [path]
+
+
+def test_a_folder_that_becomes_a_link_meanwhile_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "outside").mkdir()
+    mkdir = Path.mkdir
+
+    def swapped(self: Path, *given: Any, **named: Any) -> None:
+        mkdir(self, *given, **named)
+        if self.name == "d" and not self.is_symlink():
+            self.rmdir()
+            self.symlink_to(tmp_path / "outside")
+
+    monkeypatch.setattr(Path, "mkdir", swapped)
+    with pytest.raises(InputError, match="symbolic link"):
+        write_members([Member("d/x.md", b"x")], tmp_path / "out", name="a")
+    assert not any((tmp_path / "outside").iterdir())
+
+
+def test_archive_and_members_are_written_whole_or_not_at_all(
+    vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `write_file` writes: beside the place, and then moved to it."""
+    written: list[str] = []
+    monkeypatch.setattr(files, "write_file", lambda path, data: written.append(path.name))
+    pack_files([vault], tmp_path / "x.ht", self_contained_packer())
+    write_members(files.read_members([vault]), tmp_path / "out", name="x")
+    assert written == ["x.ht", "x.md", "X.md"]
+    assert not (tmp_path / "x.ht").exists()
+    assert not any(one.is_file() for one in (tmp_path / "out").rglob("*"))
 
 
 def test_a_hostile_archive_is_an_error_of_the_archive(tmp_path: Path) -> None:

@@ -63,6 +63,22 @@ def test_seeds_and_batches_of_resamples(monkeypatch: pytest.MonkeyPatch) -> None
     assert small.resamples == 10_000
 
 
+@pytest.mark.parametrize("place", [0, 3])
+def test_every_document_can_be_drawn(place: int) -> None:
+    bits = [8.0 * (number == place) for number in range(4)]
+    assert ratio(bits, [1] * 4).high > 2, "drawn more often than once"
+
+
+def test_an_interval_is_of_95_percent_over_ten_thousand_draws() -> None:
+    characters, ours, theirs = documents(np.random.default_rng(9), 20)
+    for found in (
+        ratio(ours, characters),
+        paired_difference((ours, characters), (theirs, characters)),
+        paired_ratio((ours, characters), (theirs, characters)),
+    ):
+        assert (found.level, found.resamples, found.documents) == (0.95, 10_000, 20)
+
+
 def test_empty_documents_do_not_spoil_it() -> None:
     found = ratio([0, 3, 0, 4], [0, 2, 0, 2], resamples=500)
     assert np.isfinite([found.low, found.high]).all()

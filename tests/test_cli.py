@@ -181,27 +181,6 @@ def test_export_json_is_plain_and_tsv_has_every_concept(lexicon: Path) -> None:
     assert len(lines) - 1 == len(mapping)
 
 
-@pytest.mark.parametrize("note", sorted(VAULT.rglob("*.md")), ids=lambda p: p.stem)
-def test_encode_and_decode_restore_every_note(lexicon: Path, note: Path) -> None:
-    # In this process: fifty notes times two interpreters would take a minute.
-    from hypertok import Lexicon
-
-    lex = _loaded(lexicon, Lexicon)
-    text = note.read_bytes().decode()
-    symbols = lex.encode(text)
-    assert lex.decode(symbols) == text
-    assert len(symbols) < len(text)
-
-
-_cache: dict[Path, object] = {}
-
-
-def _loaded(folder: Path, kind: type) -> object:
-    if folder not in _cache:
-        _cache[folder] = kind.load(folder)  # type: ignore[attr-defined]
-    return _cache[folder]
-
-
 def test_encode_and_decode_are_byte_exact_through_pipes(lexicon: Path, tmp_path: Path) -> None:
     data = "\ufeffЦикл Кребса.\r\nпечень ❤ 肝 \ue000\n\tМОСКВА".encode()
     symbols = ok("encode", lexicon, "-", stdin=data)
@@ -210,6 +189,7 @@ def test_encode_and_decode_are_byte_exact_through_pipes(lexicon: Path, tmp_path:
     for output in ("/dev/stdout", "-"):
         assert ok("encode", lexicon, "-", "-o", output, stdin=data) == symbols
     ok("encode", lexicon, NOTE, "-o", tmp_path / "note.sym")
+    assert ok("encode", lexicon, "-", stdin=NOTE.read_bytes()) == (tmp_path / "note.sym").read_bytes()
     ok("decode", lexicon, tmp_path / "note.sym", "-o", tmp_path / "note.md")
     assert (tmp_path / "note.md").read_bytes() == NOTE.read_bytes()
 

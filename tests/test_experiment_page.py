@@ -14,8 +14,8 @@ import pytest
 pytest.importorskip("peft")
 pytest.importorskip("matplotlib")
 
+from made_up_results import report_folder
 from matplotlib import image
-from small_experiments import report_folder
 
 from hypertok.experiment.compare import Side, control_of, sides
 from hypertok.experiment.definition import Arm

@@ -27,7 +27,7 @@ from hypertok.experiment.results import Results
 from hypertok.experiment.run import Experiment, Planned
 from hypertok.experiment.training import Spent, _seconds, deciding, equal_compute, product_parameters, spent
 from hypertok.model.checkpoint import Checkpoint
-from hypertok.training.data import Text
+from hypertok.training.data import Text, identity_of
 from hypertok.training.options import TrainOptions
 
 #: Continued BPE alone, which is learned in no time.
@@ -71,6 +71,23 @@ def test_paragraphs_are_compared_whole_and_normalised() -> None:
         assert leaks.keys() == {"book"}
         assert not find_leaks(held, [Text("site", copy.replace("бежал", "плыл"), "b")], beginning=100)[0]
         assert not find_leaks(held, [Text("site", f"Меню\n{copy}", "b")], beginning=len("Глава\n"))[0]
+
+
+def test_a_poem_of_short_lines_is_known_as_a_whole() -> None:
+    """It has no long paragraph to be known by, and the copy has other letters."""
+    poem = "\n".join(f"{number} зим прошло с тех пор" for number in range(20))
+    held = [Text("poem", poem, identity_of(poem))]
+    leaks, _, _ = find_leaks(held, [Text("site", poem.upper(), identity_of(poem.upper()))])
+    assert leaks.keys() == {"poem"}
+    assert "is the same text" in leaks["poem"]
+
+
+def test_a_document_is_refused_from_half_of_its_paragraphs_on() -> None:
+    chapters = [f"Глава {number}. " + "Дождь шёл три дня, и дорогу размыло. " * 9 for number in range(3)]
+    training = [Text("site", chapters[0].upper(), "a")]
+    leaks, _, _ = find_leaks([Text("book", "\n".join(chapters[:2]), "b")], training)
+    assert "has 1 of its 2 long paragraphs" in leaks["book"]
+    assert not find_leaks([Text("book", "\n".join(chapters), "b")], training)[0]
 
 
 @pytest.mark.parametrize(
@@ -160,6 +177,14 @@ def test_equal_compute_counts_every_pass(inputs: Inputs) -> None:
     assert corpus is not None
     once = spent(model, corpus, 300, 0)
     assert spent(model, corpus, 300, 0, epochs=2) == replace(once, tokens=2 * once.tokens)
+
+
+def test_equal_compute_counts_what_was_read_to_make_rows() -> None:
+    stock, ours = Spent(1000, 400, 10), Spent(1000, 250, 10, before=50)
+    assert (stock.compute, ours.compute) == (4000, 3000)
+    assert equal_compute("ours", ours, stock, 10_000) == 1400
+    with pytest.raises(InputError, match=r"arms\.ours: making its rows took more compute than training stock"):
+        equal_compute("ours", replace(ours, before=400), stock, 10_000)
 
 
 def test_the_seed_that_made_rows_is_part_of_a_results_key(inputs: Inputs, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import polars as pl
 from hypertok.lexicon.forms import COLUMNS, number_variants, without_yo
 
 ROWS = [
-    # Two verbs meet in one spelling without ё: «подмётен» and «подметён».
-    ("подмётен", 7, 3),
-    ("подметён", 4, 3),
+    # Two verbs meet in one spelling without ё: «подметён» and «подмётен», the commoner one last by spelling.
+    ("подметён", 7, 3),
+    ("подмётен", 4, 3),
     ("ёлка", 1, 4),
     ("ёлки", 1, 5),
     ("елки", 9, 5),
@@ -32,7 +32,7 @@ def test_the_same_table_for_every_order_of_rows() -> None:
         assert number_variants(without_yo(table(rows))).equals(expected)
 
 
-def test_the_commoner_concept_owns_a_spellingwithout_yo_and_no_other_form_is_taken() -> None:
+def test_the_commoner_concept_owns_a_spelling_without_yo_and_no_other_form_is_taken() -> None:
     forms = without_yo(table(ROWS))
     assert forms.filter(form="подметен")["concept"].to_list() == [4]
     assert forms.filter(form="елки")["concept"].to_list() == [9]

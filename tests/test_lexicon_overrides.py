@@ -100,6 +100,7 @@ def test_forbid_a_word_and_a_phrase(build: Build) -> None:
     assert_consistent(lexicon)
     assert not {("стекло", "NOUN"), ("операционная система", "NOUN")} & concept_keys(lexicon)
     assert code_words(lexicon, "стекло") == "стечь"
+    assert lexicon.forms.filter(form="стекло")["count"].sum() == pytest.approx(8), "its uses are those of the verb now"
     assert code_words(lexicon, "операционная система") == ""
 
 

@@ -11,11 +11,13 @@ from conftest import SENTENCES
 from measured_models import able, taught, tiny_subject
 
 from hypertok.errors import InputError
+from hypertok.measure import minimal_pairs
 from hypertok.measure.copy_task import MARKER, Copied, measure_copy
 from hypertok.measure.emission import measure_emission
 from hypertok.measure.generate import generate
 from hypertok.measure.minimal_pairs import MinimalPair, measure_pairs, read_pairs
 from hypertok.measure.passages import passages, sentence_ends
+from hypertok.measure.quality import DocumentBits, Quality
 from hypertok.measure.speed import measure_speed
 from hypertok.measure.subject import Subject, load_coding
 
@@ -213,6 +215,13 @@ def test_planted_preferences_show_by_phenomenon(subject: Subject) -> None:
     assert swapped.right == tuple(not one for one in found.right)
     with pytest.raises(InputError, match="no minimal pairs"):
         measure_pairs(model, [])
+
+
+def test_a_tie_is_no_right_answer(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    tied = Quality.of([DocumentBits(5.0, 9, 3)] * 2, 512, 128)
+    monkeypatch.setattr(minimal_pairs, "measure_quality", lambda *given, **named: tied)
+    found = measure_pairs(subject, [MinimalPair("Кот спит.", "Кот спят.", "agreement")])
+    assert (found.pairs, found.correct, found.right) == (1, 0, (False,))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from hypertok.corpus.records import Document, Shard, SourceReport
 from hypertok.corpus.sources import plan_shards
 from hypertok.errors import HypertokError, InputError
 
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 ray: Any = pytest.importorskip("ray", reason="Ray is not installed: pip install 'hypertok-concepts[ray]'")
 pytestmark = pytest.mark.slow
 SHARDS = 6
@@ -125,8 +124,11 @@ def test_an_address_that_nobody_answers_is_named(monkeypatch: pytest.MonkeyPatch
         list(engines.run(abs, [1], engine="ray"))
 
 
-def test_nothing_is_reported_home() -> None:
+def test_nothing_is_reported_home(monkeypatch: pytest.MonkeyPatch) -> None:
     from ray._common.usage import usage_lib
 
+    monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
+    engines._import_ray()
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0", "before Ray starts, which may set it by itself"
     list(engines.run(abs, [1], engine="ray", workers=1))
     assert not usage_lib.usage_stats_enabled()

@@ -66,32 +66,37 @@ def test_no_joiner_trails(text: str) -> None:
         assert not is_joiner(here) or after != "/", (text, found)
 
 
-@pytest.fixture(scope="module")
-def counted(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
-    folder = tmp_path_factory.mktemp("runs")
-    corpus = folder / "corpus"
-    corpus.mkdir()
-    # Anfisa crowds in one document; «в том числе» stands in every one.
-    for number in range(30):
-        (corpus / f"{number:02d}.txt").write_text(f"Все, в том числе слово{'абвгд'[number % 5]}.\n", encoding="utf-8")
-    (corpus / "novel.txt").write_text("Анфиса вошла в том числе.\n\n" * 40, encoding="utf-8")
-    return count_corpus(corpus, folder / "work", workers=1)
+def runs_of(folder: Path, texts: dict[str, str]) -> dict[str, tuple[int, float]]:
+    """Count and weight of every run in these documents."""
+    (folder / "corpus").mkdir()
+    for name, text in texts.items():
+        (folder / "corpus" / f"{name}.txt").write_text(text, encoding="utf-8")
+    table = run_table(count_corpus(folder / "corpus", folder / "work", workers=1))
+    return {run: (count, weight) for run, count, weight in table.iter_rows()}
 
 
-def test_runs_are_cut_at_rare_pairs(counted) -> None:  # type: ignore[no-untyped-def]
-    table = run_table(counted)
-    count = dict(table.select("run", "count").iter_rows())
-    assert count["Все, в том числе словоа"] == 6  # seen six times: more than MIN_PAIR
-    assert MIN_PAIR < 6
-    assert sum(table["count"]) >= 70
+def test_runs_are_cut_at_rare_pairs(tmp_path: Path) -> None:
+    rare, frequent = "Тайный пароль лежит.\n\n" * (MIN_PAIR - 1), "Врач, как всегда, молчал.\n\n" * MIN_PAIR
+    found = runs_of(tmp_path, {"letter": rare + frequent})
+    assert {run: count for run, (count, _) in found.items()} == {
+        "Тайный": MIN_PAIR - 1, " пароль": MIN_PAIR - 1, " лежит": MIN_PAIR - 1, "Врач, как всегда, молчал": MIN_PAIR,
+    }  # fmt: skip
 
 
-def test_words_of_one_document_weigh_less(counted) -> None:  # type: ignore[no-untyped-def]
-    table = run_table(counted)
-    row = {run: (count, weight) for run, count, weight in table.iter_rows()}
-    crowded = row["Анфиса вошла в том числе"]
-    spread = row["Все, в том числе словоа"]
-    assert spread[1] / spread[0] >= crowded[1] / crowded[0]
+def test_words_of_one_document_weigh_less_than_those_of_many(tmp_path: Path) -> None:
+    novel = "Анфиса вошла.\n\n" * 40 + "Все молчат.\n\n" * 40
+    found = runs_of(tmp_path, {"novel": novel, **{str(number): "Все молчат.\n" for number in range(30)}})
+    (crowded, little), (spread, much) = found["Анфиса вошла"], found["Все молчат"]
+    assert (crowded, spread) == (40, 70)
+    assert little / crowded < 0.8 * much / spread
+
+
+def test_weights_share_out_the_runs_of_each_document(tmp_path: Path) -> None:
+    """However rare its words are, a document counts for as many runs as it has."""
+    novel = "Анфиса вошла.\n\n" * 40 + "Фома ушёл.\n\n" * 20
+    found = runs_of(tmp_path, {"novel": novel, **{str(number): "Все молчат.\n" for number in range(30)}})
+    assert found["Анфиса вошла"][1] + found["Фома ушёл"][1] == pytest.approx(60, abs=0.1)
+    assert found["Все молчат"][1] == pytest.approx(30, abs=0.1)
 
 
 def test_counts_are_those_of_the_text(small_lexicon: Lexicon, small_corpus: Path) -> None:

@@ -176,8 +176,8 @@ def test_units_come_out_of_the_runs_as_often_as_counted(
         before = codec.encode("печень") if run[0] == " " else ""
         ids = tokenizer.encode(codec.encode("печень" + run)[len(before) :] if before else codec.encode(run)).ids
         emitted.update({tokenizer.id_to_token(number): count for number in ids})
-    seen = sum(count for token, count in counted.items() if emitted[token])
-    assert seen > 0.9 * sum(counted.values()) > 0
+    wrong = sum(abs(count - emitted[token]) for token, count in counted.items())
+    assert wrong < 0.03 * sum(counted.values())
 
 
 def test_a_coded_run_is_one_piece(

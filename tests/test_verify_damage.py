@@ -18,6 +18,7 @@ from hypertok.errors import ArtifactError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.tokenizer.extend import Options, extend
 from hypertok.tokenizer.from_tiktoken import template
+from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import DELTA, GIVEN_UP
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.verify import verify
@@ -194,6 +195,21 @@ def test_a_changed_template_is_found(small_stock: Path, sound_extension: Path, t
     config = tmp_path / "bad" / "tokenizer_config.json"
     config.write_text(config.read_text().replace("<|user|>", "<note>"))
     assert failed(verify(resealed(tmp_path / "bad"), small_stock)) == {"chat template and special tokens"}
+
+
+@pytest.mark.usefixtures("quick_proof")
+@pytest.mark.parametrize("part", ["encode_batch", "decode_batch"])
+def test_what_hyper_tokenizer_would_do_otherwise_is_found(
+    small_stock: Path, sound_extension: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """Other ids of the same text, or another text of the same ids."""
+    stock = Stock.load(small_stock).tokenizer
+    wrong: dict[str, Callable[..., Any]] = {
+        "encode_batch": lambda self, texts: [stock.encode(text, add_special_tokens=False).ids for text in texts],
+        "decode_batch": lambda self, batch: ["печень"] * len(batch),
+    }
+    monkeypatch.setattr(HyperTokenizer, part, wrong[part])
+    assert failed(verify(sound_extension, small_stock)) == {"HyperTokenizer = tokenizers"}
 
 
 @pytest.mark.slow

@@ -236,6 +236,15 @@ def test_without_general_words_there_are_those_of_the_corpus_alone(vault_lexicon
     assert found.counts.tolist() == expected.counts.tolist()
 
 
+@pytest.mark.usefixtures("common_words")
+def test_general_words_weigh_as_asked_beside_the_corpus(vault_lexicon: Lexicon) -> None:
+    none, little, much = (concept_texts(vault_lexicon, "word", general=general) for general in (0.0, 0.05, 0.5))
+    assert little.counts.sum() / none.counts.sum() == pytest.approx(1.05, rel=0.01)
+    assert much.counts.sum() / none.counts.sum() == pytest.approx(1.5, rel=0.01)
+    unseen = [found.counts[found.frequency == 0].sum() for found in (little, much)]
+    assert unseen[1] / unseen[0] == pytest.approx(10, rel=0.05)
+
+
 def test_concept_texts_hold_the_corpus_and_more(vault_lexicon: Lexicon) -> None:
     plain = set(seen_texts(vault_lexicon.runs, "phrase").texts)
     texts = concept_texts(vault_lexicon, "phrase", general=0.5).texts

@@ -1,0 +1,103 @@
+"""Arms side by side: which way differences point, what is no difference, and when an aim is met."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from made_up_results import report_folder
+
+from hypertok.errors import ArtifactError
+from hypertok.experiment.compare import Side, sides
+from hypertok.experiment.page import Table
+from hypertok.experiment.results import Results, RunResult
+from hypertok.experiment.sections import run_blocks
+from hypertok.experiment.wording import points_verdict, ratio_verdict
+from hypertok.measure.bootstrap import Interval
+from hypertok.measure.minimal_pairs import PairAccuracy
+from hypertok.measure.quality import DocumentBits, Quality
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    return Results.load(report_folder(tmp_path / "results"))
+
+
+def changed(results: Results, change: Callable[[RunResult], RunResult]) -> Results:
+    return dataclasses.replace(results, runs=tuple(map(change, results.runs)))
+
+
+def by_label(results: Results) -> dict[str, Side]:
+    return {side.label: side for side in sides(results)}
+
+
+def with_abilities(run: RunResult) -> RunResult:
+    """Ours answers half as many pairs as the others, and spends a tenth more on English."""
+    right = (True, True, False, False) if run.arm == "ours" else (True,) * 4
+    drift = Quality.of([DocumentBits(110.0 if run.arm == "ours" else 100.0, 50, 20)], 512, 128)
+    pairs = PairAccuracy(4, sum(right), sum(right) / 4, (), right)
+    return run.model_copy(update={"pairs": pairs, "drift": {"english": drift}})
+
+
+def test_differences_are_ours_less_or_over_those_of_stock(results: Results) -> None:
+    found = by_label(changed(results, with_abilities))
+    points = found["ours"].points_against(found["stock"])
+    assert points is not None
+    assert points.value == -50
+    assert found["ours"].drift_against(found["stock"], "english") == pytest.approx(1.1)
+
+
+def test_a_table_says_what_was_aimed_at_of_minimal_pairs(results: Results) -> None:
+    pytest.importorskip("matplotlib")
+    blocks = run_blocks(changed(results, with_abilities))
+    table = next(block for block in blocks if isinstance(block, Table) and "minimal pairs" in block.head)
+    aims = {row[0]: row[3] for row in table.rows}
+    assert aims == {"stock": "", "control": "", "ours": "missed, not surely (aim: at least -1)"}
+
+
+def test_seeds_measured_on_different_texts_are_not_pooled(results: Results) -> None:
+    """As many documents of as many characters in all."""
+
+    def turned(run: RunResult) -> RunResult:
+        documents = run.quality.documents[:: -1 if run.seed else 1]
+        return run.model_copy(update={"quality": Quality.of(documents, 512, 128)})
+
+    ours = by_label(changed(results, turned))["ours"]
+    with pytest.raises(ArtifactError, match="measured on different texts"):
+        ours.sums  # noqa: B018 - a property that refuses
+
+
+def at(value: float, low: float, high: float) -> Interval:
+    return Interval(value, low, high, 0.95, 10_000, 40)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "aim", "strict", "told"),
+    [
+        (at(1.0142, 1.0110, 1.0174), 1.02, False, "met (aim: at most +2%)"),
+        (at(1.0186, 1.0147, 1.0222), 1.02, False, "met, not surely (aim: at most +2%)"),
+        (at(1.0788, 1.0689, 1.0876), 1.02, False, "missed by 5.88% (aim: at most +2%)"),
+        (at(1.0021, 0.9991, 1.0052), 1.0, True, "missed by 0.21%, not surely (aim: below +0%)"),
+        (at(1.0, 1.0, 1.0), 1.0, True, "missed by 0.00%, not surely (aim: below +0%)"),
+        (at(1.0, 1.0, 1.0), 1.0, False, "met (aim: at most +0%)"),
+    ],
+)
+def test_an_aim_of_bits_is_surely_met_where_the_whole_interval_meets_it(
+    ratio: Interval, aim: float, strict: bool, told: str
+) -> None:
+    assert ratio_verdict(ratio, aim, strict) == told
+
+
+@pytest.mark.parametrize(
+    ("points", "told"),
+    [
+        (at(1.2, -0.9, 3.3), "met (aim: at least -1)"),
+        (at(-0.95, -2.05, 0.10), "met, not surely (aim: at least -1)"),
+        (at(-1.05, -2.05, 0.10), "missed, not surely (aim: at least -1)"),
+        (at(-3.2, -4.2, -2.1), "missed (aim: at least -1)"),
+    ],
+)
+def test_an_aim_of_points_is_surely_met_where_the_whole_interval_meets_it(points: Interval, told: str) -> None:
+    assert points_verdict(points, -1) == told
