@@ -164,7 +164,7 @@ def test_archive_and_members_are_written_whole_or_not_at_all(
     written: list[str] = []
     monkeypatch.setattr(files, "write_file", lambda path, data: written.append(path.name))
     pack_files([vault], tmp_path / "x.ht", self_contained_packer())
-    write_members(files.read_members([vault]), tmp_path / "out", name="x")
+    write_members([Member("a/x.md", "Врач.".encode()), Member("b/X.md", "Он.".encode())], tmp_path / "out", name="x")
     assert written == ["x.ht", "x.md", "X.md"]
     assert not (tmp_path / "x.ht").exists()
     assert not any(one.is_file() for one in (tmp_path / "out").rglob("*"))
