@@ -247,6 +247,17 @@ def write_file(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def require_place(path: Path) -> None:
+    """See that a file may be written at a path, before long work for it.
+
+    Raises:
+        InputError: a folder is there, or there is none for it to lie in.
+    """
+    if path.is_dir() or not path.resolve().parent.is_dir():
+        what = "is a folder" if path.is_dir() else "lies in a folder that is not there"
+        raise InputError(f"{path} {what}: name a file in a folder that exists")
+
+
 def require_disk(
     target: Path, needed: int, what: str, remedy: str = "make room, or name an output on another disk"
 ) -> None:

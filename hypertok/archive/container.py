@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import lzma
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -18,6 +18,7 @@ from hypertok.archive.coder import BitReader, BitWriter
 from hypertok.archive.learning import empty_statistics
 from hypertok.archive.text_coder import ArchiveModel, TextCoder
 from hypertok.errors import ArtifactError, InputError
+from hypertok.progress import Count
 
 MAGIC = 0xB7
 VERSION = 1
@@ -54,7 +55,7 @@ class Packer:
         self._model = model
         self._sha256 = lexicon_sha256
 
-    def pack(self, members: Iterable[Member], progress: Callable[[int, int], None] | None = None) -> bytes:
+    def pack(self, members: Iterable[Member], progress: Count | None = None) -> bytes:
         """The archive of these members. UTF-8 text is coded by the model, anything else by LZMA.
 
         Args:
@@ -134,7 +135,7 @@ class Packer:
         return members
 
 
-def _share(progress: Callable[[int, int], None], before: int, size: int, total: int, share: float) -> None:
+def _share(progress: Count, before: int, size: int, total: int, share: float) -> None:
     progress(before + int(share * size), total)
 
 

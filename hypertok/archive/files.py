@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NoReturn
 
 from hypertok.archive.container import Member, Packer
-from hypertok.artifact import write_file
+from hypertok.artifact import require_place, write_file
 from hypertok.corpus.sources import Skipped, printable
 from hypertok.errors import ArtifactError, InputError
+from hypertok.progress import Count
 
 #: Unsafe names that are told one by one; of the others their number.
 _NAMES_TOLD = 3
@@ -133,7 +134,7 @@ def pack_files(
     *,
     force: bool = False,
     skipped: Skipped | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Count | None = None,
 ) -> int:
     """Pack files and folders into the archive `output`; returns its size in bytes.
 
@@ -151,9 +152,7 @@ def pack_files(
             given.
         OSError: a file cannot be read, a folder not be listed, or `output` not be written.
     """
-    if output.is_dir() or not output.resolve().parent.is_dir():  # packing takes a minute for a megabyte
-        what = "is a folder" if output.is_dir() else "lies in a folder that is not there"
-        raise InputError(f"{output} {what}: name a file in a folder that exists")
+    require_place(output)  # packing takes a minute for a megabyte
     if output.exists() and not force:
         raise InputError(f"{output} exists: name another file, or give --force to replace it")
     found = _found(paths, skipped)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from hypertok.artifact import open_checked
+from hypertok.artifact import open_checked, require_place
 from hypertok.cli.archive import ForceOption
 from hypertok.cli.console import err, out, print_json
 from hypertok.errors import InputError
@@ -94,10 +94,7 @@ def _refuse_output(path: Path, folder: Path, to: Target, force: bool) -> None:
         raise InputError(
             f"{path}: loaders of the folder would take it for the tokenizer itself; name an output outside {folder}"
         )
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: name the file to write")
-    if not path.resolve().parent.is_dir():
-        raise InputError(f"{path}: the folder it should lie in is not there; make it first")
+    require_place(path)
     files = [path]
     if to is Target.tiktoken:
         from hypertok.tokenizer.export_tiktoken import description_of
@@ -130,10 +127,8 @@ def _sentencepiece(tokenizer: HyperTokenizer, path: Path, stock_model: Path | No
 
 
 def _gguf(tokenizer: HyperTokenizer, path: Path, model: Path | None) -> dict[str, Any]:
-    import polars as pl
-
     from hypertok.tokenizer.export_gguf import export_gguf
-    from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, SCHEMA_VERSION
+    from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, SCHEMA_VERSION, read_table
     from hypertok.tokenizer.stock import Family
 
     if model is None:
@@ -157,7 +152,7 @@ def _gguf(tokenizer: HyperTokenizer, path: Path, model: Path | None) -> dict[str
         cut = "llama.cpp cuts symbol text as all other: units that reach over a cut are never made from input"
         facts["parity"] = [rows, cut]
         return facts
-    texts = pl.read_parquet(tokenizer.folder / DELTA, columns=["text"])["text"].drop_nulls()  # null: part of a letter
+    texts = read_table(tokenizer.folder / DELTA, ["text"])["text"].drop_nulls()  # null: part of a letter
     facts["phrase_units"] = sum(_WORD.fullmatch(text) is None for text in texts)
     facts["parity"] = [rows, "units inside words: the same ids as here, for text in the same Unicode normal form"]
     if facts["phrase_units"]:

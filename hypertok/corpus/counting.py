@@ -13,7 +13,7 @@ import json
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -32,6 +32,7 @@ from hypertok.corpus.segments import CASES, Segment, segment_folders
 from hypertok.corpus.sources import locate, plan_shards
 from hypertok.corpus.stream import FIRST_FORM, UNKNOWN, Tokens, renumber
 from hypertok.errors import ArtifactError, InputError
+from hypertok.progress import Count
 
 #: Version of what a shard folder holds; a change makes older work folders useless, so they are redone.
 SHARD_VERSION = 6
@@ -43,8 +44,6 @@ _MERGE_ROWS = 1_000_000
 #: Names in a work folder: counted shards, those that a kill left unfinished, and what a desktop leaves in any folder.
 _OWN = re.compile(r"\d{6}-[0-9a-f]{16}|\..*\.unfinished|\.DS_Store|\.nfs.*|\.directory|Thumbs\.db|desktop\.ini")
 _NO_FORMS = {"form": pl.String, **dict.fromkeys(CASES, pl.Int64)}
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def count_corpus(
     *,
     engine: engines.EngineName = "local",
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Count | None = None,
 ) -> CountedCorpus:
     """Count every file below `root`, keeping finished shards in the folder `work`.
 

@@ -24,6 +24,7 @@ from hypertok.experiment.arms import Tell, key_of
 from hypertok.experiment.definition import Arm
 from hypertok.experiment.inputs import WATCHED, Read
 from hypertok.experiment.results import Trained
+from hypertok.replacing import replacing
 
 if TYPE_CHECKING:
     from hypertok.measure.scoring import Ids
@@ -254,13 +255,8 @@ def _snapshots(output: Path, steps: Sequence[int], *, stop: bool = False) -> Any
         def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
             if state.global_step not in steps:
                 return
-            target = snapshot(output, state.global_step)
-            beside = target.with_name(f".{target.name}.unfinished")
-            for folder in (target, beside):
-                shutil.rmtree(folder, ignore_errors=True)
-            beside.mkdir(parents=True)
-            save_trained(model.model, beside)
-            beside.rename(target)
+            with replacing(snapshot(output, state.global_step)) as beside:
+                save_trained(model.model, beside)
             if stop and state.global_step == max(steps):
                 control.should_training_stop = True
 

@@ -26,6 +26,7 @@ from hypertok.lexicon.overrides import read_overrides
 from hypertok.lexicon.recipe import Progress, Recipe
 from hypertok.lexicon.runs import run_table
 from hypertok.lexicon.statistics import learning_statistics
+from hypertok.progress import silent
 
 
 class BuildResult(BaseModel):
@@ -68,7 +69,7 @@ def build_lexicon(
     theirs = read_overrides(overrides) if overrides else None
     old = Lexicon.load(base) if base else _standing(output)
     said = sha256_of(overrides) if overrides else None  # now: it may be edited while texts are counted
-    tell = progress or (lambda step, done, total: None)
+    tell = progress or silent
     counted = count_corpus(corpus, work, engine=engine, workers=workers, progress=lambda d, t: tell("count", d, t))
     parents = {"corpus": counted.fingerprint, "shipped_data": _shipped_data()}
     if said:

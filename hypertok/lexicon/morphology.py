@@ -6,7 +6,7 @@ All analyses of all forms lie one after another (compressed sparse rows): the an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,6 +17,7 @@ import polars as pl
 import pymorphy3
 
 from hypertok.corpus import engines
+from hypertok.progress import Count
 
 #: Forms per unit of work: small enough for a moving progress bar, large enough to hide process overhead.
 _BATCH = 10_000
@@ -30,7 +31,6 @@ _SCHEMA = {
     "stem": pl.String,
     "paradigm": pl.Int32,
 }
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def analyzer() -> Any:
     return pymorphy3.MorphAnalyzer(lang="ru")
 
 
-def analyse(forms: Sequence[str], *, workers: int | None = None, progress: Progress | None = None) -> Analyses:
+def analyse(forms: Sequence[str], *, workers: int | None = None, progress: Count | None = None) -> Analyses:
     """Analyse distinct lower-case `forms` with pymorphy3; the result does not depend on `workers`."""
     batches = [list(forms[i : i + _BATCH]) for i in range(0, len(forms), _BATCH)]
     if len(batches) == 1:

@@ -8,7 +8,6 @@ words may stand together, `phrase_counts` reads the corpus, `phrase_readings` ma
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,9 +21,8 @@ from hypertok.lexicon.phrase_forms import Inflector, Term
 from hypertok.lexicon.phrase_readings import CONCEPT, KEYS, collect_concepts, frequent_pairs, read_all
 from hypertok.lexicon.phrase_selection import associate, nested, observe, stands_alone, threshold
 from hypertok.lexicon.phrase_words import Stopwords, WordTable, load_stopwords, tabulate_words
+from hypertok.progress import Count
 
-#: Called with (steps done, steps in all).
-Progress = Callable[[int, int], None]
 #: Phrases kept, commonest first; the shared 107 MB corpus has about 1,400 at the default minimum.
 MAX_PHRASES = 50_000
 _PHRASES: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -64,7 +62,7 @@ def find_phrases(
     min_count: int | None = None,
     max_phrases: int = MAX_PHRASES,
     stopwords: Stopwords | None = None,
-    progress: Progress | None = None,
+    progress: Count | None = None,
 ) -> Phrases:
     """The multiword concepts of a corpus.
 
@@ -187,7 +185,7 @@ def _usual_cases(uses: pl.DataFrame) -> dict[int, list[int]]:
 class _Steps:
     """Counts finished steps for a progress bar."""
 
-    def __init__(self, progress: Progress | None) -> None:
+    def __init__(self, progress: Count | None) -> None:
         self._progress = progress
         self._done = 0
 

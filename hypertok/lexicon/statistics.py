@@ -18,6 +18,7 @@ from hypertok.corpus import engines
 from hypertok.corpus.documents import read_shard
 from hypertok.corpus.records import Document, Plan, Shard
 from hypertok.lexicon.word_classes import analyse_word
+from hypertok.progress import Count
 
 #: Shards held before they are merged: of 8 MiB of text, about a million pieces, each.
 _TOGETHER = 16
@@ -30,7 +31,7 @@ def learning_statistics(
     *,
     engine: engines.EngineName = "local",
     workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Count | None = None,
 ) -> Iterator[Callable[[], None]]:
     """Learn the archive's statistics in the background; the call handed out waits until they are in `folder`.
 

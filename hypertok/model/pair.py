@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import torch
 
 from hypertok.artifact import MANIFEST, Manifest, kind_of, open_checked, sha256_of
@@ -21,7 +20,7 @@ from hypertok.model.checkpoint import CONFIG, Checkpoint
 from hypertok.model.constituents import Constituents
 from hypertok.model.load import load_model
 from hypertok.tokenizer.hyper import HyperTokenizer
-from hypertok.tokenizer.kind import DELTA, KIND, SCHEMA_VERSION
+from hypertok.tokenizer.kind import DELTA, KIND, SCHEMA_VERSION, read_table
 from hypertok.tokenizer.plain import PlainTokenizer, ids_before
 from hypertok.tokenizer.stock import Stock
 
@@ -94,7 +93,7 @@ class Pair:
         Raises:
             ArtifactError: the delta is damaged.
         """
-        return Constituents.of(pl.read_parquet(self.folder / DELTA).sort("id"))
+        return Constituents.of(read_table(self.folder / DELTA).sort("id"))
 
     def load(self, dtype: str | torch.dtype, **options: Any) -> Any:
         """The model on the CPU, by transformers, from this folder alone and without foreign code.

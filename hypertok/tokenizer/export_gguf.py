@@ -25,8 +25,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import polars as pl
-
 from hypertok.artifact import writing_file
 from hypertok.errors import ArtifactError, InputError
 from hypertok.tokenizer.export_common import scores_below
@@ -43,7 +41,7 @@ from hypertok.tokenizer.gguf_file import (
     write_gguf,
 )
 from hypertok.tokenizer.gguf_rows import Array, Constituents, grown_tensor, replaced_tensor
-from hypertok.tokenizer.kind import COMMAND, DELTA
+from hypertok.tokenizer.kind import COMMAND, DELTA, read_table
 from hypertok.tokenizer.stock import Family, Stock
 from hypertok.tokenizer.surface import row_columns
 
@@ -165,10 +163,10 @@ def _units(tokenizer: Stock) -> dict[int, Constituents]:
     path = tokenizer.folder / DELTA
     if not path.is_file():
         raise ArtifactError(f"{path}: not there, so no extended tokenizer; make one with: {COMMAND}")
-    _, *of_rows = row_columns(pl.read_parquet_schema(path))
-    table = pl.read_parquet(path, columns=["id", "token", *of_rows])
+    table = read_table(path)
+    _, *of_rows = row_columns(table.columns)
     units = {}
-    for identifier, token, ids, lengths in table.iter_rows():
+    for identifier, token, ids, lengths in table.select("id", "token", *of_rows).iter_rows():
         if tokenizer.vocabulary.get(token) != identifier or not ids or len(ids) != len(lengths):
             raise ArtifactError(
                 f"{path}: id {identifier} ({token!r}) does not fit {tokenizer.path.name}; extend the stock again with: "

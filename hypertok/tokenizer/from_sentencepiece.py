@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertok.errors import InputError
-from hypertok.tokenizer.tokenizer_json import added_token, all_merges, content, template
+from hypertok.tokenizer.tokenizer_json import added_token, content, merges_by_id, template
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = range(1, 7)  # numbers of piece types in the file
 _MODEL_TYPES = {1: "unigram", 2: "BPE", 3: "word", 4: "char"}
@@ -64,7 +64,7 @@ def convert_sentencepiece(path: Path, raw: bytes, config: Mapping[str, Any]) -> 
     spaces = {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}
     return content(
         vocabulary,
-        all_merges(normal, vocabulary),  # highest score of the whole first, equal scores by id
+        merges_by_id(normal, vocabulary),  # highest score of the whole first, equal scores by id
         [
             # SentencePiece finds user-defined pieces in normalised text, where the space is "▁" already.
             added_token(piece.text, number, special=piece.kind != _USER_DEFINED, normalized=piece.kind == _USER_DEFINED)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertok.errors import InputError
-from hypertok.tokenizer.tokenizer_json import BYTE_CHARACTERS, added_token, all_merges, content, in_alphabet, template
+from hypertok.tokenizer.tokenizer_json import BYTE_CHARACTERS, added_token, content, in_alphabet, merges_by_id, template
 
 _LETTERS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|" + r"%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -171,7 +171,7 @@ def _content(path: Path, ranks: Mapping[bytes, int], encoding: _Encoding, offset
             f"{path}: {clash!r} is a special token and an ordinary one, which tokenizer.json cannot say; "
             "use the tokenizer.json of the model's repository"
         )
-    merges = all_merges(sorted(vocabulary, key=vocabulary.__getitem__), vocabulary)
+    merges = merges_by_id(sorted(vocabulary, key=vocabulary.__getitem__), vocabulary)
     special = dict(sorted(encoding.special.items(), key=lambda item: item[1]))
     # Ids of special tokens hold only if they stand in the vocabulary too: tokenizers numbers the others itself.
     vocabulary = dict(sorted((vocabulary | special).items(), key=lambda item: item[1]))

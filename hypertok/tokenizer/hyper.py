@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from hypertok.artifact import Manifest, open_checked
 from hypertok.errors import ArtifactError
-from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, SCHEMA_VERSION, refuse_other_lexicon
+from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, SCHEMA_VERSION, read_table, refuse_other_lexicon
 from hypertok.tokenizer.plain import PlainTokenizer, read_plain
 from hypertok.tokenizer.stock import Family
 from hypertok.tokenizer.symbol_text import SymbolText, spelled
@@ -172,9 +172,7 @@ class HyperTokenizer:
 
     @cached_property
     def _delta(self) -> pl.DataFrame:
-        import polars as pl
-
-        return pl.read_parquet((self.folder / DELTA).read_bytes())  # polars opens no path that is not UTF-8
+        return read_table(self.folder / DELTA)
 
     @cached_property
     def _row_of(self) -> dict[int, int]:
@@ -183,6 +181,4 @@ class HyperTokenizer:
 
     @cached_property
     def _concepts(self) -> pl.DataFrame:
-        import polars as pl
-
-        return pl.read_parquet((self.folder / "concepts.parquet").read_bytes())
+        return read_table(self.folder / "concepts.parquet")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hypertok.artifact import Manifest
+from hypertok.artifact import Manifest, open_checked
 from hypertok.errors import ArtifactError, first_line
+
+if TYPE_CHECKING:
+    import polars as pl
 
 KIND = "tokenizer"
 SCHEMA_VERSION = 1
@@ -25,6 +29,13 @@ def padded(rows: int) -> int:
     return -(-rows // ROW_MULTIPLE) * ROW_MULTIPLE
 
 
+def read_table(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """A table of an extended tokenizer's folder, which may have any name: polars opens no path that is not UTF-8."""
+    import polars as pl
+
+    return pl.read_parquet(path.read_bytes(), columns=columns)
+
+
 def delta_ids(folder: Path) -> frozenset[int]:
     """Ids that an extension gave to its units; none where there is no delta.
 
@@ -35,7 +46,7 @@ def delta_ids(folder: Path) -> frozenset[int]:
 
     path = folder / DELTA
     try:
-        return frozenset(pl.read_parquet(path, columns=["id"])["id"].to_list()) if path.is_file() else frozenset()
+        return frozenset(read_table(path, ["id"])["id"].to_list()) if path.is_file() else frozenset()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise ArtifactError(f"{path}: cannot be read ({first_line(error)}); make it again with: {COMMAND}") from None
 
@@ -46,12 +57,13 @@ def refuse_other_lexicon(folder: Path, manifest: Manifest, lexicon: Path) -> Non
     Raises:
         ArtifactError: it is another one, or damaged.
     """
-    from hypertok.lexicon.lexicon import Lexicon, lexicon_manifest
+    from hypertok.lexicon import lexicon as made_of
 
-    found, then = lexicon_manifest(lexicon).sha256, manifest.parents.get("lexicon", "")
+    found, then = made_of.lexicon_manifest(lexicon).sha256, manifest.parents.get("lexicon", "")
     if found != then:
         raise ArtifactError(
             f"{folder}: made with another lexicon than {lexicon} (sha256 {then[:12]}… then, {found[:12]}… here); name "
             f"that one, or make the tokenizer again with: {COMMAND}"
         )
-    Lexicon.load(lexicon)  # its files are what it says
+    # Its files are what it says.
+    open_checked(lexicon, kind=made_of.KIND, schema_version=made_of.SCHEMA_VERSION, command=made_of.COMMAND)

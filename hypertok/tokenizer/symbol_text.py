@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hypertok.codec import marks
 from hypertok.errors import CodecError
-from hypertok.tokenizer.kind import SYMBOLS
+from hypertok.tokenizer.kind import SYMBOLS, read_table
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -41,12 +41,10 @@ class SymbolText:
     @classmethod
     def open(cls, folder: Path, tokenizer: Tokenizer) -> SymbolText:
         """The symbol text of the tokenizer in a folder, which need not be sealed yet."""
-        import polars as pl
-
         from hypertok.vocabulary.symbol_codec import restricted_codec
 
         concepts, forms, symbols = (
-            pl.read_parquet((folder / name).read_bytes()) for name in ("concepts.parquet", "forms.parquet", SYMBOLS)
+            read_table(folder / name) for name in ("concepts.parquet", "forms.parquet", SYMBOLS)
         )
         written = frozenset(symbols["symbol"]) - {"▁"}  # SentencePiece-style tokenizers read it as a space
         return cls(restricted_codec(concepts, forms, written), tokenizer)

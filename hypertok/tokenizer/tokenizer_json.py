@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
+
+from hypertok.vocabulary.merges import all_merges
 
 
 def _byte_characters() -> tuple[str, ...]:
@@ -78,16 +81,10 @@ def content(
     }
 
 
-def all_merges(tokens: Iterable[str], ids: Mapping[str, int]) -> list[list[str]]:
+def merges_by_id(tokens: Sequence[str], ids: Mapping[str, int]) -> list[list[str]]:
     """Every split of every token in two of the tokens, in their order; those of one by the ids of the parts."""
-    tokens = list(tokens)
-    known, merges = set(tokens), list[list[str]]()
-    for token in tokens:
-        splits = ((token[:cut], token[cut:]) for cut in range(1, len(token)))
-        pairs = [[left, right] for left, right in splits if left in known and right in known]
-        pairs.sort(key=lambda pair: (ids[pair[0]], ids[pair[1]]))
-        merges.extend(pairs)
-    return merges
+    of_each = (pairs for _, pairs in groupby(all_merges(tokens, ()), "".join))
+    return [list(pair) for pairs in of_each for pair in sorted(pairs, key=lambda pair: (ids[pair[0]], ids[pair[1]]))]
 
 
 def added_token(content: str, number: int, *, special: bool, normalized: bool = False) -> dict[str, Any]:

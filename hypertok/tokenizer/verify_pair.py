@@ -19,7 +19,16 @@ from tokenizers import Tokenizer
 from hypertok.artifact import Manifest, open_checked
 from hypertok.codec.marks import SYMBOLS_FIRST, low_symbols
 from hypertok.errors import ArtifactError
-from hypertok.tokenizer.kind import COMMAND, DELTA, GIVEN_UP, KIND, SCHEMA_VERSION, SYMBOLS, refuse_other_lexicon
+from hypertok.tokenizer.kind import (
+    COMMAND,
+    DELTA,
+    GIVEN_UP,
+    KIND,
+    SCHEMA_VERSION,
+    SYMBOLS,
+    read_table,
+    refuse_other_lexicon,
+)
 from hypertok.tokenizer.plain import read_plain
 from hypertok.tokenizer.stock import Stock, built
 from hypertok.tokenizer.verify_texts import CYRILLIC
@@ -58,7 +67,7 @@ class Pair:
     @cached_property
     def codec_symbols(self) -> frozenset[str]:
         """The symbols that the codec writes."""
-        return frozenset(pl.read_parquet((self.folder / SYMBOLS).read_bytes())["symbol"])
+        return frozenset(read_table(self.folder / SYMBOLS)["symbol"])
 
     @cached_property
     def units(self) -> dict[str, int]:
@@ -137,7 +146,7 @@ def open_pair(folder: Path, stock: Stock, lexicon: Path | None) -> Pair:
     try:
         data = json.loads((folder / "tokenizer.json").read_bytes())
         given_up = folder / GIVEN_UP
-        table = pl.read_parquet(given_up.read_bytes()) if given_up.is_file() else None
-        return Pair(folder, manifest, stock, data, pl.read_parquet((folder / DELTA).read_bytes()), table)
+        table = read_table(given_up) if given_up.is_file() else None
+        return Pair(folder, manifest, stock, data, read_table(folder / DELTA), table)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise ArtifactError(f"{folder}: cannot be read ({error}); make it again with: {COMMAND}") from None

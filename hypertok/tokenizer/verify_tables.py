@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import polars as pl
-
+from hypertok.tokenizer.kind import read_table
 from hypertok.tokenizer.scripts import RUSSIAN
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.unused import unused_tokens
@@ -28,7 +27,7 @@ def delta_line(pair: Pair) -> Line:
     for token in vocabulary.keys() - known - pair.units.keys():
         tally.want(False, f"{token!r} is in the vocabulary and not in the delta", 0)
     concepts = pair.folder / "concepts.parquet"
-    meanings = pl.scan_parquet(concepts).select(pl.len()).collect().item() if concepts.is_file() else None
+    meanings = read_table(concepts).height if concepts.is_file() else None
     whole = [row["text"] for row in rows if row["text"] is not None]
     # A unit stands inside words, where no piece is looked up whole; alone it might be one (Llama 3.1: " позволя").
     model = {**stock.data["model"], "ignore_merges": False}

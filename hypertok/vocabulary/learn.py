@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
+from hypertok.progress import Steps, silent
 from hypertok.vocabulary.merges import all_merges, count_emitted, merges_for
 from hypertok.vocabulary.segmentation import Segmentation
 from hypertok.vocabulary.texts import Texts
 from hypertok.vocabulary.units import StockTokenizer, TooFewUnits, Units
 
-Progress = Callable[[str, int, int], None]
-
 
 def learn_units(
-    stock: StockTokenizer, texts: Texts, rows: int, *, every_path: bool, progress: Progress | None = None
+    stock: StockTokenizer, texts: Texts, rows: int, *, every_path: bool, progress: Steps | None = None
 ) -> Units:
     """The `rows` best units for texts.
 
@@ -26,7 +25,7 @@ def learn_units(
     Raises:
         InputError: the texts do not have so many units.
     """
-    tell = progress or (lambda step, done, total: None)
+    tell = progress or silent
     tell("segment", 0, 1)
     segmentation = Segmentation.of(stock, texts.texts)
     tell("segment", 1, 1)
