@@ -24,6 +24,7 @@ _STEPS = {
     "emission": "what it emits",
     "copy": "copy task",
     "pairs": "minimal pairs",
+    "reading": "what follows a text that was read in units",
 }
 _MIB = 1 << 20
 
@@ -44,7 +45,9 @@ def measure(
         Path | None, typer.Option(help="Minimal pairs (JSON Lines: chosen, rejected, phenomenon).", show_default=False)
     ] = None,
     card: Annotated[float, typer.Option(help="GiB of the card whose longest context is computed.")] = 24.0,
-    samples: Annotated[int, typer.Option(help="Passages for emission and for the copy task.")] = 32,
+    samples: Annotated[
+        int, typer.Option(help="Passages for emission and for the copy task; four times as many for reading.")
+    ] = 32,
     device: Annotated[str, typer.Option(help="cpu, cuda …; auto takes a GPU if there is one.")] = "auto",
     dtype: Annotated[
         str, typer.Option(help="float32, bfloat16, float16; auto: the model's own, or float32 on a CPU without it.")
@@ -98,6 +101,10 @@ def _print(found: Measured) -> None:
         err.print(f"[yellow]{escape(part)} not measured:[/] {escape(reason)}", soft_wrap=True)
 
 
+def _percent(ratio: float) -> str:
+    return f"{ratio - 1:+.2%}"
+
+
 def _first(texts: Iterable[str], characters: int | None) -> Iterator[str]:
     """Texts up to so many characters in all, the last one cut."""
     left = characters
@@ -144,6 +151,16 @@ def _lines(found: Measured) -> Iterator[tuple[str, str]]:
             "copy task",
             f"{copied.exact_characters:.2%} of characters{spread}, {copied.exact_passages:.1%} of passages exact",
         )
+    if reading := found.reading:
+        yield "what follows a passage", f"{reading.passages} passages, what follows in stock tokens; bits per character"
+        for name, tokens, value, over in (
+            ("read in stock tokens", reading.stock_tokens, reading.stock, None),
+            ("in units", reading.unit_tokens, reading.units, reading.units_over_stock),
+            ("in units but for its end", reading.recent_tokens, reading.recent, reading.recent_over_stock),
+            ("as many stock tokens", reading.recent_tokens, reading.as_many, reading.as_many_over_stock),
+        ):
+            spread = f" ({_percent(over.value)} [{_percent(over.low)}, {_percent(over.high)}])" if over else ""
+            yield f"  {name}", f"{value:.4f}{spread}, {tokens:,} tokens"
     if pairs := found.pairs:
         yield "minimal pairs", f"{pairs.accuracy:.2%} of {pairs.pairs:,}"
         for kind in pairs.phenomena:

@@ -36,6 +36,12 @@ def train(
     output: Annotated[Path, _OUTPUT],
     held_out: Annotated[Path | None, typer.Option(help="Texts to evaluate on; refused if also in --data.")] = None,
     rows_only: Annotated[bool, typer.Option("--rows-only", help="Train the new rows and no adapter.")] = False,
+    reading: Annotated[
+        bool,
+        typer.Option(
+            "--reading", help="Train the new rows to be read only: what follows them stays as after stock tokens."
+        ),
+    ] = False,
     lora: Annotated[
         str | None,
         typer.Option(
@@ -82,6 +88,7 @@ def train(
 
       hypertok train model-notes --data corpus/ -o model-notes-lora
       hypertok train model-notes --data corpus/ -o model-notes-lora --resume
+      hypertok train model-notes --data corpus/ -o model-notes-read --reading
       accelerate launch --num_processes 4 -m hypertok.cli.main train model-notes --data corpus/ -o model-notes-lora
     """
     require_train()
@@ -91,7 +98,8 @@ def train(
     given: dict[str, Any] = dict(_assignments(set_ or []))
     named = {
         "characters": characters, "context": context, "batch": batch, "accumulate": accumulate, "epochs": epochs,
-        "seed": seed, "report_to": report_to, "dtype": dtype and dtype.value, "rows_only": rows_only or None,
+        "seed": seed, "report_to": report_to, "dtype": dtype and dtype.value,
+        "rows_only": rows_only or None, "reading": reading or None,
         "lora": None if lora is None else LoraOptions.parse(lora),
     }  # fmt: skip
     for name, value in named.items():

@@ -192,6 +192,8 @@ class Definition(BaseModel):
         for key in ("seeds", "lines"):
             if len(set(getattr(self, key))) != len(getattr(self, key)):
                 raise ValueError(f"{key} names one of them twice")
+        if any(arm.train.reading for arm in self.arms):
+            raise ValueError("train.reading: arms are measured by what they write; train and measure it by itself")
         if any(arm.name == "stock" and not arm.stock for arm in self.arms):
             raise ValueError("an arm with new rows is called stock; write stock = true, or give it another name")
         stocks = [arm for arm in self.arms if arm.stock]

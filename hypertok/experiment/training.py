@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from hypertok.model.pair import Pair
     from hypertok.training.options import TrainOptions
 
-#: Options of training that decide no figure.
-_FREE = {"device", "compile", "log_every", "save_every", "keep", "report_to"}
+#: Options of training that decide no figure; `reading` is refused there.
+_FREE = {"device", "compile", "log_every", "save_every", "keep", "report_to", "reading"}
 #: What configurations call the number of experts of a layer, and how many of them a token is sent to.
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 _MET = ("num_experts_per_tok", "top_k_experts", "moe_topk", "moe_k")

@@ -17,10 +17,11 @@ from hypertok.measure.copy_task import Copied
 from hypertok.measure.emission import Emission, require_new_units
 from hypertok.measure.memory import LongestContext, MeasuredMemory, PredictedMemory, measure_prefill
 from hypertok.measure.minimal_pairs import MinimalPair, PairAccuracy, read_pairs
-from hypertok.measure.options import PARTS, MeasureOptions, PartName
+from hypertok.measure.options import ONLY_READ, PARTS, MeasureOptions, PartName
 from hypertok.measure.parts import live_parts, predicted
 from hypertok.measure.passages import sha256_of_texts
 from hypertok.measure.quality import Quality, check_windows, measure_quality
+from hypertok.measure.reading import Reading
 from hypertok.measure.speed import Speed
 from hypertok.measure.subject import (
     LIGHTER,
@@ -77,6 +78,7 @@ class Measured(BaseModel):
     emission: Emission | None = None
     copied: Copied | None = None
     pairs: PairAccuracy | None = None
+    reading: Reading | None = None
     skipped: dict[str, str] = {}
 
     def to_json(self) -> str:
@@ -110,17 +112,20 @@ def measure_model(
     folder, options, texts = Path(folder), options or MeasureOptions(), _checked(texts)
     coding = load_coding(folder)
     check_kind(folder)
-    pairs = _asked_pairs(coding, str(folder), options)
-    if _wanted("quality", options):  # before minutes of measuring are lost to it
+    wanted = _parts(coding, options)
+    pairs = _asked_pairs(coding, str(folder), options, wanted)
+    if "quality" in wanted:  # before minutes of measuring are lost to it
         check_windows(read_config(folder), options.context, options.overlap, len(coding.start))
     skipped: dict[str, str] = {}
-    found = _memory(folder, coding, texts, options, skipped, progress) if _wanted("memory", options) else {}
-    if any(_wanted(part, options) for part in PARTS if part != "memory"):
+    if coding.only_read and options.parts is None:
+        skipped |= dict.fromkeys((part for part in PARTS if part not in wanted), "its units are only read, not written")
+    found = _memory(folder, coding, texts, options, skipped, progress) if "memory" in wanted else {}
+    if any(part != "memory" for part in wanted):
         with full_gpu_told(LIGHTER):
             subject = load_subject(folder, device=options.device, dtype=options.dtype, coding=coding)
             if options.dtype == "auto":  # memory, above, is that of the checkpoint's own type
                 computed(subject.model)
-            found |= _measure(subject, texts, pairs, options, skipped, progress)
+            found |= _measure(subject, texts, pairs, options, wanted, skipped, progress)
     return _result(str(folder), coding, texts, options, {**found, "skipped": skipped})
 
 
@@ -131,7 +136,14 @@ def _checked(texts: Iterable[str]) -> list[str]:
     return found
 
 
-def _asked_pairs(coding: Coding, name: str, options: MeasureOptions) -> list[MinimalPair]:
+def _parts(coding: Coding, options: MeasureOptions) -> tuple[PartName, ...]:
+    """What is measured: what is asked for, or all that says something of such a model."""
+    if options.parts is not None:
+        return options.parts
+    return ONLY_READ if coding.only_read else tuple(part for part in PARTS if part != "reading")
+
+
+def _asked_pairs(coding: Coding, name: str, options: MeasureOptions, wanted: Sequence[PartName]) -> list[MinimalPair]:
     """The minimal pairs, if they are to be measured; what is asked for by name and cannot be had is refused first.
 
     Before minutes of measuring are lost to it.
@@ -139,18 +151,14 @@ def _asked_pairs(coding: Coding, name: str, options: MeasureOptions) -> list[Min
     by_name = options.parts or ()
     if options.pairs is None and "pairs" in by_name:
         raise InputError("minimal pairs were asked for and no file of them is named; give one (--pairs FILE)")
-    if options.pairs is not None and not _wanted("pairs", options):
+    if options.pairs is not None and "pairs" not in wanted:
         raise InputError(
-            f"{options.pairs}: minimal pairs are not among what is to be measured ({', '.join(by_name)}); add pairs "
+            f"{options.pairs}: minimal pairs are not among what is to be measured ({', '.join(wanted)}); add pairs "
             "(--only), or leave the file out"
         )
-    if "emission" in by_name:
+    if {"emission", "reading"} & {*by_name}:
         require_new_units(coding, name)
     return read_pairs(options.pairs) if options.pairs is not None else []
-
-
-def _wanted(part: PartName, options: MeasureOptions) -> bool:
-    return options.parts is None or part in options.parts
 
 
 @contextmanager
@@ -208,13 +216,14 @@ def _measure(
     texts: Sequence[str],
     pairs: Sequence[MinimalPair],
     options: MeasureOptions,
+    wanted: Sequence[PartName],
     skipped: dict[str, str],
     progress: Steps | None,
 ) -> dict[str, Any]:
     """All parts that need the loaded model."""
     tell = progress or silent
     coding, found = subject.coding, dict[str, Any]()
-    if _wanted("quality", options):
+    if "quality" in wanted:
         quality = measure_quality(
             subject.model,
             coding.encode,
@@ -239,7 +248,7 @@ def _measure(
         characters=options.speed_characters,
     )
     for part, measure in parts.items():
-        if _wanted(part, options) and (pairs or part != "pairs"):
+        if part in wanted and (pairs or part != "pairs"):
             tell(part, 0, 1)
             with _excused(part, options, skipped):
                 found |= measure()

@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hypertok.measure.subject import Dtype
 
-PartName = Literal["memory", "quality", "speed", "emission", "copy", "pairs"]
+PartName = Literal["memory", "quality", "speed", "emission", "copy", "pairs", "reading"]
 #: In the order in which they are measured.
 PARTS: tuple[PartName, ...] = get_args(PartName)
+#: What is measured where units are only read: the other parts have the model write them.
+ONLY_READ: tuple[PartName, ...] = ("memory", "reading")
 
 
 #: GiB of a card.
@@ -22,14 +24,15 @@ class MeasureOptions(BaseModel):
     """What is measured and how.
 
     Attributes:
-        parts: which measurements; None for all that the model, the texts and `pairs` allow.
-        context: tokens of a window for quality, start included.
+        parts: which measurements; None for all that the model, the texts and `pairs` allow: `reading` for a model whose
+            units were trained to be read only, which then stands in the place of all that has it write them.
+        context: tokens of a window for quality and reading, start included.
         overlap: tokens of a window that were scored before; None for a quarter of the context.
         device, dtype: where the model runs and in which type; "auto" is the GPU if any, and the checkpoint's own type,
             or float32 on a device without instructions for it (memory is that of the checkpoint's own type then too).
         prefill_characters: length of the text whose prefill is measured for memory.
         cards: GiB of cards whose longest context is computed.
-        samples: passages for emission and for the copy task.
+        samples: passages for emission and for the copy task; four times as many for reading.
         batches: sizes of batch for speed.
         speed_characters: length of the text that is read for speed.
         new_tokens: ids generated per sample for speed and emission.

@@ -12,11 +12,12 @@ from hypertok.measure.copy_task import measure_copy
 from hypertok.measure.emission import measure_emission
 from hypertok.measure.memory import BYTES, predict_memory
 from hypertok.measure.minimal_pairs import MinimalPair, measure_pairs
+from hypertok.measure.reading import measure_reading
 from hypertok.measure.speed import measure_speed
 from hypertok.measure.subject import Subject
 
 Figures = dict[str, Any]
-LiveName = Literal["speed", "emission", "copy", "pairs"]
+LiveName = Literal["speed", "emission", "copy", "pairs", "reading"]
 
 
 def live_parts(
@@ -42,6 +43,9 @@ def live_parts(
         "emission": lambda: {"emission": measure_emission(subject, texts, samples=samples, **budget)},
         "copy": lambda: {"copied": measure_copy(subject, texts, samples=samples)},
         "pairs": lambda: {"pairs": measure_pairs(subject, pairs(), context=context)},
+        "reading": lambda: {
+            "reading": measure_reading(subject, texts, context=context, passages=4 * samples, seed=seed)
+        },
     }
 
 

@@ -40,6 +40,7 @@ def token_bits(
     *,
     chunk: int | None = None,
     batch_tokens: int = BATCH_TOKENS,
+    without: Sequence[int] = (),
     progress: Count | None = None,
 ) -> list[Bits]:
     """Minus the base-2 logarithm of the probability of every scored id.
@@ -51,6 +52,7 @@ def token_bits(
         model: a causal language model of transformers, or one wrapped by PEFT, in eval mode.
         chunk: positions whose logits live at once; None for as many as `LOGITS` allows.
         batch_tokens: input tokens of a batch; a longer window is a batch by itself.
+        without: ids that cannot come: the others share the whole probability.
         progress: told (tokens done, tokens in all).
 
     Returns:
@@ -71,6 +73,7 @@ def token_bits(
     total, done = sum(len(window.ids) for window in windows), 0
     matrix = model.get_input_embeddings().weight
     chunk = chunk or max(1, LOGITS // int(matrix.shape[0]))
+    forbidden = torch.tensor(without, dtype=torch.int64, device=matrix.device)
     with torch.inference_mode():
         for numbers in _batches([len(window.ids) - 1 for window in windows], batch_tokens):
             batch = [windows[number] for number in numbers]
@@ -87,7 +90,7 @@ def token_bits(
             targets = torch.from_numpy(np.concatenate([window.ids[-window.scored :] for window in batch]))
             bits = np.concatenate(
                 [
-                    _bits(model, body, output, hidden[at : at + chunk], targets[at : at + chunk])
+                    _bits(model, body, output, hidden[at : at + chunk], targets[at : at + chunk], forbidden)
                     for at in range(0, len(targets), chunk)
                 ]
             )
@@ -100,13 +103,15 @@ def token_bits(
     return found
 
 
-def _bits(model: Any, body: Any, output: Any, hidden: Any, targets: Any) -> Bits:
-    """Bits of `targets` (n,) given `hidden` (n, d)."""
+def _bits(model: Any, body: Any, output: Any, hidden: Any, targets: Any, without: Any) -> Bits:
+    """Bits of `targets` (n,) given `hidden` (n, d), where the ids `without` cannot come."""
     import torch
 
     with _answering(body, type(output)(last_hidden_state=hidden[None])):
         logits = model(input_ids=torch.zeros((1, len(hidden)), dtype=torch.long, device=hidden.device)).logits
     logits = logits[0].float()  # (n, rows)
+    if len(without):
+        logits = logits.index_fill(1, without.to(logits.device), float("-inf"))
     chosen = logits.gather(1, targets.to(logits.device)[:, None])[:, 0]
     nats = torch.logsumexp(logits, dim=1) - chosen
     bits: Bits = nats.cpu().double().numpy() / np.log(2)

@@ -17,8 +17,9 @@ from hypertok.errors import ArtifactError, InputError, first_line
 from hypertok.model.config import position_rows, refuse_adapter
 from hypertok.model.extra import require_train
 from hypertok.tokenizer.hyper import HyperTokenizer
-from hypertok.tokenizer.kind import COMMAND, KIND, delta_ids
+from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, delta_ids, read_table
 from hypertok.tokenizer.plain import ids_before, read_plain
+from hypertok.tokenizer.spelling import Spelling
 from hypertok.tokenizer.stock_file import read_side_file, text_config_of
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -37,12 +38,16 @@ class Coding:
             `bos_token_id` or else `eos_token_id` (which Qwen puts between documents in training), so that the first
             token of a text has something to be predicted from. Empty when the model names neither.
         new_ids: ids of the new units; empty for a stock model.
+        spelling: reads what the units are in stock tokens; None where there are none, or they are of symbol text.
+        only_read: the units were trained to be read only (`train --reading`).
     """
 
     encode: Callable[[str], list[int]]
     decode: Callable[[Sequence[int]], str]
     start: tuple[int, ...] = ()
     new_ids: frozenset[int] = frozenset()
+    spelling: Callable[[], Spelling] | None = None
+    only_read: bool = False
 
     def continuation(self, prompt: Sequence[int], ids: Sequence[int]) -> str:
         """The text that `ids` add after `prompt`; decoders that strip the first space would spoil it alone."""
@@ -85,7 +90,8 @@ def load_coding(folder: Path) -> Coding:
         return _auto_coding(folder, config)
     raw = _raw_tokenizer(folder / "tokenizer.json")
     start, new_ids = ids_before(raw) or _named_start(config), delta_ids(folder)
-    if _is_for_symbols(folder):
+    recipe = _recipe(folder)
+    if recipe.get("text") == "symbols":
         hyper = HyperTokenizer.from_pretrained(folder)
         return Coding(hyper.encode, lambda ids: hyper.decode(ids, skip_special_tokens=True), start, new_ids)
     return Coding(
@@ -93,6 +99,8 @@ def load_coding(folder: Path) -> Coding:
         lambda ids: raw.decode(list(ids), skip_special_tokens=True),
         start,
         new_ids,
+        (lambda: Spelling.of(read_table(folder / DELTA))) if new_ids else None,
+        bool(recipe.get("train", {}).get("reading")),
     )
 
 
@@ -238,11 +246,12 @@ def _raw_tokenizer(path: Path) -> Tokenizer:
         ) from error
 
 
-def _is_for_symbols(folder: Path) -> bool:
+def _recipe(folder: Path) -> dict[str, Any]:
+    """How an extended folder was made; empty for any other."""
     try:
-        return read_manifest(folder, kind=KIND, command=COMMAND).recipe.get("text") == "symbols"
+        return read_manifest(folder, kind=KIND, command=COMMAND).recipe
     except ArtifactError:
-        return False
+        return {}
 
 
 def _named_start(config: dict[str, Any]) -> tuple[int, ...]:

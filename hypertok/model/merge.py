@@ -62,10 +62,21 @@ def merge(
     refuse_foreign(output, kind)
     _check_disk(pair, output, dtype)
     live = merged(pair.load(dtype), trained)
+    _suppress(live, pair, reading=manifest.recipe["options"].get("reading", False))
     with writing(output, kind) as folder:
         live.save_pretrained(str(folder), max_shard_size=_SHARD)
         _copy_tokenizer(pair, folder)
         return _seal(folder, pair, manifest, _lost(pair, folder))
+
+
+def _suppress(live: Any, pair: Pair, *, reading: bool) -> None:
+    """See that the model writes no unit whose row was trained to be read only: transformers' `generate` goes by it."""
+    settings = getattr(live, "generation_config", None)
+    if settings is None or not pair.new_ids:
+        return
+    new = set(pair.new_ids)
+    kept = [one for one in settings.suppress_tokens or () if one not in new]
+    settings.suppress_tokens = [*kept, *pair.new_ids] if reading else kept or None
 
 
 def _check_disk(pair: Pair, output: Path, dtype: str | torch.dtype) -> None:

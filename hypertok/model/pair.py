@@ -22,6 +22,7 @@ from hypertok.model.load import load_model
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import DELTA, KIND, SCHEMA_VERSION, read_table
 from hypertok.tokenizer.plain import PlainTokenizer, ids_before
+from hypertok.tokenizer.spelling import Spelling
 from hypertok.tokenizer.stock import Stock
 
 COMMAND = "hypertok extend MODEL_DIR notes.lexicon -o OUTPUT"
@@ -94,6 +95,17 @@ class Pair:
             ArtifactError: the delta is damaged.
         """
         return Constituents.of(read_table(self.folder / DELTA).sort("id"))
+
+    @property
+    def spelling(self) -> Spelling:
+        """The new units in stock ids.
+
+        Raises:
+            InputError: there are none, or they are of symbol text.
+        """
+        if not isinstance(self.tokenizer, HyperTokenizer):
+            raise InputError(f"{self.folder}: a stock model has no units to spell; extend it first")
+        return self.tokenizer.spelling
 
     def load(self, dtype: str | torch.dtype, **options: Any) -> Any:
         """The model on the CPU, by transformers, from this folder alone and without foreign code.

@@ -13,10 +13,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hypertok.artifact import Manifest, open_checked
-from hypertok.errors import ArtifactError
+from hypertok.errors import ArtifactError, InputError
 from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, SCHEMA_VERSION, read_table, refuse_other_lexicon
 from hypertok.tokenizer.plain import PlainTokenizer, read_plain
+from hypertok.tokenizer.spelling import Spelling
 from hypertok.tokenizer.stock import Family
 from hypertok.tokenizer.symbol_text import SymbolText, spelled
 from hypertok.tokenizer.tokens import Constituent, Explained, Token
@@ -122,6 +125,32 @@ class HyperTokenizer:
             text_of = written[start:end] if whole else spelled(token.text)
             found.append(Token(token.id, text_of, token.is_new, start, end))
         return found
+
+    def stock_ids(self, ids: Sequence[int]) -> list[int]:
+        """The same text in stock tokens, as the stock tokenizer reads it.
+
+        A model whose units are only read (`hypertok train --reading`) is given what it is to remember in units, and the
+        question after it so.
+
+        Raises:
+            InputError: the units are of symbol text.
+        """
+        found: list[int] = self.spelling.spell(np.asarray(ids, np.int64))[0].tolist()
+        return found
+
+    @cached_property
+    def spelling(self) -> Spelling:
+        """The new units in stock ids.
+
+        Raises:
+            InputError: they are of symbol text.
+        """
+        if self._symbols:
+            raise InputError(
+                f"{self.folder}: its units are of symbol text, which no stock tokens spell; make an extension of text "
+                "as it is written (hypertok extend --text surface)"
+            )
+        return Spelling.of(self._delta)
 
     def explain(self, word: str) -> tuple[Explained, ...]:
         """Why the tokens of a word, alone and after a space, are what they are. Any text is taken."""

@@ -21,6 +21,7 @@ from hypertok.model.checkpoint import NOT_TEXT
 from hypertok.model.config import position_rows, read_config
 from hypertok.model.pair import DTYPES, Pair
 from hypertok.training.options import TrainOptions, is_named
+from hypertok.training.reading_loss import HELD_BYTES
 from hypertok.training.tiles import held_logits
 
 #: fp32 weight and gradient, and the two moments of AdamW.
@@ -107,11 +108,12 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = 
     kept = layers * width + wide if options.recompute else layers * wide
     positions, made = options.batch * options.context, options.rows != "flat"
     tile = held_logits(positions, checkpoint.stock_rows, options.loss_chunk, cpu=cpu)
+    logits = tile * (4 + size) + positions * width * 4
     return Needs(
         weights=numbers * size // spread,  # rows and their gradient lie whole in each device for a time
         rows=(_WHOLE + _MOMENTS // spread + _BESIDE + (_MADE if made else 0)) * rows,
         adapter=_TRAINED * adapter // spread,
-        logits=tile * (4 + size) + positions * width * 4,
+        logits=HELD_BYTES if options.reading else logits,
         activations=positions * kept * size,
         checkpoint=_SAVED * (round(rows * (_SHARED if made else 1)) + adapter),
         result=_WRITTEN * (rows + adapter),

@@ -229,13 +229,17 @@ def make_blocks(
             f"{characters:,} characters are {len(tokens):,} tokens: {number} blocks of {context}, less than one batch "
             f"of {at_least}; give more text, or lower batch, accumulate or context"
         )
-    orders = [
+    order = orders(number, epochs, seed, fill)
+    return Blocks(tokens, context, order, epochs, characters, documents, digest.hexdigest(), start)
+
+
+def orders(number: int, epochs: int, seed: int | None, fill: int) -> npt.NDArray[np.int64]:
+    """The numbers of blocks in the order in which they come; parameters as in `make_blocks`."""
+    found = [
         np.arange(number) if seed is None else np.random.default_rng([seed, epoch]).permutation(number)
         for epoch in range(epochs)
     ]
-    orders.append(np.full(-number * epochs % fill, -1))
-    order = np.concatenate(orders)
-    return Blocks(tokens, context, order, epochs, characters, documents, digest.hexdigest(), start)
+    return np.concatenate([*found, np.full(-number * epochs % fill, -1)])
 
 
 def _blocks(tokens: int, size: int) -> int:

@@ -66,6 +66,8 @@ class TrainOptions(BaseModel):
         rows: how new rows are trained: "flat", each for itself; "factored", as concept + inflection + residual;
             "composed", by common maps of what they are made of as well (`model/shared_rows.py`). Written flat.
         rows_only: train the new rows and no adapter.
+        reading: train the new rows to be read only: that what follows a text in units is predicted as the model as it
+            came predicts it after the same text in stock tokens. What is written has no units in it.
         lora: the adapter; not used with `rows_only`.
         rows_lr: highest learning rate of the new rows.
         lora_lr: highest learning rate of the adapter.
@@ -106,6 +108,7 @@ class TrainOptions(BaseModel):
 
     rows: RowsKind = "composed"
     rows_only: bool = False
+    reading: bool = False
     lora: LoraOptions = LoraOptions()
     rows_lr: float = Field(1e-3, gt=0)
     lora_lr: float = Field(5e-4, gt=0)

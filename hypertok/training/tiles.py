@@ -58,7 +58,7 @@ class TiledLoss(torch.autograd.Function):
         total, chosen = torch.zeros_like(high), torch.zeros_like(high)
         mean = torch.zeros_like(hidden, dtype=torch.float32) if wants_hidden else None
         for first, rows in chain(_tiles(stock, kind, tile), _tiles(new, kind, tile, size)):
-            logits, slope = _logits(head, hidden, rows, head.sampled - first)
+            logits, slope = logits_of(head, hidden, rows, head.sampled - first)
             at, inside = _inside(targets - first, len(rows))
             chosen = torch.where(inside, logits.gather(1, at), chosen)
             top = torch.maximum(high, logits.amax(dim=1, keepdim=True))
@@ -78,7 +78,7 @@ class TiledLoss(torch.autograd.Function):
         grad_new = torch.empty_like(new, dtype=torch.float32) if wants_new and new is not None else None
         if mean is not None or grad_new is not None:
             for first, rows in _tiles(new, kind, tile):
-                logits, slope = _logits(head, hidden, rows)
+                logits, slope = logits_of(head, hidden, rows)
                 at, inside = _inside(targets - size - first, len(rows))
                 odds = logits.sub_(log_sum).exp_().scatter_add_(1, at, -inside.float()).mul_(slope).to(kind)
                 if mean is not None:
@@ -102,7 +102,7 @@ class TiledLoss(torch.autograd.Function):
         return grad_hidden, None, grad_new, None, None, None
 
 
-def _logits(head: HeadRows, hidden: Tensor, rows: Tensor, sampled: int = 0) -> tuple[Tensor, Tensor | float]:
+def logits_of(head: HeadRows, hidden: Tensor, rows: Tensor, sampled: int = 0) -> tuple[Tensor, Tensor | float]:
     """(T, n) fp32 logits over some rows, the first few of the sample, and their derivative by the product."""
     logits = (hidden @ rows.T).float()
     if head.multiplier != 1.0:

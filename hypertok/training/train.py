@@ -30,6 +30,7 @@ from hypertok.model.pair import Pair
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import new_rows
 from hypertok.model.trained import COMMAND, KIND, SCHEMA_VERSION, has_adapter, save_trained
+from hypertok.tokenizer.spelling import Ids
 from hypertok.training.adapter import add_adapter
 from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.callbacks import LOG, Bar, LogFile, Steps
@@ -41,6 +42,8 @@ from hypertok.training.data import Blocks, first_texts, make_blocks, read_texts,
 from hypertok.training.loss import LossModel
 from hypertok.training.options import TrainOptions
 from hypertok.training.precision import settled
+from hypertok.training.reading import Readings
+from hypertok.training.reading_loss import ReadingModel
 from hypertok.training.trainer import RowsTrainer, arguments, last_checkpoint
 from hypertok.training.work_folder import (
     begin,
@@ -121,6 +124,7 @@ def train(
     pair = Pair.open(model_folder)
     if options.rows_only and not pair.new_ids:
         raise InputError(f"{pair.folder}: a stock model has no new rows; extend it first, or train without rows_only")
+    spelling = pair.spelling if options.reading else None
     check_kind(pair.folder)
     check_positions(pair.folder, options.context)
     cpu = options.device == "cpu" or not torch.cuda.is_available()
@@ -132,6 +136,11 @@ def train(
     if cpu:
         keep_freed_memory()
     blocks, held = _read(pair, data, held_out, held_out_characters, options, ranks, skipped)
+    used = _used(blocks, held)
+    if spelling is not None:
+        blocks = Readings.of(blocks, spelling, seed=options.seed, fill=options.batch * ranks)
+        held = None if held is None else Readings.of(held, spelling, seed=None)
+        used = spelling.spell(used)[0]
     run = identity(pair, blocks, held, options, ranks)
     if maybe_done and (done_before := finished(output, run)):
         return TrainResult(output, done_before, done_before.facts["loss"], done_before.facts.get("eval_bpc"))
@@ -146,7 +155,8 @@ def train(
         args._n_gpu = 1  # several GPUs are for accelerate launch; threads over them would copy the model in every step
     logs = [Steps(evaluates=held is not None), LogFile(work / LOG, blocks), *_tensorboard(args, output, first)]
     logs += [*([Bar()] if progress and first else []), *callbacks]
-    whole = LossModel(model, options.loss_chunk, _used(blocks, held) if options.cut_head else None)
+    kind = ReadingModel if options.reading else LossModel
+    whole = kind(model, options.loss_chunk, torch.from_numpy(used) if options.cut_head else None)
     with full_gpu_told(
         f"free it of other programs and start again (with --resume, if {work} is there), or {LESS_MEMORY} (and remove "
         f"{work} first)"
@@ -178,6 +188,8 @@ def prepare(pair: Pair, options: TrainOptions, blocks: Blocks) -> Any:
     model.requires_grad_(False)
     if pair.new_ids:
         split_shared_rows(model, pair.new_ids, pair.units, options.rows)
+    if options.reading and (written := new_rows(model).get("output")):
+        written.requires_grad_(False)  # nothing is learned of what is never predicted
     check_head(model, torch.from_numpy(blocks.tokens[:_PROBE].astype("int64"))[None])
     if not options.rows_only:
         model = add_adapter(model, options.lora)
@@ -227,10 +239,9 @@ def _read(
     return blocks, held
 
 
-def _used(blocks: Blocks, held: Blocks | None) -> Tensor:
+def _used(blocks: Blocks, held: Blocks | None) -> Ids:
     """The ids that stand in the texts of a run."""
-    found = [np.unique(part.tokens) for part in (blocks, held) if part is not None]
-    return torch.from_numpy(np.concatenate(found).astype("int64"))
+    return np.concatenate([np.unique(part.tokens) for part in (blocks, held) if part is not None]).astype(np.int64)
 
 
 def _require_tensorboard(options: TrainOptions) -> None:

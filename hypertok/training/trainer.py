@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer import SCHEDULER_NAME
@@ -142,7 +143,10 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """Mean loss per token and bits per character of the held-out blocks, separators between documents included."""
+        """Mean loss per predicted token of the held-out blocks, and their bits per character where all are predicted.
+
+        Separators between documents are included.
+        """
         blocks: Any = self.held_out if eval_dataset is None else eval_dataset
         total = torch.zeros(2, dtype=torch.float64)
         self.whole.eval()
@@ -157,10 +161,9 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
         if self.args.world_size > 1:
             total = self.accelerator.reduce(total.to(self.args.device), "sum").cpu()
         nats, tokens = total.tolist()
-        metrics = {
-            f"{metric_key_prefix}_loss": nats / tokens,
-            f"{metric_key_prefix}_bpc": nats / math.log(2) / blocks.characters,
-        }
+        metrics = {f"{metric_key_prefix}_loss": nats / tokens}
+        if not self.options.reading:  # there it is a divergence, and of a part of the text
+            metrics[f"{metric_key_prefix}_bpc"] = nats / math.log(2) / blocks.characters
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         self._judged = self.state.global_step, metrics
@@ -239,7 +242,13 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
 
 
 def _stack(items: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: torch.stack([item[name] for item in items]) for name in items[0]}
+    """A batch; shorter blocks are filled up with places that predict nothing."""
+    return {
+        name: pad_sequence(
+            [item[name] for item in items], batch_first=True, padding_value=IGNORED if name.endswith("labels") else 0
+        )
+        for name in items[0]
+    }
 
 
 def _batches(blocks: Blocks, size: int, rank: int, ranks: int) -> Iterator[dict[str, Tensor]]:
@@ -249,5 +258,5 @@ def _batches(blocks: Blocks, size: int, rank: int, ranks: int) -> Iterator[dict[
         start = first + rank * size
         batch = _stack([blocks[index] for index in range(start, min(start + size, len(blocks)))] or [blocks[0]])
         if start >= len(blocks):
-            batch["labels"] = torch.full_like(batch["labels"], IGNORED)
+            batch |= {name: torch.full_like(batch[name], IGNORED) for name in batch if name.endswith("labels")}
         yield batch

@@ -1,0 +1,339 @@
+"""Units that are only read: what follows them is predicted as after the same text in stock tokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("peft")
+
+import torch
+from conftest import SENTENCES
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+from tiny_models import KINDS
+from trained_models import QUICK, Interrupt, held_out, model_folder, steps
+from transformers import AutoModelForCausalLM
+from typer.testing import CliRunner
+
+from hypertok.artifact import read_manifest
+from hypertok.cli.main import app
+from hypertok.errors import InputError
+from hypertok.measure.model import measure_model
+from hypertok.measure.options import MeasureOptions
+from hypertok.measure.reading import measure_reading
+from hypertok.measure.subject import Subject, load_subject
+from hypertok.model.merge import merge
+from hypertok.model.pair import Pair
+from hypertok.model.split import HeadRows, split_rows
+from hypertok.model.trained import KIND, attach
+from hypertok.tokenizer.hyper import HyperTokenizer
+from hypertok.tokenizer.stock import Stock
+from hypertok.training import reading_loss
+from hypertok.training.data import make_blocks, read_texts
+from hypertok.training.loss import IGNORED
+from hypertok.training.options import LoraOptions
+from hypertok.training.reading import Readings
+from hypertok.training.reading_loss import ReadingModel
+from hypertok.training.train import train
+
+READING = QUICK.model_copy(update={"rows_only": True, "reading": True, "lora": LoraOptions(), "context": 24})
+TEXT = SENTENCES.replace("\n", " ")
+
+
+@pytest.fixture(scope="module")
+def read(model: Path, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What training units to be read wrote; not to be changed."""
+    output = tmp_path_factory.mktemp("read") / "run"
+    train(model, small_corpus, output, READING.model_copy(update={"epochs": 4}))
+    return output
+
+
+@pytest.fixture(scope="module")
+def merged(read: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That model merged; not to be changed."""
+    output = tmp_path_factory.mktemp("merged") / "model"
+    merge(read, output)
+    return output
+
+
+@given(st.text() | st.sampled_from(SENTENCES.splitlines()))
+def test_ids_spelled_are_those_of_the_stock_tokenizer(model: Path, small_stock: Path, text: str) -> None:
+    pair, stock = Pair.open(model), Stock.load(small_stock).tokenizer
+    ids = np.array(pair.plain.encode_batch([text])[0], np.int64)
+    spelled, sizes = pair.spelling.spell(ids)
+    assert isinstance(pair.tokenizer, HyperTokenizer)
+    assert pair.tokenizer.stock_ids(ids.tolist()) == spelled.tolist()
+    assert spelled.tolist() == stock.encode(text, add_special_tokens=False).ids
+    assert sizes.sum() == len(spelled)
+    assert pair.spelling.spell(ids, np.ones(len(ids), np.bool_))[0].tolist() == ids.tolist()
+
+
+@pytest.mark.parametrize("context", [8, 24, 64])
+def test_blocks_are_the_text_twice_and_predict_the_same_stock_tokens(
+    model: Path, small_corpus: Path, context: int
+) -> None:
+    pair = Pair.open(model)
+    blocks = make_blocks(read_texts(small_corpus), pair, context, epochs=2, seed=3)
+    readings = Readings.of(blocks, pair.spelling, seed=3, fill=4)
+    assert len(readings) % 4 == 0
+    assert np.array_equal(np.sort(readings.order[: readings.blocks]), np.arange(readings.blocks))
+    in_units = predicted = 0
+    for index in range(len(readings)):
+        item, number = readings[index], int(readings.order[index])
+        ids, labels, stock_ids, stock_labels = item.values()
+        wanted, other = labels[labels != IGNORED], stock_labels[stock_labels != IGNORED]
+        assert torch.equal(wanted, other)
+        piece = blocks.tokens[readings.begins[number] : readings.begins[number + 1]].astype(np.int64)
+        if number < 0 or len(piece) == 1:
+            assert not len(wanted)
+            continue
+        spelled = pair.spelling.spell(piece)[0]
+        assert stock_ids.tolist() == spelled[:-1].tolist(), "this tokenizer puts nothing before a text"
+        assert len(stock_ids) <= context
+        as_stock = pair.spelling.spell(ids.numpy())[0].tolist()
+        assert as_stock == spelled[: len(as_stock)].tolist()
+        for inputs, targets in ((ids, labels), (stock_ids, stock_labels)):
+            follows = torch.cat([inputs[1:], torch.tensor([int(spelled[-1])])])
+            assert torch.equal(targets[targets != IGNORED], follows[targets != IGNORED])
+        assert not set(wanted.tolist()) & set(pair.new_ids), "units are never predicted"
+        in_units += sum(one in pair.new_ids for one in ids.tolist())
+        predicted += len(wanted)
+    assert in_units > 20
+    assert predicted > len(blocks.tokens) / 2
+    ends = readings.begins[1:-1]
+    assert (np.diff(readings.begins) > 0).all(), "no block is empty"
+    assert readings.begins[0] == 0
+    assert len(blocks.tokens) - readings.begins[-1] <= 1
+    assert len(ends) == readings.blocks - 1
+
+
+def test_stretches_hang_on_the_seed_and_the_epoch(model: Path, small_corpus: Path) -> None:
+    pair = Pair.open(model)
+
+    def made(seed: int) -> list[list[int]]:
+        blocks = make_blocks(read_texts(small_corpus), pair, 24, epochs=2, seed=seed)
+        readings = Readings.of(blocks, pair.spelling, seed=seed)
+        found = {
+            (int(n), at >= readings.blocks): readings[at]["labels"].tolist() for at, n in enumerate(readings.order)
+        }
+        return [found[key] for key in sorted(found)]
+
+    one, again, other = made(1), made(1), made(2)
+    assert one == again
+    assert one != other
+    assert one[::2] != one[1::2], "a second epoch reads other stretches"
+
+
+@pytest.mark.parametrize("softcap", [None, 3.0])
+@pytest.mark.parametrize("multiplier", [1.0, 0.25])
+@pytest.mark.parametrize("held", [1, 500, 1 << 20])
+def test_divergence_and_its_gradient(
+    softcap: float | None, multiplier: float, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading_loss, "_ELEMENTS", held)
+    torch.manual_seed(0)
+    hidden, taught, stock = torch.randn(17, 16, requires_grad=True), torch.randn(17, 16), torch.randn(90, 16)
+    head = HeadRows(stock, None, None, softcap, multiplier)
+
+    def log_odds(states: torch.Tensor) -> torch.Tensor:
+        logits = states @ stock.T * multiplier
+        return (logits if softcap is None else torch.tanh(logits / softcap) * softcap).log_softmax(1)
+
+    wanted = torch.nn.functional.kl_div(log_odds(hidden), log_odds(taught), log_target=True, reduction="sum")
+    found = reading_loss.Divergence.apply(hidden, taught, head)
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+    (expected,) = torch.autograd.grad(wanted * 0.7, hidden)
+    torch.testing.assert_close(torch.autograd.grad(found * 0.7, hidden)[0], expected, rtol=1e-5, atol=1e-5)
+    assert float(reading_loss.Divergence.apply(taught, taught, head)) == pytest.approx(0, abs=1e-5)
+
+
+def divergence(live: Any, pair: Pair, corpus: Path) -> float:
+    """Of all that a corpus has, judged with the whole head."""
+    blocks = make_blocks(read_texts(corpus), pair, 24)
+    items = [item for item in Readings.of(blocks, pair.spelling, seed=None) if len(item["input_ids"])]
+    with torch.no_grad():
+        told = [ReadingModel(live)(**{k: v[None] for k, v in item.items()}, num_items_in_batch=1) for item in items]
+    return sum(float(one["loss"]) for one in told) / sum(int((item["labels"] != IGNORED).sum()) for item in items)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_learn_to_be_read_and_nothing_else_changes(
+    sound_extension: Path, small_corpus: Path, tmp_path: Path, kind: str, tied: bool
+) -> None:
+    folder = model_folder(sound_extension, tmp_path / "model", kind, tied=tied)
+    options = READING.model_copy(update={"epochs": 6, "cut_head": True, "rows_lr": 2e-2})
+    done = train(folder, small_corpus, tmp_path / "run", options, held_out=held_out(tmp_path))
+    pair = Pair.open(folder)
+    begun = split_rows(pair.load("float32"), pair.new_ids)
+    trained = attach(pair.load("float32"), done.folder)
+    before, after = (divergence(live, pair, small_corpus) for live in (begun, trained))
+    assert 0 < after < 0.9 * before
+    assert done.eval_bpc is None, "a divergence is no bits"
+    assert done.manifest.facts["eval_loss"] > 0
+    assert not done.manifest.facts["adapter"]
+    merge(tmp_path / "run", tmp_path / "merged")
+    before, after = (load_file(one / "model.safetensors") for one in (folder, tmp_path / "merged"))
+    new = sorted(Pair.open(folder).new_ids)
+    for name, tensor in before.items():
+        if name == "model.embed_tokens.weight":
+            assert (after[name][new] != tensor[new]).any(dim=1).sum() > len(new) / 2
+            kept = torch.ones(len(tensor), dtype=torch.bool)
+            kept[new] = False
+            assert torch.equal(after[name][kept], tensor[kept])
+        else:
+            assert torch.equal(after[name], tensor), f"{name}: all but the new input rows is frozen"
+
+
+def test_an_adapter_is_taught_by_the_model_without_it(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    options = READING.model_copy(update={"rows_only": False, "lora": LoraOptions(r=4), "epochs": 6, "lora_lr": 2e-2})
+    done = train(model, small_corpus, tmp_path / "run", options)
+    assert done.manifest.facts["adapter"]
+    pair = Pair.open(model)
+    trained, begun = attach(pair.load("float32"), done.folder), split_rows(pair.load("float32"), pair.new_ids)
+    before, after = (divergence(live, pair, small_corpus) for live in (begun, trained))
+    assert 0 < after < 0.8 * before
+    block = next(iter(Readings.of(make_blocks(read_texts(small_corpus), pair, 24), pair.spelling, seed=None)))
+    twice = {name: block[f"stock_{name.removeprefix('stock_').removeprefix('input_')}"][None] for name in block}
+    with torch.no_grad():
+        drift = ReadingModel(trained)(**twice)["loss"]
+    assert float(drift) > 1e-4, "the teacher has no adapter, or nothing would differ here"
+
+
+def test_a_resumed_run_gives_the_same_bits(model: Path, small_corpus: Path, read: Path, tmp_path: Path) -> None:
+    options = READING.model_copy(update={"epochs": 4})
+    with pytest.raises(KeyboardInterrupt):
+        train(model, small_corpus, tmp_path / "run", options, callbacks=[Interrupt(5)])
+    train(model, small_corpus, tmp_path / "run", options, resume=True)
+    assert (tmp_path / "run" / "new_rows.safetensors").read_bytes() == (read / "new_rows.safetensors").read_bytes()
+    assert steps(tmp_path / "run") == steps(read)
+
+
+def test_a_merged_model_writes_no_unit_until_it_is_trained_to(
+    merged: Path, model: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    new = Pair.open(model).new_ids
+    live = AutoModelForCausalLM.from_pretrained(merged, dtype=torch.float32)
+    assert tuple(live.generation_config.suppress_tokens) == new
+    text = torch.tensor([Pair.open(model).plain.encode_batch(["Печень очищает кровь"])[0]])
+    written = live.generate(text, max_new_tokens=40, do_sample=True, temperature=5.0, eos_token_id=600)[
+        0, text.shape[1] :
+    ]
+    assert not set(written.tolist()) & set(new)
+    train(merged, small_corpus, tmp_path / "run", QUICK.model_copy(update={"characters": 300}))
+    merge(tmp_path / "run", tmp_path / "writes")
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "writes", dtype=torch.float32)
+    assert again.generation_config.suppress_tokens is None
+    assert not load_subject(tmp_path / "writes").coding.only_read
+
+
+def by_hand(subject: Subject, pair: Pair, text: str, context: int) -> tuple[list[float], list[int]]:
+    """The first passage of a text by the model's own logits: bits after each way to read it, and tokens of each."""
+    ids = pair.plain.encode_batch([text])[0]
+    spelled = [pair.spelling.spell(np.array([one]))[0].tolist() for one in ids]
+    ends = np.cumsum([len(one) for one in spelled])
+    middle, end = (int((ends <= size).sum()) for size in (context - 30, context))
+    stock = [one for part in spelled[:middle] for one in part]
+    follows = [one for part in spelled[middle:end] for one in part]
+    recent = list[int]()
+    for place in range(middle):
+        left = sum(map(len, spelled[place:middle]))
+        recent += [ids[place]] if left > 12 else spelled[place]
+    start, bits, tokens = subject.coding.start, [], []
+    for before in (stock, ids[:middle], recent, stock[-len(recent) :]):
+        row = [*start, *before, *follows]
+        with torch.no_grad():
+            logits = subject.model(input_ids=torch.tensor([row])).logits[0].double()
+        logits[:, list(pair.new_ids)] = -torch.inf
+        each = -logits.log_softmax(1) / np.log(2)
+        first = len(start) + len(before) - 1
+        bits.append(sum(float(each[first + at, one]) for at, one in enumerate(follows)))
+        tokens.append(len(before))
+    return bits, tokens
+
+
+def test_reading_is_measured_as_by_hand(merged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hypertok.measure.reading.RECENT", 12)
+    monkeypatch.setattr("hypertok.measure.reading.FOLLOW", 30)
+    subject, pair = load_subject(merged, device="cpu", dtype="float32"), Pair.open(merged)
+    text = TEXT[:300]
+    found = measure_reading(subject, [text], context=101, passages=1)
+    bits, tokens = by_hand(subject, pair, text, 101 - len(subject.coding.start))
+    assert (found.passages, found.documents) == (1, 1)
+    assert [found.stock_tokens, found.unit_tokens, found.recent_tokens, found.recent_tokens] == tokens
+    assert found.unit_tokens < found.recent_tokens < found.stock_tokens
+    measured = [value * found.characters for value in (found.stock, found.units, found.recent, found.as_many)]
+    assert measured == pytest.approx(bits, rel=1e-4)
+    assert found.units_over_stock is None
+    with pytest.raises(InputError, match="no text has 256 stock tokens"):
+        measure_reading(subject, [text], context=256)
+
+
+def test_reading_over_several_documents(model: Path, merged: Path) -> None:
+    texts = [TEXT, TEXT[300:], TEXT[100:], "Да."]
+    untrained, found = (
+        measure_reading(load_subject(one, device="cpu", dtype="float32"), texts, context=41) for one in (model, merged)
+    )
+    assert untrained.stock == pytest.approx(found.stock), "the model itself is the same"
+    assert untrained.units != pytest.approx(found.units)
+    assert found.documents == 3
+    assert found.passages > 6
+    for value, over in (
+        (found.units, found.units_over_stock),
+        (found.recent, found.recent_over_stock),
+        (found.as_many, found.as_many_over_stock),
+    ):
+        assert over is not None
+        assert over.value == pytest.approx(value / found.stock)
+        assert over.low <= over.value <= over.high
+
+
+def test_what_is_measured_of_units_that_are_only_read(merged: Path, model: Path, tmp_path: Path) -> None:
+    options = MeasureOptions(context=41, prefill_characters=100, device="cpu", dtype="float32")
+    found = measure_model(merged, [TEXT, TEXT[200:]], options)
+    assert found.reading is not None
+    assert found.prefill is not None
+    assert (found.quality, found.emission, found.speed) == (None, None, ())
+    assert set(found.skipped) >= {"quality", "speed", "emission", "copy", "pairs"}
+    text = tmp_path / "held.txt"
+    text.write_text(TEXT, encoding="utf-8")
+    command = ["measure", str(model), "--text", str(text), "--only", "reading", "--context", "41", "--dtype", "float32"]
+    told = CliRunner().invoke(app, command)
+    assert told.exit_code == 0, told.output
+    assert "in units but for its end" in told.output
+    assert "as many stock tokens" in told.output
+    data = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
+    assert set(data["reading"]) >= {"stock", "units", "as_many", "units_over_stock"}
+    assert data["quality"] is None
+
+
+def test_the_command(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    command = ["train", str(model), "--data", str(small_corpus), "-o", str(tmp_path / "run"), "--reading", "--json"]
+    command += ["--characters", "400", "--context", "24", "--batch", "2", "--dtype", "float32", "--set", "device=cpu"]
+    command += ["--rows-only"]
+    made = CliRunner().invoke(app, command)
+    assert made.exit_code == 0, made.output
+    options = json.loads(made.stdout)["recipe"]["options"]
+    assert (options["reading"], options["rows_only"]) == (True, True)
+    assert set(read_manifest(tmp_path / "run", kind=KIND, command="").files) == {"log.jsonl", "new_rows.safetensors"}
+
+
+def test_what_cannot_be_read_is_refused(model: Path, merged: Path, extended_folder: Callable[..., Path]) -> None:
+    symbols = HyperTokenizer.from_pretrained(extended_folder("qwen3", "symbols"))
+    with pytest.raises(InputError, match="which no stock tokens spell"):
+        symbols.stock_ids(symbols.encode("Печень"))
+    with pytest.raises(InputError, match="a stock model has no units"):
+        _ = replace(Pair.open(model), tokenizer=Pair.open(model).plain).spelling
+    subject = load_subject(merged, device="cpu")
+    with pytest.raises(InputError, match="no new units"):
+        measure_reading(replace(subject, coding=replace(subject.coding, new_ids=frozenset())), [TEXT])
+    with pytest.raises(InputError, match="of symbol text"):
+        measure_reading(replace(subject, coding=replace(subject.coding, spelling=None)), [TEXT])
