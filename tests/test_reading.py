@@ -39,7 +39,7 @@ from hypertok.tokenizer.stock import Stock
 from hypertok.training import reading_loss
 from hypertok.training.data import make_blocks, read_texts
 from hypertok.training.loss import IGNORED
-from hypertok.training.options import LoraOptions
+from hypertok.training.options import LoraOptions, TrainOptions
 from hypertok.training.reading import Readings
 from hypertok.training.reading_loss import ReadingModel
 from hypertok.training.train import train
@@ -193,21 +193,6 @@ def test_rows_learn_to_be_read_and_nothing_else_changes(
             assert torch.equal(after[name], tensor), f"{name}: all but the new input rows is frozen"
 
 
-def test_an_adapter_is_taught_by_the_model_without_it(model: Path, small_corpus: Path, tmp_path: Path) -> None:
-    options = READING.model_copy(update={"rows_only": False, "lora": LoraOptions(r=4), "epochs": 6, "lora_lr": 2e-2})
-    done = train(model, small_corpus, tmp_path / "run", options)
-    assert done.manifest.facts["adapter"]
-    pair = Pair.open(model)
-    trained, begun = attach(pair.load("float32"), done.folder), split_rows(pair.load("float32"), pair.new_ids)
-    before, after = (divergence(live, pair, small_corpus) for live in (begun, trained))
-    assert 0 < after < 0.8 * before
-    block = next(iter(Readings.of(make_blocks(read_texts(small_corpus), pair, 24), pair.spelling, seed=None)))
-    twice = {name: block[f"stock_{name.removeprefix('stock_').removeprefix('input_')}"][None] for name in block}
-    with torch.no_grad():
-        drift = ReadingModel(trained)(**twice)["loss"]
-    assert float(drift) > 1e-4, "the teacher has no adapter, or nothing would differ here"
-
-
 def test_a_resumed_run_gives_the_same_bits(model: Path, small_corpus: Path, read: Path, tmp_path: Path) -> None:
     options = READING.model_copy(update={"epochs": 4})
     with pytest.raises(KeyboardInterrupt):
@@ -318,7 +303,6 @@ def test_what_is_measured_of_units_that_are_only_read(merged: Path, model: Path,
 def test_the_command(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     command = ["train", str(model), "--data", str(small_corpus), "-o", str(tmp_path / "run"), "--reading", "--json"]
     command += ["--characters", "400", "--context", "24", "--batch", "2", "--dtype", "float32", "--set", "device=cpu"]
-    command += ["--rows-only"]
     made = CliRunner().invoke(app, command)
     assert made.exit_code == 0, made.output
     options = json.loads(made.stdout)["recipe"]["options"]
@@ -327,6 +311,8 @@ def test_the_command(model: Path, small_corpus: Path, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_refused(model: Path, merged: Path, extended_folder: Callable[..., Path]) -> None:
+    with pytest.raises(ValueError, match="set rows_only, too"):
+        TrainOptions(reading=True)
     symbols = HyperTokenizer.from_pretrained(extended_folder("qwen3", "symbols"))
     with pytest.raises(InputError, match="which no stock tokens spell"):
         symbols.stock_ids(symbols.encode("Печень"))

@@ -39,7 +39,7 @@ def train(
     reading: Annotated[
         bool,
         typer.Option(
-            "--reading", help="Train the new rows to be read only: what follows them stays as after stock tokens."
+            "--reading", help="Train the new rows, and no adapter, to be read only: the model writes stock tokens."
         ),
     ] = False,
     lora: Annotated[
@@ -99,7 +99,7 @@ def train(
     named = {
         "characters": characters, "context": context, "batch": batch, "accumulate": accumulate, "epochs": epochs,
         "seed": seed, "report_to": report_to, "dtype": dtype and dtype.value,
-        "rows_only": rows_only or None, "reading": reading or None,
+        "rows_only": rows_only or reading or None, "reading": reading or None,
         "lora": None if lora is None else LoraOptions.parse(lora),
     }  # fmt: skip
     for name, value in named.items():

@@ -66,8 +66,8 @@ class TrainOptions(BaseModel):
         rows: how new rows are trained: "flat", each for itself; "factored", as concept + inflection + residual;
             "composed", by common maps of what they are made of as well (`model/shared_rows.py`). Written flat.
         rows_only: train the new rows and no adapter.
-        reading: train the new rows to be read only: that what follows a text in units is predicted as the model as it
-            came predicts it after the same text in stock tokens. What is written has no units in it.
+        reading: train the new rows to be read only: that what follows a text in units is predicted as after the same
+            text in stock tokens. The model is frozen (it needs `rows_only`), and what it writes has no units in it.
         lora: the adapter; not used with `rows_only`.
         rows_lr: highest learning rate of the new rows.
         lora_lr: highest learning rate of the adapter.
@@ -139,6 +139,8 @@ class TrainOptions(BaseModel):
     def _consistent(self) -> Self:
         if self.rows_only and self.lora != LoraOptions():
             raise ValueError("rows_only trains no adapter; leave lora out")
+        if self.reading and not self.rows_only:
+            raise ValueError("reading leaves the model as it is; set rows_only, too")
         return self
 
 
