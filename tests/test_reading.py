@@ -18,7 +18,7 @@ from conftest import SENTENCES
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from tiny_models import KINDS
+from tokenizers import Tokenizer
 from trained_models import QUICK, Interrupt, held_out, model_folder, steps
 from transformers import AutoModelForCausalLM
 from typer.testing import CliRunner
@@ -64,9 +64,20 @@ def merged(read: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+@pytest.fixture(scope="module")
+def pair(model: Path) -> Pair:
+    """That of the tiny model."""
+    return Pair.open(model)
+
+
+@pytest.fixture(scope="module")
+def stock(small_stock: Path) -> Tokenizer:
+    """The tokenizer that it extends."""
+    return Stock.load(small_stock).tokenizer
+
+
 @given(st.text() | st.sampled_from(SENTENCES.splitlines()))
-def test_ids_spelled_are_those_of_the_stock_tokenizer(model: Path, small_stock: Path, text: str) -> None:
-    pair, stock = Pair.open(model), Stock.load(small_stock).tokenizer
+def test_ids_spelled_are_those_of_the_stock_tokenizer(pair: Pair, stock: Tokenizer, text: str) -> None:
     ids = np.array(pair.plain.encode_batch([text])[0], np.int64)
     spelled, sizes = pair.spelling.spell(ids)
     assert isinstance(pair.tokenizer, HyperTokenizer)
@@ -164,13 +175,12 @@ def divergence(live: Any, pair: Pair, corpus: Path) -> float:
     return sum(float(one["loss"]) for one in told) / sum(int((item["labels"] != IGNORED).sum()) for item in items)
 
 
-@pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "tied"), [("gemma3", True), ("llama", False), ("qwen3", True)])
 def test_rows_learn_to_be_read_and_nothing_else_changes(
     sound_extension: Path, small_corpus: Path, tmp_path: Path, kind: str, tied: bool
 ) -> None:
     folder = model_folder(sound_extension, tmp_path / "model", kind, tied=tied)
-    options = READING.model_copy(update={"epochs": 6, "cut_head": True, "rows_lr": 2e-2})
+    options = READING.model_copy(update={"epochs": 4, "cut_head": True, "rows_lr": 2e-2})
     done = train(folder, small_corpus, tmp_path / "run", options, held_out=held_out(tmp_path))
     pair = Pair.open(folder)
     begun = split_rows(pair.load("float32"), pair.new_ids)
