@@ -174,6 +174,10 @@ def test_paths_come_from_options_the_environment_or_the_folder(tmp_path: Path, m
             "[arms.a]\nstock = true\n[arms.b.train]\nrows_only = true\n[arms.b.train.lora]\nr = 64",
             r"arms\.b\.train: .*rows_only trains no adapter; leave lora out",
         ),
+        (
+            "[arms.a]\nstock = true\n[arms.b.train]\nrows_only = true\nreading = true",
+            r"train\.reading: arms are measured by what they write",
+        ),
         ("[arms.a]\nstock = true\n[measure]\ncontext = 1", r"measure\.context: .*greater than or equal to 2"),
         ("[train]\nseed = 4\n[arms.a]\nstock = true", r"arms\.a\.train\.seed: the key seeds at the top decides"),
         ("[arms.a]\nstock = true\n[arms.a.train]\ncharacters = 4", r"train\.characters: the key characters"),
