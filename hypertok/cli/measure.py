@@ -101,10 +101,6 @@ def _print(found: Measured) -> None:
         err.print(f"[yellow]{escape(part)} not measured:[/] {escape(reason)}", soft_wrap=True)
 
 
-def _percent(ratio: float) -> str:
-    return f"{ratio - 1:+.2%}"
-
-
 def _first(texts: Iterable[str], characters: int | None) -> Iterator[str]:
     """Texts up to so many characters in all, the last one cut."""
     left = characters
@@ -120,6 +116,8 @@ def _first(texts: Iterable[str], characters: int | None) -> Iterator[str]:
 
 def _lines(found: Measured) -> Iterator[tuple[str, str]]:
     """What a person reads: name and figure."""
+    from hypertok.experiment.wording import percent
+
     yield "model", f"{found.model} ({found.architecture or 'not loaded'}, {found.new_units:,} new units)"
     yield "texts", f"{found.characters:,} characters in {found.documents:,} documents"
     if quality := found.quality:
@@ -159,7 +157,7 @@ def _lines(found: Measured) -> Iterator[tuple[str, str]]:
             ("in units but for its end", reading.recent_tokens, reading.recent, reading.recent_over_stock),
             ("as many stock tokens", reading.recent_tokens, reading.as_many, reading.as_many_over_stock),
         ):
-            spread = f" ({_percent(over.value)} [{_percent(over.low)}, {_percent(over.high)}])" if over else ""
+            spread = f" ({percent(over)})" if over else ""
             yield f"  {name}", f"{value:.4f}{spread}, {tokens:,} tokens"
     if pairs := found.pairs:
         yield "minimal pairs", f"{pairs.accuracy:.2%} of {pairs.pairs:,}"

@@ -21,7 +21,6 @@ from hypertok.measure.passages import spread
 from hypertok.measure.quality import check_windows
 from hypertok.measure.scoring import Window, token_bits
 from hypertok.measure.subject import Coding, Subject, encode_checked
-from hypertok.progress import Count
 from hypertok.tokenizer.spelling import Ids, Spelling
 
 #: Stock tokens that follow a passage, and are predicted: at most, and at most half of the context.
@@ -84,7 +83,6 @@ def measure_reading(
     context: int = 512,
     passages: int = 128,
     seed: int = 0,
-    progress: Count | None = None,
 ) -> Reading:
     """Read passages of the texts and predict what follows, `context` stock tokens together.
 
@@ -113,7 +111,7 @@ def measure_reading(
     windows = [
         Window(np.concatenate([start, before, one.follows]), len(one.follows)) for one in found for before in one.ways
     ]
-    bits = token_bits(subject.model, windows, without=sorted(coding.new_ids), progress=progress)
+    bits = token_bits(subject.model, windows, without=sorted(coding.new_ids))
     documents = sorted({one.document for one in found})
     sums, characters = np.zeros((len(documents), _WAYS)), np.zeros(len(documents))
     for number, one in enumerate(found):

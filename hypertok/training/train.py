@@ -30,7 +30,7 @@ from hypertok.model.pair import Pair
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import new_rows
 from hypertok.model.trained import COMMAND, KIND, SCHEMA_VERSION, has_adapter, save_trained
-from hypertok.tokenizer.spelling import Ids
+from hypertok.tokenizer.spelling import Spelling
 from hypertok.training.adapter import add_adapter
 from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.callbacks import LOG, Bar, LogFile, Steps
@@ -136,11 +136,9 @@ def train(
     if cpu:
         keep_freed_memory()
     blocks, held = _read(pair, data, held_out, held_out_characters, options, ranks, skipped)
-    used = _used(blocks, held)
     if spelling is not None:
         blocks = Readings.of(blocks, spelling, seed=options.seed, fill=options.batch * ranks)
         held = None if held is None else Readings.of(held, spelling, seed=None)
-        used = spelling.spell(used)[0]
     run = identity(pair, blocks, held, options, ranks)
     if maybe_done and (done_before := finished(output, run)):
         return TrainResult(output, done_before, done_before.facts["loss"], done_before.facts.get("eval_bpc"))
@@ -156,7 +154,7 @@ def train(
     logs = [Steps(evaluates=held is not None), LogFile(work / LOG, blocks), *_tensorboard(args, output, first)]
     logs += [*([Bar()] if progress and first else []), *callbacks]
     kind = ReadingModel if options.reading else LossModel
-    whole = kind(model, options.loss_chunk, torch.from_numpy(used) if options.cut_head else None)
+    whole = kind(model, options.loss_chunk, _used(blocks, held, spelling) if options.cut_head else None)
     with full_gpu_told(
         f"free it of other programs and start again (with --resume, if {work} is there), or {LESS_MEMORY} (and remove "
         f"{work} first)"
@@ -239,9 +237,10 @@ def _read(
     return blocks, held
 
 
-def _used(blocks: Blocks, held: Blocks | None) -> Ids:
-    """The ids that stand in the texts of a run."""
-    return np.concatenate([np.unique(part.tokens) for part in (blocks, held) if part is not None]).astype(np.int64)
+def _used(blocks: Blocks, held: Blocks | None, spelling: Spelling | None) -> Tensor:
+    """The ids that stand in the texts of a run; units spelled, where they are only read."""
+    found = np.concatenate([np.unique(part.tokens) for part in (blocks, held) if part is not None]).astype(np.int64)
+    return torch.from_numpy(found if spelling is None else spelling.spell(found)[0])
 
 
 def _require_tensorboard(options: TrainOptions) -> None:
