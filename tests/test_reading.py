@@ -95,7 +95,7 @@ def test_blocks_are_the_text_twice_and_predict_the_same_stock_tokens(
     readings = Readings.of(blocks, pair.spelling, seed=3, fill=4)
     assert len(readings) % 4 == 0
     assert np.array_equal(np.sort(readings.order[: readings.blocks]), np.arange(readings.blocks))
-    in_units = predicted = 0
+    in_units = predicted = repeated = 0
     for index in range(len(readings)):
         item, number = readings[index], int(readings.order[index])
         ids, labels, stock_ids, stock_labels = item.values()
@@ -105,19 +105,26 @@ def test_blocks_are_the_text_twice_and_predict_the_same_stock_tokens(
         if number < 0 or len(piece) == 1:
             assert not len(wanted)
             continue
-        spelled = pair.spelling.spell(piece)[0]
-        assert stock_ids.tolist() == spelled[:-1].tolist(), "this tokenizer puts nothing before a text"
+        spelled = pair.spelling.spell(piece)[0].tolist()
+        last = spelled[-1] if labels[-1] == IGNORED else int(labels[-1])
+        whole = [*stock_ids.tolist(), last]  # this tokenizer puts nothing before a text
+        if whole != spelled:
+            repeated += 1
+            half = len(whole) // 2
+            assert whole[:half] == whole[half:] == wanted.tolist()
+            assert whole[:half] in (spelled[:half], spelled[-half:])
         assert len(stock_ids) <= context
         as_stock = pair.spelling.spell(ids.numpy())[0].tolist()
-        assert as_stock == spelled[: len(as_stock)].tolist()
+        assert as_stock == whole[: len(as_stock)]
         for inputs, targets in ((ids, labels), (stock_ids, stock_labels)):
-            follows = torch.cat([inputs[1:], torch.tensor([int(spelled[-1])])])
+            follows = torch.cat([inputs[1:], torch.tensor([last])])
             assert torch.equal(targets[targets != IGNORED], follows[targets != IGNORED])
         assert not set(wanted.tolist()) & set(pair.new_ids), "units are never predicted"
         in_units += sum(one in pair.new_ids for one in ids.tolist())
         predicted += len(wanted)
     assert in_units > 20
     assert predicted > len(blocks.tokens) / 2
+    assert 0.3 * len(readings) < repeated < 0.7 * len(readings)
     assert (np.diff(readings.begins) > 0).all(), "no block is empty"
     assert readings.begins[0] == 0
     assert len(blocks.tokens) - readings.begins[-1] <= 1
@@ -226,44 +233,52 @@ def test_a_merged_model_writes_no_unit_until_it_is_trained_to(
     assert not load_subject(tmp_path / "writes").coding.only_read
 
 
-def by_hand(subject: Subject, pair: Pair, text: str, context: int) -> tuple[list[float], list[int]]:
-    """The first passage of a text by the model's own logits: bits after each way to read it, and tokens of each."""
+def by_hand(subject: Subject, pair: Pair, text: str, after: int, room: int) -> tuple[list[list[float]], list[int]]:
+    """The first passage of a text by the model's own logits: bits of what follows it and of what comes again, after
+    each way to read it, and tokens of each."""
     ids = pair.plain.encode_batch([text])[0]
     spelled = [pair.spelling.spell(np.array([one]))[0].tolist() for one in ids]
     ends = np.cumsum([len(one) for one in spelled])
-    middle, end = (int((ends <= size).sum()) for size in (context - 30, context))
-    stock = [one for part in spelled[:middle] for one in part]
-    follows = [one for part in spelled[middle:end] for one in part]
+
+    def stock_of(first: int, end: int) -> list[int]:
+        return [one for part in spelled[first:end] for one in part]
+
+    middle, end = (int((ends <= size).sum()) for size in (room - after, room))
+    places = [one for one in range(middle) if len(stock_of(one, middle)) >= after]
+    place = int(np.random.default_rng(0).integers(0, len(places)))
+    till = max(one for one in range(middle + 1) if len(stock_of(place, one)) <= after)
+    stock, follows, again = stock_of(0, middle), stock_of(middle, end), stock_of(place, till)
     recent = list[int]()
-    for place in range(middle):
-        left = sum(map(len, spelled[place:middle]))
-        recent += [ids[place]] if left > 12 else spelled[place]
+    for at in range(middle):
+        recent += [ids[at]] if len(stock_of(at, middle)) > 24 else spelled[at]
+    gap = pair.spelling.spell(np.array(pair.plain.encode_batch(["\n\n"])[0]))[0].tolist()
     start, bits, tokens = subject.coding.start, [], []
     for before in (stock, ids[:middle], recent, stock[-len(recent) :]):
-        row = [*start, *before, *follows]
+        row = [*start, *before, *follows, *gap, *again]
         with torch.no_grad():
             logits = subject.model(input_ids=torch.tensor([row])).logits[0].double()
         logits[:, list(pair.new_ids)] = -torch.inf
         each = -logits.log_softmax(1) / np.log(2)
-        first = len(start) + len(before) - 1
-        bits.append(sum(float(each[first + at, one]) for at, one in enumerate(follows)))
+        told = [float(each[at - 1, row[at]]) for at in range(len(start) + len(before), len(row))]
+        bits.append([sum(told[: len(follows)]), sum(told[-len(again) :])])
         tokens.append(len(before))
     return bits, tokens
 
 
 def test_reading_is_measured_as_by_hand(merged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hypertok.measure.reading.RECENT", 12)
-    monkeypatch.setattr("hypertok.measure.reading.FOLLOW", 30)
+    monkeypatch.setattr("hypertok.measure.reading.RECENT", 24)
+    monkeypatch.setattr("hypertok.measure.reading.FOLLOW", 20)
     subject, pair = load_subject(merged, device="cpu", dtype="float32"), Pair.open(merged)
-    text = TEXT[:300]
-    found = measure_reading(subject, [text], context=101, passages=1)
-    bits, tokens = by_hand(subject, pair, text, 101 - len(subject.coding.start))
+    text, gap = TEXT[:300], len(pair.spelling.spell(np.array(pair.plain.encode_batch(["\n\n"])[0]))[0])
+    found = measure_reading(subject, [text], context=121, passages=1)
+    bits, tokens = by_hand(subject, pair, text, 20, 121 - len(subject.coding.start) - gap - 20)
     assert (found.passages, found.documents) == (1, 1)
     assert [found.stock_tokens, found.unit_tokens, found.recent_tokens, found.recent_tokens] == tokens
     assert found.unit_tokens < found.recent_tokens < found.stock_tokens
-    measured = [value * found.characters for value in (found.stock, found.units, found.recent, found.as_many)]
-    assert measured == pytest.approx(bits, rel=1e-4)
-    assert found.units_over_stock is None
+    for part, ways in enumerate((found.follows, found.again)):
+        measured = [value * ways.characters for value in (ways.stock, ways.units, ways.recent, ways.as_many)]
+        assert measured == pytest.approx([one[part] for one in bits], rel=1e-4)
+        assert ways.units_over_stock is None
     with pytest.raises(InputError, match="no text has 256 stock tokens"):
         measure_reading(subject, [text], context=256)
 
@@ -273,18 +288,19 @@ def test_reading_over_several_documents(model: Path, merged: Path) -> None:
     untrained, found = (
         measure_reading(load_subject(one, device="cpu", dtype="float32"), texts, context=41) for one in (model, merged)
     )
-    assert untrained.stock == pytest.approx(found.stock), "the model itself is the same"
-    assert untrained.units != pytest.approx(found.units)
     assert found.documents == 3
     assert found.passages > 6
-    for value, over in (
-        (found.units, found.units_over_stock),
-        (found.recent, found.recent_over_stock),
-        (found.as_many, found.as_many_over_stock),
-    ):
-        assert over is not None
-        assert over.value == pytest.approx(value / found.stock)
-        assert over.low <= over.value <= over.high
+    for ways, before in ((found.follows, untrained.follows), (found.again, untrained.again)):
+        assert before.stock == pytest.approx(ways.stock), "the model itself is the same"
+        assert before.units != pytest.approx(ways.units)
+        for value, over in (
+            (ways.units, ways.units_over_stock),
+            (ways.recent, ways.recent_over_stock),
+            (ways.as_many, ways.as_many_over_stock),
+        ):
+            assert over is not None
+            assert over.value == pytest.approx(value / ways.stock)
+            assert over.low <= over.value <= over.high
 
 
 def test_what_is_measured_of_units_that_are_only_read(merged: Path, model: Path, tmp_path: Path) -> None:
@@ -299,10 +315,10 @@ def test_what_is_measured_of_units_that_are_only_read(merged: Path, model: Path,
     command = ["measure", str(model), "--text", str(text), "--only", "reading", "--context", "41", "--dtype", "float32"]
     told = CliRunner().invoke(app, command)
     assert told.exit_code == 0, told.output
-    assert "in units but for its end" in told.output
-    assert "as many stock tokens" in told.output
+    assert told.output.index("what follows a passage") < told.output.index("some of it again")
+    assert told.output.count("in units but for its end") == told.output.count("as many stock tokens") == 2
     data = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
-    assert set(data["reading"]) >= {"stock", "units", "as_many", "units_over_stock"}
+    assert set(data["reading"]["again"]) >= {"stock", "units", "as_many", "units_over_stock"}
     assert data["quality"] is None
 
 

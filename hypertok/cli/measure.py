@@ -150,15 +150,16 @@ def _lines(found: Measured) -> Iterator[tuple[str, str]]:
             f"{copied.exact_characters:.2%} of characters{spread}, {copied.exact_passages:.1%} of passages exact",
         )
     if reading := found.reading:
-        yield "what follows a passage", f"{reading.passages} passages, what follows in stock tokens; bits per character"
-        for name, tokens, value, over in (
-            ("read in stock tokens", reading.stock_tokens, reading.stock, None),
-            ("in units", reading.unit_tokens, reading.units, reading.units_over_stock),
-            ("in units but for its end", reading.recent_tokens, reading.recent, reading.recent_over_stock),
-            ("as many stock tokens", reading.recent_tokens, reading.as_many, reading.as_many_over_stock),
-        ):
-            spread = f" ({percent(over)})" if over else ""
-            yield f"  {name}", f"{value:.4f}{spread}, {tokens:,} tokens"
+        for what, ways in (("what follows a passage", reading.follows), ("some of it again", reading.again)):
+            yield what, f"in stock tokens, after {reading.passages} passages; bits per character"
+            for name, tokens, value, over in (
+                ("read in stock tokens", reading.stock_tokens, ways.stock, None),
+                ("in units", reading.unit_tokens, ways.units, ways.units_over_stock),
+                ("in units but for its end", reading.recent_tokens, ways.recent, ways.recent_over_stock),
+                ("as many stock tokens", reading.recent_tokens, ways.as_many, ways.as_many_over_stock),
+            ):
+                spread = f" ({percent(over)})" if over else ""
+                yield f"  {name}", f"{value:.4f}{spread}, {tokens:,} tokens"
     if pairs := found.pairs:
         yield "minimal pairs", f"{pairs.accuracy:.2%} of {pairs.pairs:,}"
         for kind in pairs.phenomena:

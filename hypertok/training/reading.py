@@ -20,6 +20,8 @@ from hypertok.training.loss import IGNORED
 
 #: Tokens of a stretch, as shares of its block; what follows hangs on the last tokens most, so stretches end often.
 _SHORTEST, _LONGEST = 1 / 8, 1 / 2
+#: Share of the blocks that are half as long, in units, and then come again in stock tokens.
+_REPEATED = 1 / 2
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,13 @@ class Readings(Blocks):
         if number < 0 or len(piece) == 1:  # a unit as long as a block has nothing before it and nothing behind
             one, nothing = torch.tensor([int(self.tokens[0])]), torch.tensor([IGNORED])
             return {"input_ids": one, "labels": nothing, "stock_ids": one, "stock_labels": nothing}
-        read = _stretches(len(piece), np.random.default_rng([self.seed, index]))
+        generator = np.random.default_rng([self.seed, index])
+        part = _half(self.spelling.spell(piece)[1], generator)
+        if generator.random() < _REPEATED and part.any():
+            piece = np.tile(piece[part], 2)
+            read = np.arange(len(piece)) < len(piece) // 2
+        else:
+            read = _stretches(len(piece), generator)
         ids, labels = self._shifted(*self.spelling.spell(piece, read), read)
         stock_ids, stock_labels = self._shifted(*self.spelling.spell(piece), read)
         return {"input_ids": ids, "labels": labels, "stock_ids": stock_ids, "stock_labels": stock_labels}
@@ -88,6 +96,13 @@ def _stretches(tokens: int, generator: np.random.Generator) -> Flags:
         flags[at:end] = read
         at, read = end, not read
     return flags
+
+
+def _half(sizes: Ids, generator: np.random.Generator) -> Flags:
+    """The tokens at the beginning of a block, or at its end, that come to half of its stock tokens at most."""
+    back = int(generator.choice([-1, 1]))
+    ends: Ids = sizes[::back].cumsum()[::back]
+    return ends <= int(sizes.sum()) // 2
 
 
 def _cut(sizes: Ids, room: int) -> npt.NDArray[np.int64]:
