@@ -13,21 +13,16 @@ by the agreement on it, not on a treebank. One core: about 15 minutes of labels,
 from __future__ import annotations
 
 import argparse
-import csv
-import hashlib
-import math
-import random
-import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from context_agreement import agreement
+from context_labels import TOP, Text, label, read_labels
 
-from hypertok.corpus.stream import BREAK, FIRST_FORM, TOKEN, Vocabulary
+from hypertok.corpus.stream import FIRST_FORM
 from hypertok.lexicon.context import ContextModel, Weights
 from hypertok.lexicon.context_features import (
     PLACES,
@@ -47,211 +42,11 @@ from hypertok.lexicon.context_guess import with_guesses
 from hypertok.lexicon.context_tags import reduced_tag
 from hypertok.lexicon.morphology import Analyses, analyse, analyzer
 
-#: Public domain (RusLit), CC0 (RusDraCor) and CC BY (ASP.NET Core documentation): free to derive from.
-FREE = ("ruslit/", "rusdracor/", "aspnetcore_ru/")
-#: Characters labelled per domain: 6.0 M tokens in all.
-QUOTA = {"lit_prose": 24_000_000, "drama": 6_000_000, "lit_poems": 2_500_000, "lit_publicism": 1_200_000,
-         "tech_md": 9_000_000}  # fmt: skip
-TOP = 6
 WORDS, CLASSES, LEXICAL_FORMS = 400, 500, 400
 #: Share of the association that weights are drawn to, and the meetings added before it is taken. On 0.3 M
 #: tokens the agreement on concepts was 0.9624, 0.9626, 0.9626, 0.9588 with shares of 0, 0.25, 0.5, 1.
 PULL, DAMPING = 0.5, 3.0
 ROUNDS, L2, RATE = 40, 4.0, 0.15
-
-Labels = npt.NDArray[np.uint16]
-
-
-# Step 1: labels.
-
-
-def fragments(corpus: Path) -> list[tuple[str, str]]:
-    """(path, text) of the fragments to label, in random order; at most eight of a file."""
-    with (corpus / "splits.tsv").open(encoding="utf-8", newline="") as file:
-        rows = [r for r in csv.DictReader(file, delimiter="\t") if r["split"] == "train"]
-    rows = [r for r in rows if r["path"].startswith(FREE)]
-    rng = random.Random(1)
-    found = []
-    for domain, quota in QUOTA.items():
-        paths = [r["path"] for r in rows if r["domain"] == domain]
-        rng.shuffle(paths)
-        taken, per_file = 0, max(4000, quota // max(1, len(paths)))
-        parts = max(1, min(8, per_file // 8000))
-        size = per_file // parts
-        for path in paths:
-            if taken >= quota:
-                break
-            text = (corpus / path).read_text(encoding="utf-8", errors="replace")
-            text = without_markup(text) if path.endswith(".md") else text
-            for _ in range(1 if len(text) <= size else parts):
-                begin, end = 0, len(text)
-                if len(text) > size:
-                    begin = text.rfind("\n", 0, rng.randrange(0, len(text) - size)) + 1
-                    line_end = text.find("\n", begin + size)
-                    end = min(line_end if line_end >= 0 else len(text), begin + 2 * size)
-                found.append((path, text[begin:end]))
-                taken += end - begin
-    rng.shuffle(found)
-    return found
-
-
-def without_markup(text: str) -> str:
-    """Markdown without front matter, code fences, link targets and addresses."""
-    text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.S)
-    text = re.sub(r"```.*?```", "\n", text, flags=re.S)
-    return re.sub(r"https?://\S+", " ", re.sub(r"\]\([^)]*\)", "]", text))
-
-
-def label(corpus: Path, folder: Path) -> None:
-    """Write one .npz per fragment: text, tokens, the TOP likeliest tags of each; finished ones stay."""
-    from natasha import NewsEmbedding, NewsMorphTagger, Segmenter
-
-    folder.mkdir(parents=True, exist_ok=True)
-    segmenter, tagger = Segmenter(), NewsMorphTagger(NewsEmbedding())
-    names = tagger.infer.decoder.tags_vocab
-    tags = [str(names.decode(n)) for n in range(len(names.items))]
-    (folder / "tags.txt").write_text("\n".join(tags), encoding="utf-8")
-    for number, (path, text) in enumerate(fragments(corpus)):
-        target = folder / f"{number:05d}.npz"
-        sentences = list(sentences_of(text, segmenter))
-        if target.exists() or not sentences:
-            continue
-        sentences.sort(key=len)
-        tops, logs = [], []
-        for batch in tagger.infer.encoder([[t[2] for t in s] for s in sentences]):
-            scores = tagger.infer.model(batch.word_id, batch.shape_id, batch.pad_mask)
-            scores = scores - scores.max(-1, keepdims=True)
-            scores -= np.log(np.exp(scores).sum(-1, keepdims=True))
-            top = np.argpartition(-scores, TOP, axis=-1)[..., :TOP]
-            tops.append(top[~batch.pad_mask])
-            logs.append(np.take_along_axis(scores, top, -1)[~batch.pad_mask])
-        spans = np.array([t[:2] for s in sentences for t in s], dtype=np.int32)
-        order = np.argsort(spans[:, 0], kind="stable")
-        np.savez(
-            target, text=np.frombuffer(text.encode(), np.uint8), path=np.array(path),
-            start=spans[order, 0], stop=spans[order, 1],
-            tag=np.concatenate(tops).astype(np.uint16)[order],
-            logp=np.concatenate(logs).astype(np.float16)[order],
-        )  # fmt: skip
-
-
-def sentences_of(text: str, segmenter: Any) -> Iterator[list[tuple[int, int, str]]]:
-    """Sentences with Russian letters as (start, stop, text) of their tokens."""
-    for paragraph in re.finditer(r"[^\n]+", text):
-        for sentence in segmenter.sentenize(paragraph[0]):
-            base = paragraph.start() + sentence.start
-            tokens = [(base + t.start, base + t.stop, t.text) for t in segmenter.tokenize(sentence.text)]
-            if re.search("[а-яё]", sentence.text.lower()) and tokens:
-                yield tokens
-
-
-# Step 2: what a label says of a reading.
-
-#: How far a Universal Dependencies part of speech speaks for the head of a reduced tag.
-_NAME = {"PROPN": 1, "NOUN": 0.4, "X": 0.1}
-HEADS: dict[str, dict[str, float]] = {
-    "N": {"NOUN": 1, "PROPN": 0.7, "X": 0.05, "ADJ": 0.05}, "Nname": _NAME, "Nplace": _NAME,
-    "Nabbr": {"NOUN": 1, "PROPN": 1, "X": 0.5}, "NPRO": {"PRON": 1, "DET": 0.1},
-    "ADJF": {"ADJ": 1, "NOUN": 0.1, "DET": 0.3, "NUM": 0.3, "PROPN": 0.2},
-    "APRO": {"DET": 1, "PRON": 0.7, "ADJ": 0.5, "NUM": 0.5}, "PRTF": {"VERB": 1, "ADJ": 0.2},
-    "ADJS": {"ADJ": 1}, "PRTS": {"VERB": 1, "ADJ": 0.2}, "COMP": {"ADV": 1, "ADJ": 1, "NUM": 0.5},
-    "VERB": {"VERB": 1, "AUX": 1}, "INFN": {"VERB": 1, "AUX": 1}, "GRND": {"VERB": 1, "ADP": 0.2, "ADV": 0.1},
-    "NUMR": {"NUM": 1, "DET": 0.2, "ADV": 0.2},
-    "ADVB": {"ADV": 1, "PART": 0.4, "SCONJ": 0.3, "CCONJ": 0.2, "PRON": 0.2, "ADP": 0.1},
-    "PRED": {"ADV": 0.5, "VERB": 1, "ADJ": 0.3, "PART": 0.4, "NOUN": 0.1}, "PREP": {"ADP": 1},
-    "CONJ": {"CCONJ": 1, "SCONJ": 1, "PART": 0.3, "ADV": 0.15},
-    "PRCL": {"PART": 1, "CCONJ": 0.25, "ADV": 0.25, "INTJ": 0.3, "AUX": 0.2, "PRON": 0.1},
-    "INTJ": {"INTJ": 1, "PART": 0.3},
-}  # fmt: skip
-CASES = {"Nom": "nom", "Gen": "gen", "Par": "gen", "Dat": "dat", "Acc": "acc", "Ins": "ins", "Loc": "loc",
-         "Voc": "nom"}  # fmt: skip
-GENDERS = {"Masc": "m", "Fem": "f", "Neut": "n"}
-VERB_FORMS = {"INFN": "Inf", "GRND": "Conv", "VERB": "Fin", "PRTF": "Part", "PRTS": "Part"}
-
-
-def agreement(label_tag: str, reduced: str) -> float:
-    """How well a reduced tag fits a tag of the tagger, 0 to 1; each feature that differs costs a factor."""
-    pos, _, rest = label_tag.partition("|")
-    feats = dict(f.split("=") for f in rest.split("|")) if rest else {}
-    head, *parts = reduced.split(" ")
-    weight = HEADS.get(head, {"X": 1}).get(pos, 0)
-    short = feats.get("Variant") in ("Short", "Brev")
-    comparative = feats.get("Degree") == "Cmp"
-    if head in VERB_FORMS and pos in ("VERB", "AUX"):
-        wrong_length = head in ("PRTF", "PRTS") and short != (head == "PRTS")
-        if feats.get("VerbForm") != VERB_FORMS[head] or wrong_length:
-            return 0.0
-    if head in ("ADJF", "ADJS") and pos == "ADJ" and short != (head == "ADJS"):
-        return 0.0
-    if head == "COMP" and not comparative:
-        weight *= 0.05
-    if head == "ADVB" and comparative:
-        weight *= 0.3
-    return weight * math.exp(-1.5 * _differences(head, parts, feats))
-
-
-def _differences(head: str, parts: list[str], feats: dict[str, str]) -> float:
-    case = CASES.get(feats.get("Case", ""))
-    gender = "pl" if feats.get("Number") == "Plur" else GENDERS.get(feats.get("Gender", ""), "")
-    cost = 0.0
-    if head in ("N", "Nname", "Nplace", "Nabbr", "ADJF", "APRO", "PRTF") and parts[0] != "fix":
-        mine, _, animacy = parts[0].partition("-")
-        cost += 3 * (case != mine) if case else 1
-        if animacy and feats.get("Animacy"):
-            cost += 0.5 * (feats["Animacy"].lower() != animacy)
-        if gender and gender != parts[1]:
-            cost += 1.5 if "pl" in (gender, parts[1]) else 0.5
-    elif head in ("NPRO", "NUMR"):
-        cost += 3 * (case != (parts or [""])[0]) if case else 1
-    elif head in ("ADJS", "PRTS"):
-        cost += gender != (parts or [""])[0]
-    elif head == "VERB":
-        tense = "past" if feats.get("Tense") == "Past" else "fin"
-        kind = "impr" if feats.get("Mood") == "Imp" else tense
-        if kind != parts[0]:
-            return cost + 2.5
-        if kind == "past":
-            return cost + (gender != parts[1])
-        cost += ("pl" if feats.get("Number") == "Plur" else "sg") != parts[-1]
-        if kind == "fin" and feats.get("Person"):
-            cost += not parts[1].startswith(feats["Person"])
-    return cost
-
-
-# Step 3: the fit.
-
-
-@dataclass(frozen=True)
-class Text:
-    """The labelled text as one stream, with the tagger's likeliest tags and their log probabilities."""
-
-    tokens: npt.NDArray[np.uint32]
-    tag: Labels
-    logp: npt.NDArray[np.float16]
-    held_out: npt.NDArray[np.bool_]
-    forms: list[str]
-    tags: list[str]
-
-
-def read_labels(folder: Path) -> Text:
-    """All labelled fragments; a word the tagger cut otherwise than hypertok has the tag 65535."""
-    vocabulary = Vocabulary()
-    parts: list[tuple[Any, ...]] = []
-    for path in sorted(folder.glob("*.npz")):
-        with np.load(path, allow_pickle=False) as data:
-            text = data["text"].tobytes().decode()
-            found = list(TOKEN.finditer(text))
-            numbers = [vocabulary[m[0]] for m in found] + [BREAK << 2]
-            begin = np.array([m.start() for m in found] + [-1])
-            end = np.array([m.end() for m in found] + [-1])
-            at = np.minimum(np.searchsorted(data["start"], begin), len(data["start"]) - 1)
-            same = (data["start"][at] == begin) & (data["stop"][at] == end)
-            tag = np.where(same[:, None], data["tag"][at], 65535).astype(np.uint16)
-            digest = int(hashlib.md5(str(data["path"]).encode(), usedforsecurity=False).hexdigest(), 16)
-            held = np.full(len(numbers), digest % 10 == 0)
-            parts.append((np.array(numbers, np.uint32), tag, data["logp"][at], held))
-    tokens, tag, logp, held = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Text(tokens, tag, logp, held, vocabulary.forms, (folder / "tags.txt").read_text("utf-8").split("\n"))
 
 
 def take_inventory(text: Text, analyses: Analyses) -> Inventory:
