@@ -30,6 +30,7 @@ def tokens(
     """Show the tokens of a text, new units emphasised; in a pipe, tokens are separated by |.
 
     hypertok tokens qwen3-notes --against qwen3/ "Цикл Кребса происходит в митохондриях."
+    hypertok tokens qwen3-notes --against qwen3/ --file note.md --html note.html
     """
     from hypertok.tokenizer.hyper import HyperTokenizer
     from hypertok.tokenizer.side_by_side import as_json as json_of
