@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import gguf
+import numpy as np
 import pytest
 
 pytest.importorskip("peft")
@@ -18,12 +20,15 @@ from small_gguf import add_shape, close
 from tiny_models import put_model, tiny_config, tiny_model
 from trained_models import QUICK
 from transformers import AutoModelForCausalLM
+from typer.testing import CliRunner
 
+from hypertok.cli.main import app
 from hypertok.errors import InputError
 from hypertok.model.gguf_weights import ModelWeights
 from hypertok.model.merge import merge
 from hypertok.tokenizer.export_gguf import CONTROL, NORMAL, export_gguf
 from hypertok.tokenizer.gguf_file import read_gguf
+from hypertok.tokenizer.gguf_rows import values_of
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.stock import Stock
 from hypertok.training.train import train
@@ -101,6 +106,35 @@ def test_llama_cpp_says_what_transformers_says(
             "its cache is float16"
         )
     assert max(abs(found["model"][one] - found["merged"][one]) for one in found["model"]) > 0.1, "training was written"
+
+
+def test_where_no_adapter_was_trained_all_but_rows_is_the_stock_models(
+    model: Path, small_stock: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    stock = write_stock(tmp_path / "stock.gguf", "llama", model, Stock.load(small_stock))
+    read = QUICK.model_copy(update={"rows_only": True, "reading": True, "characters": 300})
+    train(model, small_corpus, tmp_path / "read", read)
+    merge(tmp_path / "read", tmp_path / "merged")
+    train(tmp_path / "merged", small_corpus, tmp_path / "written", QUICK.model_copy(update={"characters": 300}))
+    merge(tmp_path / "written", tmp_path / "writes")
+    train(tmp_path / "writes", small_corpus, tmp_path / "again", read)
+    merge(tmp_path / "again", tmp_path / "reads")
+    told = {}
+    for name in ("merged", "writes", "reads"):
+        command = ["export", tmp_path / name, "--to", "gguf", "--model", stock, "-o", tmp_path / f"{name}.gguf"]
+        made = CliRunner().invoke(app, [*map(str, command), "--json"])
+        assert made.exit_code == 0, made.output
+        told[name] = json.loads(made.stdout)
+    assert [len(one["replaced"]) for one in told.values()] == [0, 14, 14], (
+        "an adapter merged before stays in the layers"
+    )
+    before, after = ({one.name: one for one in read_gguf(path).tensors} for path in (stock, tmp_path / "merged.gguf"))
+    layers = [name for name, one in before.items() if name.startswith("blk.") and len(one.shape) == 2]
+    assert len(layers) == 14
+    for name in layers:
+        assert np.array_equal(values_of(after[name], slice(None)), values_of(before[name], slice(None)))
+    suppress = [any("logit_bias" in line for line in one["parity"]) for one in told.values()]
+    assert suppress == [True, False, True]
 
 
 def test_other_models_are_refused(small_stock: Path, sound_extension: Path, small_corpus: Path, tmp_path: Path) -> None:

@@ -144,17 +144,22 @@ def _gguf(tokenizer: HyperTokenizer, path: Path, model: Path | None) -> dict[str
     facts = _facts(tokenizer, [path])
     facts |= {"rows": written.rows, "grown": list(written.grown), "widened": list(written.widened)}
     facts["replaced"] = list(written.replaced)
-    rows = _origin_of_rows(weights is not None, len(written.replaced))
+    rows = [_origin_of_rows(weights is not None, len(written.replaced))]
+    if weights and tokenizer.only_read:
+        rows.append(
+            f"the units are only read, and no GGUF file can say so: give llama.cpp a logit_bias of -100 for the "
+            f"{facts['units']:,} ids, or it writes them"
+        )
     if tokenizer.plain.family is Family.SENTENCEPIECE:
-        facts["parity"] = [rows, *_merging(tokenizer, facts)]
+        facts["parity"] = [*rows, *_merging(tokenizer, facts)]
         return facts
     if tokenizer.manifest.recipe.get("text") == "symbols":
         cut = "llama.cpp cuts symbol text as all other: units that reach over a cut are never made from input"
-        facts["parity"] = [rows, cut]
+        facts["parity"] = [*rows, cut]
         return facts
     texts = read_table(tokenizer.folder / DELTA, ["text"])["text"].drop_nulls()  # null: part of a letter
     facts["phrase_units"] = sum(_WORD.fullmatch(text) is None for text in texts)
-    facts["parity"] = [rows, "units inside words: the same ids as here, for text in the same Unicode normal form"]
+    facts["parity"] = [*rows, "units inside words: the same ids as here, for text in the same Unicode normal form"]
     if facts["phrase_units"]:
         facts["parity"].append(
             f"{facts['phrase_units']:,} units reach over a space, comma or hyphen: llama.cpp cuts there first, so it "
@@ -167,7 +172,7 @@ def _origin_of_rows(model: bool, replaced: int) -> str:
     if not model:
         return "new rows are means of their constituents' rows: nothing in this file has learned to use them"
     if not replaced:
-        return "new rows are the folder's; it is not trained, so all else is the stock model's"
+        return "new rows are the folder's; no adapter was trained, so all else is the stock model's"
     return f"new rows and {replaced:,} matrices are the trained model's, norms and stock rows those of the stock model"
 
 

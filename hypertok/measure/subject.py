@@ -17,7 +17,7 @@ from hypertok.errors import ArtifactError, InputError, first_line
 from hypertok.model.config import position_rows, refuse_adapter
 from hypertok.model.extra import require_train
 from hypertok.tokenizer.hyper import HyperTokenizer
-from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, delta_ids, read_table
+from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, delta_ids, only_read, read_table
 from hypertok.tokenizer.plain import ids_before, read_plain
 from hypertok.tokenizer.spelling import Spelling
 from hypertok.tokenizer.stock_file import read_side_file, text_config_of
@@ -100,7 +100,7 @@ def load_coding(folder: Path) -> Coding:
         start,
         new_ids,
         (lambda: Spelling.of(read_table(folder / DELTA))) if new_ids else None,
-        bool(recipe.get("train", {}).get("reading")),
+        only_read(recipe),
     )
 
 

@@ -1,7 +1,7 @@
 """What an extended model folder has learned, under the names of a GGUF file of its stock model.
 
-New rows come from the folder's embedding and output matrix. Of a trained model (`hypertok merge`) every other matrix is
-taken too, because the adapter is in it; norms and biases, which are never trained, stay those of the GGUF file. Names
+New rows come from the folder's embedding and output matrix. Where an adapter was merged (`hypertok merge`) every other
+matrix is taken too; norms and biases, which are never trained, stay those of the GGUF file. Names
 are matched by the `gguf` package. Whether a matrix is laid out as it is in the file is not believed but seen: training
 with an adapter changes a matrix little, so the two must point the same way. llama.cpp's converter takes the rows of
 the two halves of each head in turn, in `attn_q` and `attn_k` of the architecture "llama"; that order is tried, too.
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from hypertok.artifact import read_manifest
 from hypertok.errors import InputError
 from hypertok.model.checkpoint import NOT_TEXT, Checkpoint
+from hypertok.model.merge import adapted
 from hypertok.model.shard import FLOATS, Matrix
 from hypertok.tokenizer.gguf_file import GgufFile, Tensor
 from hypertok.tokenizer.gguf_rows import Array, values_of
@@ -64,7 +65,7 @@ class ModelWeights:
             InputError: the folder's weights cannot be read, or a trained matrix has no place in the file.
         """
         checkpoint = Checkpoint.open(folder)
-        if "trained" not in read_manifest(folder, kind=KIND, command=COMMAND).parents:
+        if not adapted(read_manifest(folder, kind=KIND, command=COMMAND)):
             return cls(checkpoint, {}, {})
         name_of = _names(stock)
         known = {tensor.name: tensor for tensor in stock.tensors}

@@ -118,6 +118,11 @@ def _lost(pair: Pair, folder: Path) -> list[str]:
     )
 
 
+def adapted(manifest: Manifest | None) -> bool:
+    """Whether an adapter is merged into a model folder's layers; one merged before that was noted counts as such."""
+    return manifest is not None and bool(manifest.facts.get("adapted", "trained" in manifest.parents))
+
+
 def _seal(folder: Path, pair: Pair, trained: Manifest, lost: list[str]) -> Manifest:
     base = pair.manifest
     fields: dict[str, Any] = (
@@ -127,5 +132,7 @@ def _seal(folder: Path, pair: Pair, trained: Manifest, lost: list[str]) -> Manif
     fields["recipe"] = {**fields.get("recipe", {}), "train": trained.recipe["options"]}
     fields["versions"] = {**trained.versions, "hypertok": hypertok.__version__}
     facts = {name: fact for name, fact in fields.get("facts", {}).items() if name != "lost"}  # of an earlier merge
-    fields["facts"] = facts | ({"lost": lost} if lost else {})
+    fields["facts"] = (
+        facts | {"adapted": bool(trained.facts["adapter"]) or adapted(base)} | ({"lost": lost} if lost else {})
+    )
     return seal(folder, **fields)

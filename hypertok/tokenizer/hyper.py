@@ -17,7 +17,15 @@ import numpy as np
 
 from hypertok.artifact import Manifest, open_checked
 from hypertok.errors import ArtifactError, InputError
-from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, SCHEMA_VERSION, read_table, refuse_other_lexicon
+from hypertok.tokenizer.kind import (
+    COMMAND,
+    DELTA,
+    KIND,
+    SCHEMA_VERSION,
+    only_read,
+    read_table,
+    refuse_other_lexicon,
+)
 from hypertok.tokenizer.plain import PlainTokenizer, read_plain
 from hypertok.tokenizer.spelling import Spelling
 from hypertok.tokenizer.stock import Family
@@ -89,6 +97,11 @@ class HyperTokenizer:
     def new_ids(self) -> frozenset[int]:
         """Ids of the new units."""
         return frozenset(self._row_of)
+
+    @property
+    def only_read(self) -> bool:
+        """Whether a model was trained to read the units and not to write them (`hypertok train --reading`)."""
+        return only_read(self.manifest.recipe)
 
     def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
         """Ids of a text; with `add_special_tokens` those that the stock tokenizer puts around it (BOS) too.

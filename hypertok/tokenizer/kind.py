@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypertok.artifact import Manifest, open_checked
 from hypertok.errors import ArtifactError, first_line
@@ -34,6 +35,11 @@ def read_table(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
     import polars as pl
 
     return pl.read_parquet(path.read_bytes(), columns=columns)
+
+
+def only_read(recipe: Mapping[str, Any]) -> bool:
+    """Whether the recipe of a model's folder says that its units were trained to be read only."""
+    return bool(recipe.get("train", {}).get("reading"))
 
 
 def delta_ids(folder: Path) -> frozenset[int]:
