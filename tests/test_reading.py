@@ -233,11 +233,13 @@ def test_a_merged_model_writes_no_unit_until_it_is_trained_to(
     assert not load_subject(tmp_path / "writes").coding.only_read
 
 
-def by_hand(subject: Subject, pair: Pair, text: str, after: int, room: int) -> tuple[list[list[float]], list[int]]:
+def by_hand(subject: Subject, pair: Pair, text: str, after: int, context: int) -> tuple[list[list[float]], list[int]]:
     """The first passage of a text by the model's own logits: bits of what follows it and of what comes again, after
     each way to read it, and tokens of each."""
-    ids = pair.plain.encode_batch([text])[0]
+    ids, gap = pair.plain.encode_batch([text, "\n\n"])
     spelled = [pair.spelling.spell(np.array([one]))[0].tolist() for one in ids]
+    gap = pair.spelling.spell(np.array(gap))[0].tolist()
+    room = context - len(subject.coding.start) - len(gap) - after
     ends = np.cumsum([len(one) for one in spelled])
 
     def stock_of(first: int, end: int) -> list[int]:
@@ -251,7 +253,6 @@ def by_hand(subject: Subject, pair: Pair, text: str, after: int, room: int) -> t
     recent = list[int]()
     for at in range(middle):
         recent += [ids[at]] if len(stock_of(at, middle)) > 24 else spelled[at]
-    gap = pair.spelling.spell(np.array(pair.plain.encode_batch(["\n\n"])[0]))[0].tolist()
     start, bits, tokens = subject.coding.start, [], []
     for before in (stock, ids[:middle], recent, stock[-len(recent) :]):
         row = [*start, *before, *follows, *gap, *again]
@@ -269,9 +270,9 @@ def test_reading_is_measured_as_by_hand(merged: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("hypertok.measure.reading.RECENT", 24)
     monkeypatch.setattr("hypertok.measure.reading.FOLLOW", 20)
     subject, pair = load_subject(merged, device="cpu", dtype="float32"), Pair.open(merged)
-    text, gap = TEXT[:300], len(pair.spelling.spell(np.array(pair.plain.encode_batch(["\n\n"])[0]))[0])
+    text = TEXT[:300]
     found = measure_reading(subject, [text], context=121, passages=1)
-    bits, tokens = by_hand(subject, pair, text, 20, 121 - len(subject.coding.start) - gap - 20)
+    bits, tokens = by_hand(subject, pair, text, 20, 121)
     assert (found.passages, found.documents) == (1, 1)
     assert [found.stock_tokens, found.unit_tokens, found.recent_tokens, found.recent_tokens] == tokens
     assert found.unit_tokens < found.recent_tokens < found.stock_tokens

@@ -147,7 +147,7 @@ def _gguf(tokenizer: HyperTokenizer, path: Path, model: Path | None) -> dict[str
     rows = [_origin_of_rows(weights is not None, len(written.replaced))]
     if weights and tokenizer.only_read:
         rows.append(
-            f"the units are only read, and no GGUF file can say so: give llama.cpp a logit_bias of -100 for the "
+            "the units are only read, and no GGUF file can say so: give llama.cpp a logit_bias of -100 for the "
             f"{facts['units']:,} ids, or it writes them"
         )
     if tokenizer.plain.family is Family.SENTENCEPIECE:

@@ -1,10 +1,10 @@
 """What an extended model folder has learned, under the names of a GGUF file of its stock model.
 
 New rows come from the folder's embedding and output matrix. Where an adapter was merged (`hypertok merge`) every other
-matrix is taken too; norms and biases, which are never trained, stay those of the GGUF file. Names
-are matched by the `gguf` package. Whether a matrix is laid out as it is in the file is not believed but seen: training
-with an adapter changes a matrix little, so the two must point the same way. llama.cpp's converter takes the rows of
-the two halves of each head in turn, in `attn_q` and `attn_k` of the architecture "llama"; that order is tried, too.
+matrix is taken too; norms and biases, which are never trained, stay those of the GGUF file. Names are matched by the
+`gguf` package. Whether a matrix is laid out as it is in the file is not believed but seen: training with an adapter
+changes a matrix little, so the two must point the same way. llama.cpp's converter takes the rows of the two halves of
+each head in turn, in `attn_q` and `attn_k` of the architecture "llama"; that order is tried, too.
 """
 
 from __future__ import annotations

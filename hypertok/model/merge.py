@@ -132,7 +132,6 @@ def _seal(folder: Path, pair: Pair, trained: Manifest, lost: list[str]) -> Manif
     fields["recipe"] = {**fields.get("recipe", {}), "train": trained.recipe["options"]}
     fields["versions"] = {**trained.versions, "hypertok": hypertok.__version__}
     facts = {name: fact for name, fact in fields.get("facts", {}).items() if name != "lost"}  # of an earlier merge
-    fields["facts"] = (
-        facts | {"adapted": bool(trained.facts["adapter"]) or adapted(base)} | ({"lost": lost} if lost else {})
-    )
+    facts["adapted"] = bool(trained.facts["adapter"]) or adapted(base)
+    fields["facts"] = facts | ({"lost": lost} if lost else {})
     return seal(folder, **fields)
