@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from extended_by_hand import extend_by_hand
 from hypothesis import settings
+from things import write_thing
 
 from hypertok.lexicon.build import build_lexicon
 from hypertok.lexicon.lexicon import Lexicon
@@ -95,6 +96,13 @@ def small_lexicon(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) 
     overrides.write_text(OVERRIDES_HEADER + "add\tцикл кребса\tNOUN\t\t\n", encoding="utf-8")
     build_lexicon(small_corpus, folder / "small.lexicon", overrides=overrides, workers=1)
     return Lexicon.load(folder / "small.lexicon")
+
+
+@pytest.fixture
+def thing(tmp_path: Path) -> Path:
+    """An artefact of a kind of its own."""
+    write_thing(tmp_path / "x.thing")
+    return tmp_path / "x.thing"
 
 
 @pytest.fixture

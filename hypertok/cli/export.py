@@ -73,7 +73,7 @@ def export(
         facts = _sentencepiece(tokenizer, path, stock_model)
     else:
         facts = _gguf(tokenizer, path, model)
-    if tokenizer.manifest.recipe.get("text") == "symbols":
+    if tokenizer.symbol_text:
         facts["parity"].append("the ids are those of symbol text: the text must go through the codec (HyperTokenizer)")
     if as_json:
         print_json({"to": to.value, **facts})
@@ -153,7 +153,7 @@ def _gguf(tokenizer: HyperTokenizer, path: Path, model: Path | None) -> dict[str
     if tokenizer.plain.family is Family.SENTENCEPIECE:
         facts["parity"] = [*rows, *_merging(tokenizer, facts)]
         return facts
-    if tokenizer.manifest.recipe.get("text") == "symbols":
+    if tokenizer.symbol_text:
         cut = "llama.cpp cuts symbol text as all other: units that reach over a cut are never made from input"
         facts["parity"] = [*rows, cut]
         return facts

@@ -17,7 +17,7 @@ from hypertok.errors import ArtifactError, InputError, first_line
 from hypertok.model.config import position_rows, refuse_adapter
 from hypertok.model.extra import require_train
 from hypertok.tokenizer.hyper import HyperTokenizer
-from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, delta_ids, only_read, read_table
+from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, delta_ids, only_read, read_table, symbol_text
 from hypertok.tokenizer.plain import ids_before, read_plain
 from hypertok.tokenizer.spelling import Spelling
 from hypertok.tokenizer.stock_file import read_side_file, text_config_of
@@ -91,7 +91,7 @@ def load_coding(folder: Path) -> Coding:
     raw = _raw_tokenizer(folder / "tokenizer.json")
     start, new_ids = ids_before(raw) or _named_start(config), delta_ids(folder)
     recipe = _recipe(folder)
-    if recipe.get("text") == "symbols":
+    if symbol_text(recipe):
         hyper = HyperTokenizer.from_pretrained(folder)
         return Coding(hyper.encode, lambda ids: hyper.decode(ids, skip_special_tokens=True), start, new_ids)
     return Coding(

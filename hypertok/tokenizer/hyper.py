@@ -25,6 +25,7 @@ from hypertok.tokenizer.kind import (
     only_read,
     read_table,
     refuse_other_lexicon,
+    symbol_text,
 )
 from hypertok.tokenizer.plain import PlainTokenizer, read_plain
 from hypertok.tokenizer.spelling import Spelling
@@ -60,7 +61,7 @@ class HyperTokenizer:
         self.manifest = manifest
         tokenizer = read_plain(folder / "tokenizer.json")
         self.plain = PlainTokenizer(tokenizer, Family(manifest.facts["family"]))
-        self._symbols = SymbolText.open(folder, tokenizer) if manifest.recipe.get("text") == "symbols" else None
+        self._symbols = SymbolText.open(folder, tokenizer) if symbol_text(manifest.recipe) else None
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, lexicon: str | Path | None = None) -> HyperTokenizer:
@@ -97,6 +98,11 @@ class HyperTokenizer:
     def new_ids(self) -> frozenset[int]:
         """Ids of the new units."""
         return frozenset(self._row_of)
+
+    @property
+    def symbol_text(self) -> bool:
+        """Whether the units are of symbol text, which the codec writes."""
+        return symbol_text(self.manifest.recipe)
 
     @property
     def only_read(self) -> bool:

@@ -37,6 +37,11 @@ def read_table(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
     return pl.read_parquet(path.read_bytes(), columns=columns)
 
 
+def symbol_text(recipe: Mapping[str, Any]) -> bool:
+    """Whether the recipe says that the units are of symbol text, which the codec writes."""
+    return bool(recipe.get("text") == "symbols")
+
+
 def only_read(recipe: Mapping[str, Any]) -> bool:
     """Whether the recipe of a model's folder says that its units were trained to be read only."""
     return bool(recipe.get("train", {}).get("reading"))

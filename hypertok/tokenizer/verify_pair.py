@@ -28,6 +28,7 @@ from hypertok.tokenizer.kind import (
     SYMBOLS,
     read_table,
     refuse_other_lexicon,
+    symbol_text,
 )
 from hypertok.tokenizer.plain import read_plain
 from hypertok.tokenizer.stock import Stock, built
@@ -62,7 +63,7 @@ class Pair:
     @cached_property
     def symbols(self) -> bool:
         """Whether the units are of symbol text."""
-        return self.manifest.recipe.get("text") == "symbols"
+        return symbol_text(self.manifest.recipe)
 
     @cached_property
     def codec_symbols(self) -> frozenset[str]:
