@@ -16,8 +16,9 @@ all begin with the same one, which the last column shows. The losses:
 - chunks: the plain loss over as many positions as fit 256 MB, made again in the backward pass, the matrix put together
   once a step. PEFT has no such loss; it is here so that rows can be compared apart from the loss.
 
-Every line is a fresh process on the CPU. The peak is VmHWM from the first warm-up step on, so without what loading took
-and with the libraries themselves (0.4 GiB). A way that needs more than the memory that is free is reported as such, and
+Every line is a fresh process on the CPU, which nothing watches: looking at its memory from outside makes its pages
+wait. The peak is VmHWM from the first warm-up step on, so without what loading took and with the libraries themselves
+(0.4 GiB). A way that needs more than the memory that is free is reported as such, and
 not tried where arithmetic says so. Run it on a machine that does nothing else.
 """
 
@@ -38,7 +39,7 @@ from typing import Any, NamedTuple
 
 import psutil
 import torch
-from measure import Watch, facts
+from measure import facts
 from peft import LoraConfig, get_peft_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor
@@ -226,7 +227,13 @@ def one(folder: Path, line: Line, wanted: argparse.Namespace) -> dict[str, Any]:
         losses.append(loss.item())
         seconds.append(time.perf_counter() - start)
     median, numbers = statistics.median(seconds[wanted.warmup :]), sum(p.numel() for p in trained)
-    return {"seconds": median, "trained": numbers, "first": losses[0]}
+    return {"seconds": median, "trained": numbers, "first": losses[0], "peak": peak()}
+
+
+def peak() -> int:
+    """The largest resident set of this process since it was cleared, bytes."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024  # type: ignore[index]
 
 
 def within(limit: int, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -248,15 +255,13 @@ def measured(line: Line, wanted: argparse.Namespace) -> Found | str:
         return f"not tried: needs more than {needs / 2**30:.1f} GiB, {free / 2**30:.1f} are free"
     command = [sys.executable, __file__, str(wanted.model), "--one", line.way, line.loss, str(line.new), str(free)]
     command += [f"--{name}={getattr(wanted, name)}" for name in ("batch", "context", "steps", "warmup")]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process, Watch(process.pid) as memory:
-        printed, complaints = process.communicate()
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
     if process.returncode not in (0, -signal.SIGKILL):
-        raise SystemExit(f"{complaints}\n{line} failed")
-    said = {} if process.returncode else json.loads(printed)
+        raise SystemExit(f"{process.stderr}\n{line} failed")
+    said = {} if process.returncode else json.loads(process.stdout)
     if not said:  # refused, or killed by the system
         return f"out of memory ({free / 2**30:.1f} GiB were free)"
-    return Found(**said, peak=memory.peaks[process.pid])
+    return Found(**said)
 
 
 def row(line: Line, found: Found | str, ours: Found | None) -> str:
@@ -322,8 +327,7 @@ def main() -> None:
         table(wanted)
     else:
         way, loss, new, limit = wanted.one
-        print(json.dumps(within(int(limit), lambda: one(wanted.model, Line(way, loss, int(new)), wanted))), flush=True)
-        time.sleep(0.5)  # the last look at the peak
+        print(json.dumps(within(int(limit), lambda: one(wanted.model, Line(way, loss, int(new)), wanted))))
 
 
 def _matrices(model: Any) -> list[Tensor]:

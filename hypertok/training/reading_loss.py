@@ -41,9 +41,9 @@ class Divergence(torch.autograd.Function):
         rows = head.stock.to(hidden.dtype)
         for first in range(0, len(hidden), step):
             part = slice(first, first + step)
-            logits, slope = logits_of(head, hidden[part], rows)
+            logits, slope = logits_of(head, (hidden[part] @ rows.T).float())
             ours = log_softmax(logits, dim=1)
-            theirs = log_softmax(logits_of(head, taught[part], rows)[0], dim=1)
+            theirs = log_softmax(logits_of(head, (taught[part] @ rows.T).float())[0], dim=1)
             share = theirs.exp()
             total += (share * theirs.sub_(ours)).sum()
             if grad is not None:

@@ -57,8 +57,9 @@ class TiledLoss(torch.autograd.Function):
         high = hidden.new_full((len(hidden), 1), -math.inf, dtype=torch.float32)
         total, chosen = torch.zeros_like(high), torch.zeros_like(high)
         mean = torch.zeros_like(hidden, dtype=torch.float32) if wants_hidden else None
+        room = _Room(hidden, min(tile, max(size, 0 if new is None else len(new))))
         for first, rows in chain(_tiles(stock, kind, tile), _tiles(new, kind, tile, size)):
-            logits, slope = logits_of(head, hidden, rows, head.sampled - first)
+            logits, slope = logits_of(head, room.product(hidden, rows), head.sampled - first)
             at, inside = _inside(targets - first, len(rows))
             chosen = torch.where(inside, logits.gather(1, at), chosen)
             top = torch.maximum(high, logits.amax(dim=1, keepdim=True))
@@ -68,7 +69,7 @@ class TiledLoss(torch.autograd.Function):
             if mean is not None:
                 mean.mul_(fade)
                 if first < size:
-                    mean.add_(odds.mul_(slope).to(kind) @ rows)
+                    mean.add_(room.narrow(_times(odds, slope)) @ rows)
         log_sum = high + total.log()
         if mean is not None:
             mean.div_(total)
@@ -78,9 +79,10 @@ class TiledLoss(torch.autograd.Function):
         grad_new = torch.empty_like(new, dtype=torch.float32) if wants_new and new is not None else None
         if mean is not None or grad_new is not None:
             for first, rows in _tiles(new, kind, tile):
-                logits, slope = logits_of(head, hidden, rows)
+                logits, slope = logits_of(head, room.product(hidden, rows))
                 at, inside = _inside(targets - size - first, len(rows))
-                odds = logits.sub_(log_sum).exp_().scatter_add_(1, at, -inside.float()).mul_(slope).to(kind)
+                odds = logits.sub_(log_sum).exp_().scatter_add_(1, at, -inside.float())
+                odds = room.narrow(_times(odds, slope))
                 if mean is not None:
                     mean.add_(odds @ rows)
                 if grad_new is not None:
@@ -102,9 +104,29 @@ class TiledLoss(torch.autograd.Function):
         return grad_hidden, None, grad_new, None, None, None
 
 
-def logits_of(head: HeadRows, hidden: Tensor, rows: Tensor, sampled: int = 0) -> tuple[Tensor, Tensor | float]:
-    """(T, n) fp32 logits over some rows, the first few of the sample, and their derivative by the product."""
-    logits = (hidden @ rows.T).float()
+class _Room:
+    """Memory for a tile's products and logits, taken once: in memory that the processor's cache does not hold, making
+    fp32 of bf16 and bf16 of it again take as long as the products where there are matrix units."""
+
+    def __init__(self, hidden: Tensor, tile: int) -> None:
+        self.low = hidden.new_empty(len(hidden) * tile)
+        self.high = self.low.float()  # the same memory where products are in fp32
+
+    def product(self, hidden: Tensor, rows: Tensor) -> Tensor:
+        """(T, d), (n, d) -> (T, n) in fp32; the one before is overwritten."""
+        shape = len(hidden), len(rows)
+        low, high = (flat[: math.prod(shape)].view(shape) for flat in (self.low, self.high))
+        torch.mm(hidden, rows.T, out=low)
+        return high if high.dtype == low.dtype else high.copy_(low)
+
+    def narrow(self, odds: Tensor) -> Tensor:
+        """(T, n) fp32 in the type of the products; written over the product that they come of."""
+        return odds if odds.dtype == self.low.dtype else self.low[: odds.numel()].view_as(odds).copy_(odds)
+
+
+def logits_of(head: HeadRows, logits: Tensor, sampled: int = 0) -> tuple[Tensor, Tensor | float]:
+    """(T, n) products of hidden states and rows, the first few of the sample, in fp32 -> their logits, in the same
+    memory, and the derivative of these by the products."""
     if head.multiplier != 1.0:
         logits.mul_(head.multiplier)
     if head.softcap is not None:
@@ -120,6 +142,10 @@ def _slope(head: HeadRows, logits: Tensor) -> Tensor | float:
     if head.softcap is None:
         return head.multiplier
     return (1.0 - (logits / head.softcap).square()).mul_(head.multiplier)
+
+
+def _times(odds: Tensor, slope: Tensor | float) -> Tensor:
+    return odds if isinstance(slope, float) and slope == 1.0 else odds.mul_(slope)
 
 
 def _tiles(matrix: Tensor | None, kind: torch.dtype, tile: int, before: int = 0) -> Iterator[tuple[int, Tensor]]:
