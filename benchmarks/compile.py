@@ -28,6 +28,7 @@ from hypertok.model.load import is_emulated
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.tokenizer.kind import DELTA
 from hypertok.training.adapter import add_adapter
+from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.compiling import compile_layers
 from hypertok.training.loss import LossModel
 from hypertok.training.options import LoraOptions
@@ -38,6 +39,8 @@ STOCK_IDS = 60_000
 
 def step_times(folder: Path, compiled: bool, wanted: argparse.Namespace, together: Any, told: Any) -> None:
     """Warm up, wait for the others, time the steps, tell: seconds of each, of the warm-up, and bytes."""
+    if wanted.device == "cpu":
+        keep_freed_memory()  # as `train` does
     torch.manual_seed(0)
     delta = pl.read_parquet(folder / DELTA).sort("id")
     new_ids = delta["id"].to_list()
@@ -97,8 +100,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--processes", type=int, nargs="+", default=[1])
     wanted = parser.parse_args()
-    name = torch.cuda.get_device_name() if wanted.device != "cpu" else f"CPU, {torch.get_num_threads()} threads"
-    print(f"{name}, torch {torch.__version__}, {wanted.batch} x {wanted.context} tokens a step\n")
+    cpu = wanted.device == "cpu"
+    name = f"CPU, {torch.get_num_threads()} threads" if cpu else torch.cuda.get_device_name()
+    kind = "float32" if is_emulated(torch.bfloat16, wanted.device) else "bfloat16"
+    print(f"{name}, {kind}, torch {torch.__version__}, {wanted.batch} x {wanted.context} tokens a step\n")
     print("| layers | processes | step, s | tokens/s, all | of not compiled | three steps to warm up, s | GiB each |")
     print("|---|---|---|---|---|---|---|", flush=True)
     for processes in wanted.processes:
