@@ -49,6 +49,16 @@ def test_differences_are_ours_less_or_over_those_of_stock(results: Results) -> N
     assert found["ours"].drift_against(found["stock"], "english") == pytest.approx(1.1)
 
 
+def test_what_is_above_stock_is_in_bits_per_character(results: Results) -> None:
+    found = by_label(results)
+    ours, stock = found["ours"], found["stock"]
+    above = ours.above(stock)
+    assert above is not None
+    assert above.value == pytest.approx(ours.bpc.value - stock.bpc.value)
+    assert above.low < above.value < above.high
+    assert above.value != 0
+
+
 def test_a_table_says_what_was_aimed_at_of_minimal_pairs(results: Results) -> None:
     pytest.importorskip("matplotlib")
     blocks = run_blocks(changed(results, with_abilities))

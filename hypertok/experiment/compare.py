@@ -72,8 +72,17 @@ class Side:
 
     def against(self, other: Side) -> Interval | None:
         """Bits per character over those of the other, on the same documents; None without a common seed."""
+        both = self._with(other)
+        return paired_ratio(*both) if both else None
+
+    def above(self, other: Side) -> Interval | None:
+        """Bits per character less those of the other, on the same documents; None without a common seed."""
+        both = self._with(other)
+        return paired_difference(*both) if both else None
+
+    def _with(self, other: Side) -> tuple[tuple[Bits, Bits], tuple[Bits, Bits]] | None:
         ours, theirs = common(self, other)
-        return paired_ratio(pooled([r.quality for r in ours]), pooled([r.quality for r in theirs])) if ours else None
+        return (pooled([run.quality for run in ours]), pooled([run.quality for run in theirs])) if ours else None
 
     def drift_against(self, other: Side, name: str) -> float | None:
         """Bits per character on other texts over those of the other arm."""

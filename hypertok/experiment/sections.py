@@ -16,6 +16,7 @@ from hypertok.experiment.results import Results, RunResult
 from hypertok.experiment.wording import (
     at_least,
     by_seed,
+    difference,
     interval,
     mean,
     percent,
@@ -52,7 +53,8 @@ def _quality(results: Results, every: Sequence[Side], stock: Side | None) -> Ite
     yield Heading("Bits per character of held-out text")
     aims, rows = results.definition.aims, []
     for side in every:
-        against = side.against(stock) if stock is not None and side is not stock else None
+        other = stock if side is not stock else None
+        against, above = (side.against(other), side.above(other)) if other is not None else (None, None)
         aim = aims.bpc_ratio if side.line == "characters" else aims.compute_bpc_ratio
         strict = side.line == "compute"
         trained = side.shown[0].trained
@@ -65,6 +67,7 @@ def _quality(results: Results, every: Sequence[Side], stock: Side | None) -> Ite
                 interval(side.bpc),
                 by_seed(side.runs),
                 percent(against),
+                difference(above),
                 ratio_verdict(against, aim, strict) if side.role == "ours" else "",
             ]
         )
@@ -76,14 +79,16 @@ def _quality(results: Results, every: Sequence[Side], stock: Side | None) -> Ite
         "bits per character",
         "by seed",
         "against stock",
+        "above stock",
         "aim",
     )
     yield Table(head, rows)
     yield Paragraph(
         "Less is better. Each arm is compared with the stock arm on the same documents and seeds (paired): +2 % is two "
-        "percent more bits; an arm that was not trained has one seed and is compared with the mean of stock's. At "
-        "equal compute (tokens × parameters) an arm with fewer tokens reads more characters and is compared with the "
-        "stock arm at its own budget. Perplexity per token does not compare across tokenizers and is left out."
+        "percent more bits, and what is above stock is in bits per character. An arm that was not trained has one seed "
+        "and is compared with the mean of stock's. At equal compute (tokens × parameters) an arm with fewer tokens "
+        "reads more characters and is compared with the stock arm at its own budget. Perplexity per token does not "
+        "compare across tokenizers and is left out."
     )
     yield Plot(
         "bars", "Bits per character, 95 % intervals by document; short strokes: single seeds.", plots.bars(every, stock)

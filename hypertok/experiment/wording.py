@@ -19,6 +19,11 @@ def percent(one: Interval | None) -> str:
     return f"{one.value - 1:+.2%} [{one.low - 1:+.2%}, {one.high - 1:+.2%}]" if one is not None else ""
 
 
+def difference(one: Interval | None) -> str:
+    """A difference in bits per character, with its interval; nothing without one."""
+    return f"{one.value:+.4f} [{one.low:+.4f}, {one.high:+.4f}]" if one is not None else ""
+
+
 def by_seed(runs: Sequence[RunResult]) -> str:
     """Bits per character of each seed."""
     return ", ".join(f"{run.seed}: {run.quality.bits_per_character:.4f}" for run in runs)
