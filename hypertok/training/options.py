@@ -92,7 +92,8 @@ class TrainOptions(BaseModel):
         device: "auto" takes a GPU where there is one.
         recompute: do not keep activations for the backward pass but make them again: less memory, a third more time.
         compile: let torch.compile make one program of a layer: fewer and larger kernels, for GPUs, where a small model
-            spends its time on starting them. Takes up to a minute at the start, and roundings differ.
+            spends its time on starting them, and for CPUs with matrix units (AMX), where a step takes two thirds of the
+            time. Takes up to a minute at the start, and roundings differ.
         loss_chunk: rows (ids) whose logits are held at once; 0 for as many as suit the device.
         cut_head: make the logits of a step over those ids that stand in the run's texts, trained on or held out, the
             new ids, and a fresh sample that stands for all others (`training/loss.py`). For CPUs, where a head of 262k
