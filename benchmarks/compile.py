@@ -37,6 +37,11 @@ from hypertok.training.options import LoraOptions
 STOCK_IDS = 60_000
 
 
+def dtype_of(device: str) -> torch.dtype:
+    """What `train` takes there."""
+    return torch.float32 if is_emulated(torch.bfloat16, device) else torch.bfloat16
+
+
 def step_times(folder: Path, compiled: bool, wanted: argparse.Namespace, together: Any, told: Any) -> None:
     """Warm up, wait for the others, time the steps, tell: seconds of each, of the warm-up, and bytes."""
     if wanted.device == "cpu":
@@ -45,8 +50,7 @@ def step_times(folder: Path, compiled: bool, wanted: argparse.Namespace, togethe
     delta = pl.read_parquet(folder / DELTA).sort("id")
     new_ids = delta["id"].to_list()
     config = AutoConfig.from_pretrained(folder)
-    dtype = torch.float32 if is_emulated(torch.bfloat16, wanted.device) else torch.bfloat16
-    model = AutoModelForCausalLM.from_config(config, dtype=dtype).requires_grad_(False)
+    model = AutoModelForCausalLM.from_config(config, dtype=dtype_of(wanted.device)).requires_grad_(False)
     split_shared_rows(model, new_ids, Constituents.of(delta), "composed")
     model = add_adapter(model, LoraOptions())
     if compiled:
@@ -102,7 +106,7 @@ def main() -> None:
     wanted = parser.parse_args()
     cpu = wanted.device == "cpu"
     name = f"CPU, {torch.get_num_threads()} threads" if cpu else torch.cuda.get_device_name()
-    kind = "float32" if is_emulated(torch.bfloat16, wanted.device) else "bfloat16"
+    kind = str(dtype_of(wanted.device)).removeprefix("torch.")
     print(f"{name}, {kind}, torch {torch.__version__}, {wanted.batch} x {wanted.context} tokens a step\n")
     print("| layers | processes | step, s | tokens/s, all | of not compiled | three steps to warm up, s | GiB each |")
     print("|---|---|---|---|---|---|---|", flush=True)

@@ -18,8 +18,8 @@ all begin with the same one, which the last column shows. The losses:
 
 Every line is a fresh process on the CPU, which nothing watches: looking at its memory from outside makes its pages
 wait. The peak is VmHWM from the first warm-up step on, so without what loading took and with the libraries themselves
-(0.4 GiB). A way that needs more than the memory that is free is reported as such, and
-not tried where arithmetic says so. Run it on a machine that does nothing else.
+(0.4 GiB). A way that needs more than the memory that is free is reported as such, and not tried where arithmetic says
+so. Run it on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from hypertok.measure.prefill import _resident
 from hypertok.model.checkpoint import Checkpoint
 from hypertok.model.constituents import Constituents
 from hypertok.model.load import grown, load_model
@@ -227,13 +228,7 @@ def one(folder: Path, line: Line, wanted: argparse.Namespace) -> dict[str, Any]:
         losses.append(loss.item())
         seconds.append(time.perf_counter() - start)
     median, numbers = statistics.median(seconds[wanted.warmup :]), sum(p.numel() for p in trained)
-    return {"seconds": median, "trained": numbers, "first": losses[0], "peak": peak()}
-
-
-def peak() -> int:
-    """The largest resident set of this process since it was cleared, bytes."""
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024  # type: ignore[index]
+    return {"seconds": median, "trained": numbers, "first": losses[0], "peak": _resident("VmHWM")}
 
 
 def within(limit: int, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from things import COMMAND, change_manifest, open_thing, tree, write_thing
+from things import COMMAND, Change, change_manifest, open_thing, tree, write_thing
 
 from hypertok.artifact import MANIFEST, Manifest, open_checked, read_manifest, sha256_of
 from hypertok.errors import ArtifactError
-
-Change = Callable[[Path], object]
 
 
 def test_what_was_written_is_read(thing: Path) -> None:

@@ -6,18 +6,15 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
 import pytest
-from things import open_thing, tree, write_thing
+from things import Change, open_thing, tree, write_thing
 
 from hypertok.artifact import MANIFEST, Manifest, recover, refuse_foreign, seal, writing
 from hypertok.errors import ArtifactError
-
-Change = Callable[[Path], object]
 
 
 def fail_writing(target: Path, failure: BaseException) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hypertok.artifact import MANIFEST, Manifest, open_checked, seal, writing
 
 COMMAND = "hypertok make-thing"
+#: What is done to one.
+Change = Callable[[Path], object]
 
 
 def write_thing(target: Path, content: str = "раз\n", **fields: Any) -> Manifest:

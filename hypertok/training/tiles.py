@@ -110,18 +110,18 @@ class _Room:
 
     def __init__(self, hidden: Tensor, tile: int) -> None:
         self.low = hidden.new_empty(len(hidden) * tile)
-        self.high = self.low.float()  # the same memory where products are in fp32
+        self.high = self.low if self.low.dtype == torch.float32 else torch.empty_like(self.low, dtype=torch.float32)
 
     def product(self, hidden: Tensor, rows: Tensor) -> Tensor:
         """(T, d), (n, d) -> (T, n) in fp32; the one before is overwritten."""
         shape = len(hidden), len(rows)
         low, high = (flat[: math.prod(shape)].view(shape) for flat in (self.low, self.high))
         torch.mm(hidden, rows.T, out=low)
-        return high if high.dtype == low.dtype else high.copy_(low)
+        return high if self.high is self.low else high.copy_(low)
 
     def narrow(self, odds: Tensor) -> Tensor:
         """(T, n) fp32 in the type of the products; written over the product that they come of."""
-        return odds if odds.dtype == self.low.dtype else self.low[: odds.numel()].view_as(odds).copy_(odds)
+        return odds if self.high is self.low else self.low[: odds.numel()].view_as(odds).copy_(odds)
 
 
 def logits_of(head: HeadRows, logits: Tensor, sampled: int = 0) -> tuple[Tensor, Tensor | float]:
