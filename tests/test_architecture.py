@@ -1,8 +1,8 @@
 """The house stands: imports point down, every module loads on its own, and `import hypertok` is light.
 
-The order is cli -> experiment -> training, measure -> model -> tokenizer -> vocabulary -> lexicon -> archive -> codec
--> corpus -> data, artifact -> errors, progress, replacing; a module may use its own room and those below. Rooms that
-come later are added to `FLOORS` (docs/architecture.md).
+The order is __main__ -> cli -> experiment -> training, measure -> model -> tokenizer -> vocabulary -> lexicon ->
+archive -> codec -> corpus -> data, artifact -> errors, progress, replacing; a module may use its own room and those
+below. Rooms that come later are added to `FLOORS` (docs/architecture.md).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "hypertok"
 #: From the top down; names on one line are one floor and do not use each other.
 FLOORS = (
-    ("cli",), ("experiment",), ("training", "measure"), ("model",), ("tokenizer",), ("vocabulary",), ("lexicon",),
-    ("archive",), ("codec",), ("corpus",), ("artifact", "data"), ("errors", "progress", "replacing"),
+    ("__main__",), ("cli",), ("experiment",), ("training", "measure"), ("model",), ("tokenizer",), ("vocabulary",),
+    ("lexicon",), ("archive",), ("codec",), ("corpus",), ("artifact", "data"), ("errors", "progress", "replacing"),
 )  # fmt: skip
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 HEAVY = (

@@ -23,7 +23,7 @@ NOTE = VAULT / "Медицина" / "Цикл Кребса.md"
 
 def hypertok(*arguments: object, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
     """Run the command; output is bytes, because encode and decode promise exact bytes."""
-    command = [sys.executable, "-m", "hypertok.cli.main", *map(str, arguments)]
+    command = [sys.executable, "-m", "hypertok", *map(str, arguments)]
     path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "COLUMNS": "120", "PYTHONPATH": path}
     return subprocess.run(command, input=stdin, capture_output=True, env=environment, cwd=cwd, timeout=300)
@@ -69,6 +69,25 @@ def test_an_interrupted_command_says_how_to_go_on(
     with pytest.raises(SystemExit, match="130"):
         main.main()
     assert "interrupted; nothing half-made is left" in " ".join(capsys.readouterr().err.split())
+
+
+LOADING = """
+import sys
+
+class Pressed:
+    def find_spec(name, path=None, target=None):
+        if name == "hypertok.cli.main":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Pressed)
+from hypertok.__main__ import main
+main()
+"""
+
+
+def test_an_interrupt_while_the_commands_load_is_no_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, cwd=REPOSITORY, timeout=60)
+    assert (done.returncode, done.stderr) == (130, b"")
 
 
 TERMINATED = """

@@ -41,7 +41,7 @@ def model(sound_extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 def command(model: Path, corpus: Path, output: Path, *more: str) -> list[str]:
     adapter = [] if "--reading" in more else ["--lora", "r=4"]
-    begin = ["-m", "hypertok.cli.main", "train", str(model), "--data", str(corpus), "-o", str(output)]
+    begin = ["-m", "hypertok", "train", str(model), "--data", str(corpus), "-o", str(output)]
     return [*begin, *ARGUMENTS, *adapter, *more]
 
 

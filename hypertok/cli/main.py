@@ -134,7 +134,3 @@ def main() -> None:
         if not any(words in str(error) for words in _NO_ROOM):
             raise
         fail(f"the disk is full ({str(error).splitlines()[0]}); make room and start again, training with --resume")
-
-
-if __name__ == "__main__":
-    main()

@@ -89,7 +89,7 @@ def train(
       hypertok train model-notes --data corpus/ -o model-notes-lora
       hypertok train model-notes --data corpus/ -o model-notes-lora --resume
       hypertok train model-notes --data corpus/ -o model-notes-read --reading
-      accelerate launch --num_processes 4 -m hypertok.cli.main train model-notes --data corpus/ -o model-notes-lora
+      accelerate launch --num_processes 4 -m hypertok train model-notes --data corpus/ -o model-notes-lora
     """
     require_train()
     from hypertok.training.options import LoraOptions, read_options
