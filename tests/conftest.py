@@ -183,6 +183,28 @@ def whole(model: Path, small_corpus: Path, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="session")
+def read(model: Path, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What training its units to be read wrote; not to be changed."""
+    from trained_models import READING
+
+    from hypertok.training.train import train
+
+    output = tmp_path_factory.mktemp("read") / "run"
+    train(model, small_corpus, output, READING.model_copy(update={"epochs": 4}))
+    return output
+
+
+@pytest.fixture(scope="session")
+def only_read(read: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That model merged; not to be changed."""
+    from hypertok.model.merge import merge
+
+    output = tmp_path_factory.mktemp("merged") / "model"
+    merge(read, output)
+    return output
+
+
+@pytest.fixture(scope="session")
 def inputs(
     small_stock: Path, small_lexicon: Lexicon, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path | None]:

@@ -19,17 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from trained_models import QUICK, Interrupt, held_out, model_folder, steps
+from trained_models import QUICK, READING, Interrupt, held_out, model_folder, steps
 from transformers import AutoModelForCausalLM
 from typer.testing import CliRunner
 
 from hypertok.artifact import read_manifest
 from hypertok.cli.main import app
 from hypertok.errors import InputError
-from hypertok.measure.model import measure_model
-from hypertok.measure.options import MeasureOptions
-from hypertok.measure.reading import measure_reading
-from hypertok.measure.subject import Subject, load_subject
+from hypertok.measure.subject import load_subject
 from hypertok.model.merge import merge
 from hypertok.model.pair import Pair
 from hypertok.model.split import HeadRows, split_rows
@@ -39,29 +36,10 @@ from hypertok.tokenizer.stock import Stock
 from hypertok.training import reading_loss
 from hypertok.training.data import make_blocks, read_texts
 from hypertok.training.loss import IGNORED
-from hypertok.training.options import LoraOptions, TrainOptions
+from hypertok.training.options import TrainOptions
 from hypertok.training.reading import Readings
 from hypertok.training.reading_loss import ReadingModel
 from hypertok.training.train import train
-
-READING = QUICK.model_copy(update={"rows_only": True, "reading": True, "lora": LoraOptions(), "context": 24})
-TEXT = SENTENCES.replace("\n", " ")
-
-
-@pytest.fixture(scope="module")
-def read(model: Path, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What training units to be read wrote; not to be changed."""
-    output = tmp_path_factory.mktemp("read") / "run"
-    train(model, small_corpus, output, READING.model_copy(update={"epochs": 4}))
-    return output
-
-
-@pytest.fixture(scope="module")
-def merged(read: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """That model merged; not to be changed."""
-    output = tmp_path_factory.mktemp("merged") / "model"
-    merge(read, output)
-    return output
 
 
 @pytest.fixture(scope="module")
@@ -216,111 +194,21 @@ def test_a_resumed_run_gives_the_same_bits(model: Path, small_corpus: Path, read
 
 
 def test_a_merged_model_writes_no_unit_until_it_is_trained_to(
-    merged: Path, model: Path, small_corpus: Path, tmp_path: Path
+    only_read: Path, model: Path, small_corpus: Path, tmp_path: Path
 ) -> None:
     new = Pair.open(model).new_ids
-    live = AutoModelForCausalLM.from_pretrained(merged, dtype=torch.float32)
+    live = AutoModelForCausalLM.from_pretrained(only_read, dtype=torch.float32)
     assert tuple(live.generation_config.suppress_tokens) == new
     text = torch.tensor([Pair.open(model).plain.encode_batch(["Печень очищает кровь"])[0]])
     written = live.generate(text, max_new_tokens=40, do_sample=True, temperature=5.0, eos_token_id=600)[
         0, text.shape[1] :
     ]
     assert not set(written.tolist()) & set(new)
-    train(merged, small_corpus, tmp_path / "run", QUICK.model_copy(update={"characters": 300}))
+    train(only_read, small_corpus, tmp_path / "run", QUICK.model_copy(update={"characters": 300}))
     merge(tmp_path / "run", tmp_path / "writes")
     again = AutoModelForCausalLM.from_pretrained(tmp_path / "writes", dtype=torch.float32)
     assert again.generation_config.suppress_tokens is None
     assert not load_subject(tmp_path / "writes").coding.only_read
-
-
-def by_hand(subject: Subject, pair: Pair, text: str, after: int, context: int) -> tuple[list[list[float]], list[int]]:
-    """The first passage of a text by the model's own logits: bits of what follows it and of what comes again, after
-    each way to read it, and tokens of each."""
-    ids, gap = pair.plain.encode_batch([text, "\n\n"])
-    spelled = [pair.spelling.spell(np.array([one]))[0].tolist() for one in ids]
-    gap = pair.spelling.spell(np.array(gap))[0].tolist()
-    room = context - len(subject.coding.start) - len(gap) - after
-    ends = np.cumsum([len(one) for one in spelled])
-
-    def stock_of(first: int, end: int) -> list[int]:
-        return [one for part in spelled[first:end] for one in part]
-
-    middle, end = (int((ends <= size).sum()) for size in (room - after, room))
-    places = [one for one in range(middle) if len(stock_of(one, middle)) >= after]
-    place = int(np.random.default_rng(0).integers(0, len(places)))
-    till = max(one for one in range(middle + 1) if len(stock_of(place, one)) <= after)
-    stock, follows, again = stock_of(0, middle), stock_of(middle, end), stock_of(place, till)
-    recent = list[int]()
-    for at in range(middle):
-        recent += [ids[at]] if len(stock_of(at, middle)) > 24 else spelled[at]
-    start, bits, tokens = subject.coding.start, [], []
-    for before in (stock, ids[:middle], recent, stock[-len(recent) :]):
-        row = [*start, *before, *follows, *gap, *again]
-        with torch.no_grad():
-            logits = subject.model(input_ids=torch.tensor([row])).logits[0].double()
-        logits[:, list(pair.new_ids)] = -torch.inf
-        each = -logits.log_softmax(1) / np.log(2)
-        told = [float(each[at - 1, row[at]]) for at in range(len(start) + len(before), len(row))]
-        bits.append([sum(told[: len(follows)]), sum(told[-len(again) :])])
-        tokens.append(len(before))
-    return bits, tokens
-
-
-def test_reading_is_measured_as_by_hand(merged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hypertok.measure.reading.RECENT", 24)
-    monkeypatch.setattr("hypertok.measure.reading.FOLLOW", 20)
-    subject, pair = load_subject(merged, device="cpu", dtype="float32"), Pair.open(merged)
-    text = TEXT[:300]
-    found = measure_reading(subject, [text], context=121, passages=1)
-    bits, tokens = by_hand(subject, pair, text, 20, 121)
-    assert (found.passages, found.documents) == (1, 1)
-    assert [found.stock_tokens, found.unit_tokens, found.recent_tokens, found.recent_tokens] == tokens
-    assert found.unit_tokens < found.recent_tokens < found.stock_tokens
-    for part, ways in enumerate((found.follows, found.again)):
-        measured = [value * ways.characters for value in (ways.stock, ways.units, ways.recent, ways.as_many)]
-        assert measured == pytest.approx([one[part] for one in bits], rel=1e-4)
-        assert ways.units_over_stock is None
-    with pytest.raises(InputError, match="no text has 256 stock tokens"):
-        measure_reading(subject, [text], context=256)
-
-
-def test_reading_over_several_documents(model: Path, merged: Path) -> None:
-    texts = [TEXT, TEXT[300:], TEXT[100:], "Да."]
-    untrained, found = (
-        measure_reading(load_subject(one, device="cpu", dtype="float32"), texts, context=41) for one in (model, merged)
-    )
-    assert found.documents == 3
-    assert found.passages > 6
-    for ways, before in ((found.follows, untrained.follows), (found.again, untrained.again)):
-        assert before.stock == pytest.approx(ways.stock), "the model itself is the same"
-        assert before.units != pytest.approx(ways.units)
-        for value, over in (
-            (ways.units, ways.units_over_stock),
-            (ways.recent, ways.recent_over_stock),
-            (ways.as_many, ways.as_many_over_stock),
-        ):
-            assert over is not None
-            assert over.value == pytest.approx(value / ways.stock)
-            assert over.low <= over.value <= over.high
-
-
-def test_what_is_measured_of_units_that_are_only_read(merged: Path, model: Path, tmp_path: Path) -> None:
-    options = MeasureOptions(context=41, prefill_characters=100, device="cpu", dtype="float32")
-    found = measure_model(merged, [TEXT, TEXT[200:]], options)
-    assert found.reading is not None
-    assert found.prefill is not None
-    assert (found.quality, found.emission, found.speed) == (None, None, ())
-    assert set(found.skipped) >= {"quality", "speed", "emission", "copy", "pairs"}
-    text = tmp_path / "held.txt"
-    text.write_text(TEXT, encoding="utf-8")
-    command = ["measure", str(model), "--text", str(text), "--only", "reading", "--context", "41", "--dtype", "float32"]
-    told = CliRunner().invoke(app, command)
-    assert told.exit_code == 0, told.output
-    assert told.output.index("what follows a passage") < told.output.index("some of it again")
-    assert told.output.count("in units but for its end") == told.output.count("as many stock tokens") == 2
-    data = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
-    assert set(data["reading"]["again"]) >= {"stock", "units", "as_many", "units_over_stock"}
-    assert data["quality"] is None
 
 
 def test_the_command(model: Path, small_corpus: Path, tmp_path: Path) -> None:
@@ -333,7 +221,7 @@ def test_the_command(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     assert set(read_manifest(tmp_path / "run", kind=KIND, command="").files) == {"log.jsonl", "new_rows.safetensors"}
 
 
-def test_what_cannot_be_read_is_refused(model: Path, merged: Path, extended_folder: Callable[..., Path]) -> None:
+def test_what_cannot_be_read_is_refused(model: Path, extended_folder: Callable[..., Path]) -> None:
     with pytest.raises(ValueError, match="set rows_only, too"):
         TrainOptions(reading=True)
     symbols = HyperTokenizer.from_pretrained(extended_folder("qwen3", "symbols"))
@@ -341,8 +229,3 @@ def test_what_cannot_be_read_is_refused(model: Path, merged: Path, extended_fold
         symbols.stock_ids(symbols.encode("Печень"))
     with pytest.raises(InputError, match="a stock model has no units"):
         _ = replace(Pair.open(model), tokenizer=Pair.open(model).plain).spelling
-    subject = load_subject(merged, device="cpu")
-    with pytest.raises(InputError, match="no new units"):
-        measure_reading(replace(subject, coding=replace(subject.coding, new_ids=frozenset())), [TEXT])
-    with pytest.raises(InputError, match="of symbol text"):
-        measure_reading(replace(subject, coding=replace(subject.coding, spelling=None)), [TEXT])

@@ -17,6 +17,9 @@ QUICK = TrainOptions(
     lora=LoraOptions(r=4, dropout=0.1), rows_lr=5e-3, lora_lr=5e-3,
 )  # fmt: skip
 
+#: Of units that are only read.
+READING = QUICK.model_copy(update={"rows_only": True, "reading": True, "lora": LoraOptions(), "context": 24})
+
 #: What torch says of a full GPU, about.
 FULL = "CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has 8 MiB free. See a page. Or another one."
 
