@@ -1,4 +1,4 @@
-"""The command `hypertok`, also as `python -m hypertok`; loads the commands only when it runs, so workers start light."""
+"""The command `hypertok`, or `python -m hypertok`: loads the commands only when it runs, so workers start light."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def verify(
     ]
     for name, step in steps:
         for line in _guarded(name, step):
-            if pair.symbols and line.name in _SURFACE_ONLY:
+            if pair.symbol_text and line.name in _SURFACE_ONLY:
                 why = "holds for text as written; of symbol text cuts are compared, and HyperTokenizer's line is tried"
                 line = Line.untried(line.name, line.unit, why)
             lines.append(line)

@@ -145,7 +145,7 @@ def hyper_text_line(pair: Pair, texts: Sequence[str]) -> Line:
     """HyperTokenizer gives the raw ids and their text; on symbol text it gives back the text it was given."""
     tally = Tally("HyperTokenizer = tokenizers", "texts")
     hyper = HyperTokenizer.from_pretrained(pair.folder)
-    if pair.symbols:
+    if pair.symbol_text:
         tally.name = "HyperTokenizer gives every text back"
         stock = pair.stock.tokenizer
         plain = stock.decode_batch(encoded(stock, texts, special=False), skip_special_tokens=False)

@@ -61,7 +61,7 @@ class Pair:
         return str(self.manifest.recipe.get("span", "phrase"))
 
     @cached_property
-    def symbols(self) -> bool:
+    def symbol_text(self) -> bool:
         """Whether the units are of symbol text."""
         return symbol_text(self.manifest.recipe)
 
@@ -123,7 +123,7 @@ class Pair:
     @cached_property
     def untouched(self) -> Callable[[str], bool]:
         """Tells the texts that must be cut exactly as before."""
-        if not self.symbols:
+        if not self.symbol_text:
             return lambda text: CYRILLIC.search(text) is None
         own = re.compile(f"[{re.escape(low_symbols(self.codec_symbols))}{chr(SYMBOLS_FIRST)}-\U0010ffff]")
         return lambda text: not (CYRILLIC.search(text) or own.search(text))

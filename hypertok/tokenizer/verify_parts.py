@@ -86,8 +86,8 @@ def part_line(pair: Pair) -> Line:
     new, old = pair.data["model"], pair.stock.data["model"]
     for key in (new.keys() | old.keys()) - {"vocab", "merges"}:
         tally.want(new.get(key) == old.get(key), f"model.{key} is {new.get(key)!r}, not {old.get(key)!r}", 0)
-    changes = {"model", "added_tokens"} | ({"pre_tokenizer"} if pair.span == "phrase" or pair.symbols else set())
-    if pair.symbols:  # of surface text the units themselves are tried, and the cuts of other text
+    changes = {"model", "added_tokens"} | ({"pre_tokenizer"} if pair.span == "phrase" or pair.symbol_text else set())
+    if pair.symbol_text:  # of surface text the units themselves are tried, and the cuts of other text
         own = symbol_pretokenizer(pair.stock, symbol_run_pattern(pair.codec_symbols))
         right = pair.data.get("pre_tokenizer") == (pair.stock.data.get("pre_tokenizer") if own is None else own)
         tally.want(right, "pre_tokenizer does not take a run of symbols as one piece", 0)

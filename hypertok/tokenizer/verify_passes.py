@@ -127,7 +127,7 @@ class _TextChecks:
     def _exact_other(self) -> str:
         """Every new merge makes a token with a Cyrillic letter in it, which no other text has."""
         pair = self.pair
-        if pair.symbols:
+        if pair.symbol_text:
             return self._exact_symbols()
         byte_level, others = pair.stock.family is Family.BYTE_LEVEL, []
         for merge in pair.new_merges:
