@@ -19,7 +19,7 @@ from hypertok.errors import InputError
 def test_saved_datasets_are_found_and_read(tmp_path: Path, shard_bytes: int) -> None:
     datasets = pytest.importorskip("datasets")
     table = datasets.Dataset.from_dict({"text": RECORDS, "label": list(range(300))})
-    datasets.DatasetDict({"train": table, "test": table.select(range(5))}).save_to_disk(tmp_path / "набор")
+    datasets.DatasetDict({"train": table, "test": table.select(range(5))}).save_to_disk(str(tmp_path / "набор"))
     (tmp_path / "а.txt").write_text("Рядом лежит текст.", encoding="utf-8")
     documents, reports = read(tmp_path, shard_bytes)
     texts = [text for d in documents if d.path == "набор/train" for text in d.text.split("\n\n")]
@@ -59,8 +59,8 @@ def test_columns_that_hold_no_text_are_not_decoded(tmp_path: Path) -> None:
     sound = [{"bytes": b"no sound at all", "path": None}] * 300
     table = datasets.Dataset.from_dict({"sentence": RECORDS, "sound": sound, "said": [{"by": ["Анна"]}] * 300})
     table = table.cast_column("sound", datasets.Audio())
-    table.save_to_disk(tmp_path / "речь")
-    table.select_columns(["sound"]).save_to_disk(tmp_path / "шум")
+    table.save_to_disk(str(tmp_path / "речь"))
+    table.select_columns(["sound"]).save_to_disk(str(tmp_path / "шум"))
     (document, *_), reports = read(tmp_path)
     assert document.text.startswith(f"{RECORDS[0]}\nАнна\n\n")
     found = {report.path: (report.status, report.reason) for report in reports}

@@ -39,7 +39,7 @@ def write_parquet(folder: Path, records: list[str]) -> Path:
 
 def write_dataset(folder: Path, records: list[str]) -> Path:
     datasets = pytest.importorskip("datasets")
-    datasets.Dataset.from_dict({"text": records}).save_to_disk(folder / "набор")
+    datasets.Dataset.from_dict({"text": records}).save_to_disk(str(folder / "набор"))
     return folder / "набор"
 
 

@@ -57,7 +57,7 @@ def with_surface(delta: pl.DataFrame, stock: Stock, lexicon: Lexicon, symbols: f
     cut = dict(zip(texts, stock.segment(texts), strict=True))
     string_of = {number: string for string, number in stock.vocabulary.items()}
     rows = []
-    for found, own, ids, lengths in zip(read, *delta.select("text", "constituents", "lengths"), strict=True):
+    for found, (own, ids, lengths) in zip(read, delta.select("text", "constituents", "lengths").rows(), strict=True):
         parts = [cut[text] for text in found.texts]
         if any(parts):
             ids = [number for part in parts for number in part]

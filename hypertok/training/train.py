@@ -168,7 +168,7 @@ def train(
         metrics = trainer.judged() if held is not None else {}
         state = trainer.trained()
     if first:  # alone: the log lies in the work folder, which is removed in the end
-        loss = mean_loss(work / LOG, checkpoint, done.global_step, done.training_loss)
+        loss = mean_loss(work / LOG, checkpoint, done.global_step, trainer.total_loss)
         facts |= {**metrics, "loss": loss, "steps": done.global_step}
         _write(output, work, model, state, pair, run, options, facts)
     trainer.accelerator.wait_for_everyone()

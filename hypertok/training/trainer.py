@@ -174,6 +174,11 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
         step, metrics = self._judged
         return metrics if step == self.state.global_step else self.evaluate()
 
+    @property
+    def total_loss(self) -> float:
+        """Sum over the steps of this start (older versions of transformers, 5.17 too, return it over all steps)."""
+        return float(self._total_loss_scalar)
+
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Name both learning rates instead of the first one."""
         if "learning_rate" in logs and self.optimizer is not None:

@@ -118,16 +118,16 @@ def written(work: Path) -> int:
     return sum(path.stat().st_size for path in work.rglob("*") if path.is_file())
 
 
-def mean_loss(log: Path, checkpoint: Path | None, steps: int, loss: float) -> float:
+def mean_loss(log: Path, checkpoint: Path | None, steps: int, total: float) -> float:
     """Mean loss of all steps of a run: of this start, and of those before it as far as the log has them.
 
     Args:
         checkpoint: that this start went on from.
         steps: at the end.
-        loss: mean of the steps of this start: that is what transformers' loop gives, whatever it was resumed from.
+        total: sum over the steps of this start.
     """
     begun = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
-    total, known, before = loss * (steps - begun), steps - begun, 0
+    known, before = steps - begun, 0
     for line in map(json.loads, log.read_text(encoding="utf-8").splitlines() if begun else ()):
         if "loss" in line and line["step"] <= begun:
             told = line.get("steps", line["step"] - before)  # lines of older runs do not tell of how many steps
