@@ -30,7 +30,7 @@ def one(task: dict[str, Any]) -> dict[str, Any]:
     """Train, in this process."""
     import torch
 
-    from hypertok.measure.prefill import _resident
+    from hypertok.measure.prefill import resident
     from hypertok.model.pair import Pair
     from hypertok.training.checks import estimate
     from hypertok.training.options import TrainOptions
@@ -44,7 +44,7 @@ def one(task: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         device = train(task["model"], task["texts"], Path(folder) / "run", options).manifest.facts["device"]
     cpu = device == "cpu"
-    peak = _resident("VmHWM") if cpu else torch.cuda.max_memory_allocated()
+    peak = resident("VmHWM") if cpu else torch.cuda.max_memory_allocated()
     needs = estimate(pair, options, cpu=cpu)
     return {"new": len(pair.new_ids), "estimate": needs.memory, "peak": peak, "device": device}
 

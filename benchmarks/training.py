@@ -46,7 +46,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from hypertok.measure.prefill import _resident
+from hypertok.measure.prefill import resident
 from hypertok.model.checkpoint import Checkpoint
 from hypertok.model.constituents import Constituents
 from hypertok.model.load import grown, load_model
@@ -228,7 +228,7 @@ def one(folder: Path, line: Line, wanted: argparse.Namespace) -> dict[str, Any]:
         losses.append(loss.item())
         seconds.append(time.perf_counter() - start)
     median, numbers = statistics.median(seconds[wanted.warmup :]), sum(p.numel() for p in trained)
-    return {"seconds": median, "trained": numbers, "first": losses[0], "peak": _resident("VmHWM")}
+    return {"seconds": median, "trained": numbers, "first": losses[0], "peak": resident("VmHWM")}
 
 
 def within(limit: int, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def main() -> None:
-    """Load the commands and run the one that was asked for; an interrupt while they load ends like a later one."""
+    """Load the commands and run the one that was asked for; an interrupt meanwhile has the exit code of a later one."""
     try:
         from hypertok.cli.main import main as run
     except KeyboardInterrupt:  # loading takes 0.7 s, long enough to press Ctrl-C

@@ -232,17 +232,17 @@ def test_memory_is_told_without_proc(
     monkeypatch.setitem(sys.modules, "resource", None if system == "win32" else asked)  # type: ignore[arg-type]
     monkeypatch.setattr(prefill, "_STATUS", tmp_path / "none")
     monkeypatch.setattr(prefill.sys, "platform", system)  # type: ignore[attr-defined]
-    told = prefill._method(), prefill._resident("VmRSS"), prefill._resident("VmHWM")
+    told = prefill._method(), prefill.resident("VmRSS"), prefill.resident("VmHWM")
     name = "peak working set" if system == "win32" else "peak RSS (ru_maxrss)"
     assert told == (f"{name} of a fresh process, loading included", 5 << 20, 9 << 20)
     monkeypatch.setitem(sys.modules, "psutil", None)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"measured by psutil .* pip install"):
-        prefill._resident("VmRSS")
+        prefill.resident("VmRSS")
 
 
 def test_the_real_psutil_agrees_with_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("psutil")
-    here, most = prefill._resident("VmRSS"), prefill._resident("VmHWM")
+    here, most = prefill.resident("VmRSS"), prefill.resident("VmHWM")
     monkeypatch.setattr(prefill, "_STATUS", tmp_path / "none")
-    assert prefill._resident("VmRSS") == pytest.approx(here, rel=0.1)
-    assert prefill._resident("VmHWM") >= 0.9 * most > 0
+    assert prefill.resident("VmRSS") == pytest.approx(here, rel=0.1)
+    assert prefill.resident("VmHWM") >= 0.9 * most > 0

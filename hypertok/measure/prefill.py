@@ -45,11 +45,11 @@ def _measure(task: dict[str, Any]) -> dict[str, Any]:
     without_bars()
     device = torch.device(task["device"])
     cuda = device.type == "cuda"
-    before = torch.cuda.memory_allocated(device) if cuda else _resident("VmRSS")
+    before = torch.cuda.memory_allocated(device) if cuda else resident("VmRSS")
     coding = Coding(lambda text: [], lambda ids: "")  # the text comes as ids
     model = load_subject(task["folder"], device=task["device"], dtype=task["dtype"], coding=coding).model
     ids = torch.tensor([task["ids"]], device=model.device)
-    loaded = torch.cuda.memory_allocated(device) if cuda else _resident("VmRSS")
+    loaded = torch.cuda.memory_allocated(device) if cuda else resident("VmRSS")
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
     else:
@@ -57,7 +57,7 @@ def _measure(task: dict[str, Any]) -> dict[str, Any]:
     with torch.inference_mode():
         output = model(input_ids=ids, use_cache=True, **last_logits(model))
     wait_for(model.device)
-    peak = torch.cuda.max_memory_allocated(device) if cuda else _resident("VmHWM")
+    peak = torch.cuda.max_memory_allocated(device) if cuda else resident("VmHWM")
     return {
         "method": "peak of the CUDA allocator" if cuda else _method(),
         "before": before,
@@ -74,7 +74,7 @@ def _method() -> str:
     return f"{name} of a fresh process, loading included"
 
 
-def _resident(line: str) -> int:
+def resident(line: str) -> int:
     """Bytes resident now (VmRSS) or at the most (VmHWM)."""
     if not _STATUS.is_file():
         return _resident_without_proc(peak=line == "VmHWM")
