@@ -176,7 +176,7 @@ def self_contained(single: list[str]) -> None:
 
     packer = self_contained_packer()
     size = sum(len(packer.pack([Member("", text.encode())])) for text in single)
-    print(f"self-contained: {8 * size / sum(map(len, single)):.3f} bits per character on the same notes")
+    print(f"self-contained: {8 * size / sum(map(len, single)):.3f} bits per character on these notes")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import queue
 import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -88,7 +90,15 @@ def measure(folder: Path, compiled: bool, processes: int, wanted: argparse.Names
     ]
     for part in parts:
         part.start()
-    found = [told.get() for _ in parts]
+    found: list[tuple[float, float, int]] = []
+    while len(found) < len(parts):
+        try:
+            found.append(told.get(timeout=1))
+        except queue.Empty:
+            if any(part.exitcode for part in parts):  # the others wait for it
+                for part in parts:
+                    part.terminate()
+                sys.exit("a process ended with an error (above); take fewer processes or a smaller batch")
     for part in parts:
         part.join()
     steps, warm, memory = zip(*found, strict=True)

@@ -116,9 +116,9 @@ def measured(
         )  # fmt: skip
 
 
-def whole_forms(stock: Stock, lexicon: Lexicon, sets: dict[str, list[str]]) -> Iterator[Row]:
+def whole_forms(stock: Stock, lexicon: Lexicon, numbers: list[int], sets: dict[str, list[str]]) -> Iterator[Row]:
     """The most frequent words as they are, one row each, nothing else: by arithmetic, the fewest tokens possible."""
-    words = word_table(lexicon.runs).sort("count", "run", descending=[True, False])["run"].head(max(ROWS)).to_list()
+    words = word_table(lexicon.runs).sort("count", "run", descending=[True, False])["run"].to_list()
     saving = {word: len(ids) - 1 for word, ids in zip(words, stock.segment(words), strict=True)}
     costly = [word for word in words if saving[word]]  # a word that is one token already takes no row
     rank = {word: place for place, word in enumerate(costly)}
@@ -129,7 +129,7 @@ def whole_forms(stock: Stock, lexicon: Lexicon, sets: dict[str, list[str]]) -> I
             for match in WORD.finditer(text):
                 space = " " if match.start() and text[match.start() - 1] == " " else ""
                 uses[space + match[0]] += 1
-        for rows in ROWS:
+        for rows in numbers:
             if rows > len(costly):
                 continue
             saved = sum(number * saving[word] for word, number in uses.items() if rank.get(word, rows) < rows)
@@ -206,8 +206,8 @@ def run(names: list[str], arms: list[str], numbers: list[int], lexicon: Lexicon,
         have = done(first, origin)
         if (name, "stock", 0) not in have:
             write(list(measured(stock, "stock", None, Options(), sets)), origin)
-        if FORMS in arms and (name, FORMS, ROWS[0]) not in have:
-            write(list(whole_forms(stock, lexicon, sets)), origin)
+        if FORMS in arms and (missing := [rows for rows in numbers if (name, FORMS, rows) not in have]):
+            write(list(whole_forms(stock, lexicon, missing, sets)), origin)
         if SYMBOLS in arms and (missing := [rows for rows in numbers if (name, SYMBOLS, rows) not in have]):
             for point in symbols(stock, lexicon, missing, sets):
                 write(point, origin)

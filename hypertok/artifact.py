@@ -251,11 +251,14 @@ def require_place(path: Path) -> None:
     """See that a file may be written at a path, before long work for it.
 
     Raises:
-        InputError: a folder is there, or there is none for it to lie in.
+        InputError: a folder is there, or there is none for it to lie in, or none that it may be written to.
     """
-    if path.is_dir() or not path.resolve().parent.is_dir():
+    folder = path.resolve().parent
+    if path.is_dir() or not folder.is_dir():
         what = "is a folder" if path.is_dir() else "lies in a folder that is not there"
         raise InputError(f"{path} {what}: name a file in a folder that exists")
+    if not os.access(folder, os.W_OK) and (not path.exists() or path.is_file()):  # a device is written to as it is
+        raise InputError(f"{path} lies in a folder that you may not write to: name a file in another one")
 
 
 def require_disk(

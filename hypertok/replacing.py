@@ -36,6 +36,14 @@ def replacing(target: Path) -> Iterator[Path]:
     _replace(target, beside)
 
 
+def discard(folder: Path) -> None:
+    """Remove a folder of unfinished work; a kill on the way leaves nothing half of it that could be gone on with."""
+    gone = folder.with_name(f".{folder.name}.gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    folder.rename(gone)
+    shutil.rmtree(gone)
+
+
 def previous_of(target: Path) -> Path:
     """Where a folder stands while another one takes its place."""
     return target.parent / f".{target.name}.previous"

@@ -29,8 +29,8 @@ def begin_with_fsdp(self: Any, *arguments: Any, fsdp_plugin: Any = None, **named
         self.distributed_type, self.fsdp_plugin = DistributedType.FSDP, fsdp_plugin
 
 
-def trained_and_checked(self: Any) -> dict[str, Tensor]:
-    found = trained(self)
+def trained_and_checked(self: Any, **named: bool) -> dict[str, Tensor]:
+    found = trained(self, **named)
     for name, parameter in self.inner.named_parameters():
         assert isinstance(parameter, DTensor), f"{name} is not spread"
         if len(parameter) > 1:

@@ -60,6 +60,14 @@ def test_a_file_that_is_the_folder_of_another_is_refused(paths: tuple[str, str],
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("path", ["a/" * 100_000 + "a", "я" * 3_000])
+def test_a_path_that_no_system_takes_is_refused(path: str, tmp_path: Path) -> None:
+    """A kilobyte of an archive: all folders on the way, as strings, would be 10 GB."""
+    with pytest.raises(ArtifactError, match="longer than 4,096 bytes; nothing was written"):
+        write_members(unpack(pack([Member(path, b"x")])), tmp_path / "out", name="x")
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_could_not_be_unpacked_is_not_packed(vault: Path) -> None:
     output = vault.parent / "x.ht"
     with pytest.raises(InputError, match=r"'x\.md' and 'X\.md' have the same path where letter case"):
@@ -122,6 +130,19 @@ def test_an_output_that_cannot_be_is_refused_before_packing(
         pack_files([vault], tmp_path / "none" / "x.ht", self_contained_packer())
     with pytest.raises(InputError, match="vault is a folder"):
         pack_files([vault], vault, self_contained_packer())
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(InputError, match=r"x\.ht lies in a folder that you may not write to"):
+        pack_files([vault], tmp_path / "x.ht", self_contained_packer())
+
+
+def test_what_is_wrong_with_a_source_is_told_of_the_source(vault: Path, lexicon: Path) -> None:
+    with pytest.raises(InputError, match=r"none/x\.md does not exist"):
+        command.pack(lexicon, [vault / "none" / "x.md"], self_contained=True)
+    (vault / "loop").symlink_to(vault / "loop")
+    with pytest.raises(InputError, match="loop is a symbolic link"):
+        command.pack(lexicon, [vault / "loop"], self_contained=True)
+    with pytest.raises(InputError, match="not written to standard output"):
+        command.pack(lexicon, [vault], Path("-"), self_contained=True)
 
 
 @pytest.mark.parametrize("force", [False, True])

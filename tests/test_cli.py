@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -21,12 +22,16 @@ VAULT = REPOSITORY / "examples" / "vault"
 NOTE = VAULT / "Медицина" / "Цикл Кребса.md"
 
 
-def hypertok(*arguments: object, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+def hypertok(
+    *arguments: object, stdin: bytes = b"", cwd: Path | None = None, stdout: IO[bytes] | int = subprocess.PIPE
+) -> subprocess.CompletedProcess[bytes]:
     """Run the command; output is bytes, because encode and decode promise exact bytes."""
     command = [sys.executable, "-m", "hypertok", *map(str, arguments)]
     path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "COLUMNS": "120", "PYTHONPATH": path}
-    return subprocess.run(command, input=stdin, capture_output=True, env=environment, cwd=cwd, timeout=300)
+    return subprocess.run(
+        command, input=stdin, stdout=stdout, stderr=subprocess.PIPE, env=environment, cwd=cwd, timeout=300
+    )
 
 
 def ok(*arguments: object, **options: object) -> bytes:
@@ -207,6 +212,10 @@ def test_encode_and_decode_are_byte_exact_through_pipes(lexicon: Path, tmp_path:
     assert ok("decode", lexicon, "-", stdin=symbols) == data
     for output in ("/dev/stdout", "-"):
         assert ok("encode", lexicon, "-", "-o", output, stdin=data) == symbols
+    with (tmp_path / "all.sym").open("ab", buffering=0) as file:  # what stands in it is not replaced
+        file.write(b"before ")
+        ok("encode", lexicon, "-", "-o", "/dev/stdout", stdin=data, stdout=file)
+    assert (tmp_path / "all.sym").read_bytes() == b"before " + symbols
     ok("encode", lexicon, NOTE, "-o", tmp_path / "note.sym")
     assert ok("encode", lexicon, "-", stdin=NOTE.read_bytes()) == (tmp_path / "note.sym").read_bytes()
     ok("decode", lexicon, tmp_path / "note.sym", "-o", tmp_path / "note.md")

@@ -26,6 +26,11 @@ def test_saved_datasets_are_found_and_read(tmp_path: Path, shard_bytes: int) -> 
     assert texts == RECORDS
     assert [report.path for report in reports] == ["а.txt", "набор/test", "набор/train"]
     assert {report.format for report in reports} == {"text", "datasets"}
+    linked = tmp_path / "ссылки"
+    linked.mkdir()
+    (linked / "а").symlink_to(tmp_path / "набор" / "test")
+    (linked / "б").symlink_to(tmp_path / "набор")
+    assert [report.path for report in read(linked, shard_bytes)[1]] == ["а", "б/train"], "each once"
     alone, (report,) = read(tmp_path / "набор" / "test")
     assert report.path == "test"
     assert alone[0].text.split("\n\n") == RECORDS[:5]

@@ -71,6 +71,15 @@ def test_only_a_few_items_are_under_way() -> None:
     results.close()
 
 
+def test_results_do_not_pile_up_behind_a_slow_one() -> None:
+    items = Watched(1_000_000)
+    results = engines.run(slow_first, items, workers=2)
+    assert next(results) == 0
+    assert items.asked <= 64 + 4 * 2 + 1
+    assert [next(results) for _ in range(100)] == [n * n for n in range(1, 101)]
+    results.close()
+
+
 def test_closing_early_leaves_no_worker_behind() -> None:
     results = engines.run(abs, range(100), workers=2)
     next(results)

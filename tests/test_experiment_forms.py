@@ -12,6 +12,8 @@ pytest.importorskip("peft")
 
 from small_experiments import HELD_OUT, Inputs, definition
 
+from hypertok.experiment.compare import Side
+from hypertok.experiment.form_tables import _row
 from hypertok.experiment.report import write_report
 from hypertok.experiment.results import Results, RunResult
 from hypertok.experiment.run import Experiment
@@ -113,6 +115,18 @@ def test_older_results_have_no_groups(results: Results) -> None:
     old = run_of(results, "flat-characters-s0").model_dump(mode="json", by_alias=True)
     del old["forms"]
     assert RunResult.model_validate(old).forms is None
+
+
+def test_arms_are_set_beside_each_other_by_seeds_that_both_have(results: Results) -> None:
+    """A part that one start could not measure is missing in one run."""
+    flat, longer = ([run_of(results, f"{arm}-characters-s{seed}") for seed in (0, 1)] for arm in ("flat", "longer"))
+    lacking = [longer[0].model_copy(update={"forms": None}), longer[1]]
+
+    def row(runs: list[RunResult], beside: list[RunResult]) -> list[str]:
+        of = {"longer": tuple(runs), "flat": tuple(beside)}
+        return _row("unseen", *(Side(results.definition.arm(arm), "characters", own, own) for arm, own in of.items()))
+
+    assert row(lacking, flat)[5] == row(longer[1:], flat[1:])[5] != row(longer, flat)[5]
 
 
 def test_the_report_shows_groups_by_arm(results: Results) -> None:

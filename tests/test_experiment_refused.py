@@ -19,13 +19,22 @@ import torch
 from safetensors.torch import save_file
 from small_experiments import HELD_OUT, Inputs, definition
 
+from hypertok.artifact import seal
 from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.arms import alone
 from hypertok.experiment.definition import Arm, Definition
 from hypertok.experiment.inputs import Read, find_leaks
 from hypertok.experiment.results import Results
 from hypertok.experiment.run import Experiment, Planned
-from hypertok.experiment.training import Spent, _seconds, deciding, equal_compute, product_parameters, spent
+from hypertok.experiment.training import (
+    Spent,
+    _seconds,
+    deciding,
+    equal_compute,
+    product_parameters,
+    spent,
+    trained_folder,
+)
 from hypertok.model.checkpoint import Checkpoint
 from hypertok.training.data import Text, identity_of
 from hypertok.training.options import TrainOptions
@@ -205,6 +214,23 @@ def test_what_made_the_rows_of_an_untrained_arm_is_part_of_its_key(tmp_path: Pat
         made = Experiment(Definition(name="x", arms=(Arm(name="stock", stock=True), arm)), tmp_path / "x")
         keys.add(made._key(Planned(arm, "characters", 0), read))
     assert len(keys) == 3
+
+
+def test_looking_at_held_out_text_on_the_way_decides_nothing() -> None:
+    assert deciding(TrainOptions(evaluate_every=50)) == deciding(TrainOptions())
+    assert "evaluate_every" in deciding(TrainOptions()), "keys of committed results have it"
+
+
+def test_what_was_trained_on_another_tokenizer_of_the_same_name_is_not_taken(tmp_path: Path) -> None:
+    """Made from the same inputs by other code of this version, or on another machine."""
+    read, arm, found = Read(0, (), {}, dict.fromkeys(("model", "tokenizer", "corpus"), "x"), ""), Arm(name="ours"), []
+    for where, tokenizer in (("here", "{}"), ("there", "{}"), ("older", '{"a": 1}')):
+        model = tmp_path / where / "key"
+        model.mkdir(parents=True)
+        (model / "tokenizer.json").write_text(tokenizer, encoding="utf-8")
+        seal(model, kind="tokenizer", schema_version=1)
+        found.append(trained_folder(tmp_path, arm, model, read, characters=1, seed=0))
+    assert found[0] == found[1] != found[2]
 
 
 def test_seconds_are_those_of_all_starts(tmp_path: Path) -> None:

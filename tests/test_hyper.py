@@ -120,6 +120,17 @@ def test_ids_are_those_of_the_raw_tokenizer(made: Made) -> None:
 
 
 @on_surface
+def test_special_tokens_that_are_left_out_leave_no_space_behind(made: Made) -> None:
+    name, tokenizer = made
+    torch = pytest.importorskip("torch")
+    for special in SPECIAL[name]:
+        ids = tokenizer.encode(f"Печень{special}кот", add_special_tokens=True)
+        found = tokenizer.decode(ids, skip_special_tokens=True)
+        assert found in ("Печенькот", f"Печень{special}кот")
+        assert tokenizer.decode(torch.tensor(ids), skip_special_tokens=True) == found
+
+
+@on_surface
 def test_decoding_equals_the_library_on_stock_and_new_text(made: Made) -> None:
     _, tokenizer = made
     raw = Tokenizer.from_file(str(tokenizer.folder / "tokenizer.json"))

@@ -16,7 +16,12 @@ CHAT = {
     "name": "Дом",
     "messages": [
         {"id": 1, "from": "Иван", "text": "Привет\nПечень болит\tнемного"},
-        {"id": 2, "from": "Анна", "text": ["Смотри: ", {"type": "bold", "text": "врач"}]},
+        {
+            "id": 2,
+            "from": "Анна",
+            "text": ["Смотри: ", {"type": "bold", "text": "врач"}],
+            "text_entities": [{"type": "plain", "text": "Смотри: "}, {"type": "bold", "text": "врач"}],
+        },
     ],
 }
 NOTEBOOK = {"cells": [{"cell_type": "markdown", "source": ["# Опыт\n", "Вода кипит."]}], "nbformat": 4}
@@ -28,7 +33,7 @@ NOTEBOOK = {"cells": [{"cell_type": "markdown", "source": ["# Опыт\n", "Во
     ("name", "value", "words"),
     [
         ("а.canvas", CANVAS, "План Купить хлеб Позвонить маме"),
-        ("result.json", CHAT, "Дом Привет Печень болит немного Анна Смотри врач"),
+        ("result.json", CHAT, "Дом Привет Печень болит немного Смотри врач"),
         ("а.ipynb", NOTEBOOK, "Опыт Вода кипит"),
         ("а.json", ["Печень.", {"text": "Почка."}, 7], "Печень Почка"),
     ],

@@ -217,6 +217,32 @@ def test_an_output_that_cannot_be_read_is_to_be_restored_or_moved_away(
     assert not (tmp_path / "x.lexicon.work").exists()
 
 
+def test_a_kill_while_finished_work_is_removed_leaves_no_half_of_it(
+    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(folder: Path, **named: bool) -> None:
+        if folder.name == ".x.lexicon.work.gone" and folder.exists():
+            next(folder.rglob("reports.json")).unlink()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hypertok.replacing.shutil.rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            build_lexicon(small_corpus, tmp_path / "x.lexicon", workers=1)
+    assert not (tmp_path / "x.lexicon.work").exists()
+    assert not build_lexicon(small_corpus, tmp_path / "x.lexicon", workers=1).fresh
+    assert [path.name for path in tmp_path.iterdir()] == ["x.lexicon"]
+
+
+def test_both_parts_of_a_compound_may_inflect(build: Build) -> None:
+    text = "Для компании-производителя. Договор с компанией-производителем. Письмо компании-производителю. "
+    lexicon = build({"а.md": text * 3})
+    forms = set(lexicon.forms.filter(pl.col("main"))["form"])
+    assert {"компании-производителя", "компанией-производителем"} <= forms
+    assert not {"компанией-производитель", "компанией-производителю"} & forms, "the first part is no prefix"
+    assert_decodes(lexicon)
+
+
 def test_a_corpus_that_never_was_has_not_vanished(tmp_path: Path) -> None:
     (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
     for name in ("nothing", "dangling"):

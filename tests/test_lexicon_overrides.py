@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,30 @@ def test_a_patronymic_that_the_dictionary_spells_otherwise_is_one_name(build: Bu
     """The file that is shipped merges it."""
     lexicon = build({"а.md": "Пётр Михайлович. Петра Михайловича. К Михайловичу. С Михайловичем. Михайловичи. "})
     assert [key for key in symbols_of(lexicon) if key[0].startswith("миха")] == [("михайлович", "NOUN", "name")]
+
+
+@pytest.mark.parametrize(
+    ("lemma", "text", "spellings"),
+    [
+        (
+            "цикл кребса",
+            "Кот спит на окне.",
+            ("цикл Кребса", "Цикл Кребса", "циклом Кребса", "цикл кребса", "ЦИКЛ КРЕБСА"),
+        ),
+        ("болезнь альцгеймера", "Доктор Альцгеймер. У Альцгеймера. Об Альцгеймере.", ("болезнь Альцгеймера",)),
+        ("закон рф", "Кот спит на окне.", ("закон РФ", "закона РФ", "Закон РФ")),
+        ("роза ветров", "Роза цветёт. Роза пахнет. Роза.", ("роза ветров", "Роза ветров", "розы ветров")),
+    ],
+)
+def test_names_in_added_phrases_are_written_as_names(
+    build: Build, lemma: str, text: str, spellings: tuple[str, ...]
+) -> None:
+    """By the corpus where it has the word, else by the dictionary."""
+    lexicon = build({"а.md": text}, overrides=f"add\t{lemma}\tNOUN\t\n")
+    assert_consistent(lexicon)
+    assert_decodes(lexicon)
+    for spelling in spellings:
+        assert not re.search("[а-яё]", lexicon.encode(spelling), re.IGNORECASE), spelling
 
 
 @pytest.mark.parametrize("lemma", ["жёсткий диск", "жесткий диск"])

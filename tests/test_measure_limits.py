@@ -232,12 +232,27 @@ def test_memory_is_told_without_proc(
     monkeypatch.setitem(sys.modules, "resource", None if system == "win32" else asked)  # type: ignore[arg-type]
     monkeypatch.setattr(prefill, "_STATUS", tmp_path / "none")
     monkeypatch.setattr(prefill.sys, "platform", system)  # type: ignore[attr-defined]
-    told = prefill._method(), prefill.resident("VmRSS"), prefill.resident("VmHWM")
+    told = prefill._method(False), prefill.resident("VmRSS"), prefill.resident("VmHWM")
     name = "peak working set" if system == "win32" else "peak RSS (ru_maxrss)"
     assert told == (f"{name} of a fresh process, loading included", 5 << 20, 9 << 20)
     monkeypatch.setitem(sys.modules, "psutil", None)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"measured by psutil .* pip install"):
         prefill.resident("VmRSS")
+
+
+def test_a_peak_that_cannot_be_forgotten_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose /proc is read only, or a sandbox that tells no peak."""
+    assert prefill._forget_peak()
+    assert prefill._method(True) == "peak RSS of a fresh process"
+    monkeypatch.setattr(prefill, "_CLEAR", tmp_path / "none" / "clear_refs")
+    assert not prefill._forget_peak()
+    assert prefill._method(False) == "peak RSS of a fresh process, loading included"
+    status = tmp_path / "status"
+    status.write_text("VmRSS:  7 kB\n", encoding="utf-8")
+    monkeypatch.setattr(prefill, "_STATUS", status)
+    assert prefill.resident("VmRSS") == 7 << 10
+    with pytest.raises(InputError, match="tells no VmHWM"):
+        prefill.resident("VmHWM")
 
 
 def test_the_real_psutil_agrees_with_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,20 +136,23 @@ def test_files_that_are_not_the_models_are_not_looked_at(small_stock: Path, tmp_
     assert load_subject(folder, device="cpu").rows == 640
 
 
-def maker(models: tuple[Published, ...] = ()) -> _Maker:
+def maker(models: tuple[Published, ...] = (), tell: Callable[[str], None] = lambda text: None) -> _Maker:
     given = {"name": "x", "kind": "memory", "arms": [{"name": "stock", "stock": True}]}
     definition = Definition.model_validate({**given, "memory": {"models": models, "tokens": 100, "prefill_tokens": 0}})
-    return _Maker(definition, SENTENCES, [], Path(), {}, lambda text: None)
+    return _Maker(definition, SENTENCES, [], Path(), {}, tell)
 
 
 def test_an_experiment_goes_on_without_the_model_that_is_not_predicted(folder: Path) -> None:
     with pytest.raises(InputError, match="linear_attention is not predicted"):
         maker().at_hand(folder)
-    one = maker((Published(name="Gemma", tokenizer=folder, config=GEMMA3),))
+    told: list[str] = []
+    one = maker((Published(name="Gemma", tokenizer=folder, config=GEMMA3),), told.append)
     assert one.at_hand(folder) == []
     assert list(one.skipped) == ["memory of stock"]
     assert "linear_attention is not predicted" in one.skipped["memory of stock"]
-    assert f"hypertok measure {folder} --text TEXTS --only memory" in one.skipped["memory of stock"]
+    assert "hypertok measure MODEL_DIR --text TEXTS --only memory" in one.skipped["memory of stock"]
+    assert str(folder) not in one.skipped["memory of stock"]  # results name no folder of a machine
+    assert told == [f"stock: its memory is measured by hypertok measure {folder} --text TEXTS --only memory"]
 
 
 def test_an_experiment_does_not_go_on_with_a_kind_that_has_no_language_model(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from measured_models import KINDS, tiny_folder, tiny_model, tiny_subject
 from transformers import AutoTokenizer
 
 from hypertok.errors import ArtifactError, InputError
+from hypertok.measure.generate import generate
 from hypertok.measure.quality import measure_quality, windows
 from hypertok.measure.scoring import Window, token_bits
 from hypertok.measure.subject import Subject, load_coding, load_subject
@@ -179,8 +180,10 @@ def test_logits_that_are_no_numbers_are_refused(subject: Subject) -> None:
     before = matrix.data[row].clone()
     matrix.data[row] = float("nan")
     try:
-        with pytest.raises(InputError, match=r"text \d of \d: the model gives no probabilities"):
+        with pytest.raises(InputError, match="the model gives no probabilities"):
             measure_quality(subject.model, subject.coding.encode, TEXTS, start=(600,))
+        with pytest.raises(InputError, match="the model gives no probabilities"):
+            generate(subject, [[600, row]], tokens=2, seed=0)
     finally:
         matrix.data[row] = before
 

@@ -126,17 +126,20 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
     (corpus / "сам").symlink_to(corpus / "сам")
     (corpus / "пусто").symlink_to(corpus / "нет")
     (corpus / "диск").symlink_to("/")
+    (corpus / "не-папка").symlink_to(outside / "б.txt" / "в.txt")
     plan = plan_shards(corpus)
     documents, reports = read_all(plan)
     # A real file wins over the link to it; of two links to one folder the first is followed.
     assert [document.path for document in documents] == ["ещё-наружу/б.txt", "тут/а.txt"]
     assert "circular link" in reports["круг"].reason
-    assert "circular link" in reports["сам"].reason
+    assert reports["сам"].reason.startswith("circular link: ")
     assert "circular link" in reports["диск"].reason, "not the whole machine"
     assert "dangling link" in reports["пусто"].reason
     assert "circular link" in reports["ещё-наружу/назад"].reason
     # Links to what is read anyway are passed over without a word: 0-файл.txt, 0-папка, наружу.
-    assert set(reports) == {"ещё-наружу/б.txt", "тут/а.txt", "круг", "сам", "диск", "пусто", "ещё-наружу/назад"}
+    links = {"круг", "сам", "диск", "пусто", "не-папка", "ещё-наружу/назад"}
+    assert set(reports) == {"ещё-наружу/б.txt", "тут/а.txt", *links}
+    assert "circular" not in reports["не-папка"].reason
 
 
 def test_nothing_about_one_file_is_fatal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,6 +199,16 @@ def test_a_big_file_is_cut_at_line_ends(tmp_path: Path, encoding: str, shard_byt
     assert report.characters == len(text)
     indices = [document.index for document in documents]
     assert indices == sorted(set(indices))
+
+
+def test_a_text_with_fences_is_never_cut(tmp_path: Path) -> None:
+    """A part that begins inside one would take its end for a beginning."""
+    write(tmp_path / "дамп.txt", f"{SENTENCE}\n```\nx = 1\n```\n" * 50)
+    write(tmp_path / "заметка.md", f"{SENTENCE}\n" * 50)
+    plan = plan_shards(tmp_path, 1000)
+    assert [part.path for shard in plan.shards for part in shard.parts].count("дамп.txt") == 1
+    (document, *_) = (one for one in read_all(plan)[0] if one.path == "дамп.txt")
+    assert "x = 1" not in document.prose
 
 
 def test_utf16_is_never_cut(tmp_path: Path) -> None:

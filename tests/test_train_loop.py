@@ -47,7 +47,7 @@ def test_a_resumed_run_saves_and_looks_as_it_is_told_now(
     assert seen == {f"saved {one}" for one in after if one % 3 == 0 or one == total} | {
         f"judged {one}" for one in after if one % 5 == 0 or one == total
     }
-    assert [one for one in steps(output) if one > 4] == [one for one in after if one % 2 == 0]
+    assert [one for one in steps(output) if one > 4] == [one for one in after if one % 2 == 0 or one == total]
 
 
 def test_the_loss_of_a_run_resumed_twice_is_that_of_all_its_steps(
@@ -61,6 +61,8 @@ def test_the_loss_of_a_run_resumed_twice_is_that_of_all_its_steps(
     done = train(model, small_corpus, output, options, resume=True)
     lines = [json.loads(line) for line in (output / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [(one["step"], one["steps"]) for one in lines if "loss" in one][:3] == [(1, 1), (5, 2), (10, 4)]
+    seconds = [one["seconds"] for one in lines]
+    assert seconds == sorted(seconds), "of all starts"
     each = [json.loads(line) for line in (whole / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     losses = {one["step"]: one["loss"] for one in each if "loss" in one}
     known = [loss for step, loss in losses.items() if step not in (2, 3, 6)]  # before a checkpoint, after the last line

@@ -23,13 +23,15 @@ from hypertok.tokenizer.hyper import HyperTokenizer
 
 pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).resolve().parents[1]
-DRIVER_FSDP = "fsdp_on_cpu.py"
 ARGUMENTS = ["--characters", "960", "--dtype", "float32", "--context", "24", "--batch", "2"]
 ARGUMENTS += ["--set", "device=cpu", "--set", "save_every=2", "--set", "log_every=1"]
 
-# With --cpu accelerate starts one process unless mpirun is there; this way torchrun starts two.
+# With --cpu accelerate starts one process unless mpirun is there; this way torchrun starts two. A precision that a
+# user's configuration of accelerate names is not ours.
 LAUNCH = ["-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu", "--num_processes", "2"]
-LAUNCH += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+LAUNCH += ["--num_machines", "1", "--mixed_precision", "bf16", "--dynamo_backend", "no", "--main_process_port", "0"]
+FSDP = ["-m", "accelerate.commands.accelerate_cli", "launch", "--num_processes", "2", "--main_process_port", "0"]
+FSDP += ["--config_file", str(REPOSITORY / "experiments" / "fsdp.yaml"), str(Path(__file__).parent / "fsdp_on_cpu.py")]
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +97,8 @@ def test_fsdp_breaks_off_resumes_and_trains_what_one_process_does(
     model: Path, one: Path, small_corpus: Path, evaluated: list[str], tmp_path: Path
 ) -> None:
     """The driver sees that everything is spread, and frozen parameters keep their bits."""
-    launch = ["-m", "accelerate.commands.accelerate_cli", "launch", "--num_processes", "2", "--main_process_port", "0"]
-    launch += ["--config_file", str(REPOSITORY / "experiments" / "fsdp.yaml"), str(Path(__file__).parent / DRIVER_FSDP)]
     _, _, *two = command(model, small_corpus, tmp_path / "two", *evaluated)
-    run(*launch, *two, fails=True, STOP_AT="3")
+    run(*FSDP, *two, fails=True, STOP_AT="3")
     assert not (tmp_path / "two").exists()
     checkpoint = tmp_path / "two.work" / "checkpoint-2"
     assert (checkpoint / "complete").is_file()
@@ -106,8 +106,20 @@ def test_fsdp_breaks_off_resumes_and_trains_what_one_process_does(
         name for name in load_file(checkpoint / "trained.safetensors") if "lora_" not in name and ".rows." not in name
     ]
     assert not list(checkpoint.glob("pytorch_model*")), "the frozen model is in the checkpoint"
-    run(*launch, *two, "--resume")
+    run(*FSDP, *two, "--resume")
     assert_two_did_what_one_did(model, one, tmp_path / "two")
+
+
+def test_fsdp_trains_units_of_an_untied_model_to_be_read(
+    sound_extension: Path, small_corpus: Path, evaluated: list[str], tmp_path: Path
+) -> None:
+    """Rows for writing are frozen, and spread like all others."""
+    rows = HyperTokenizer.from_pretrained(sound_extension).rows
+    model = put_model(sound_extension, tmp_path / "model", tiny_model("llama", tied=False, rows=rows))
+    run(*command(model, small_corpus, tmp_path / "one", "--accumulate", "2", "--reading", *evaluated))
+    _, _, *two = command(model, small_corpus, tmp_path / "two", "--reading", *evaluated)
+    run(*FSDP, *two)
+    assert_two_did_what_one_did(model, tmp_path / "one", tmp_path / "two", reads=True)
 
 
 def assert_two_did_what_one_did(model: Path, one: Path, two: Path, *, reads: bool = False) -> None:

@@ -103,8 +103,11 @@ def test_blocks_longer_than_the_table_of_positions_are_refused(
 
 
 def test_nan_stops_with_the_last_good_checkpoint_named(model: Path, small_corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(Diverged, match=r"the loss is nan at step 4; last good checkpoint: .*run\.work/checkpoint-2"):
+    with pytest.raises(
+        Diverged, match=r"the loss is nan at step 4; last good checkpoint: .*run\.work/checkpoint-2"
+    ) as told:
         train(model, small_corpus, tmp_path / "run", QUICK, callbacks=[Poison(3)])
+    assert str(told.value).endswith(f"lower rows_lr and lora_lr, remove {tmp_path / 'run.work'} and start again")
     assert not (tmp_path / "run").exists()
     with pytest.raises(Diverged, match="no checkpoint was written yet"):
         train(model, small_corpus, tmp_path / "again", QUICK, callbacks=[Poison(0)])

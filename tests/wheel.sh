@@ -24,5 +24,6 @@ from hypertok.data import data_file
 where = pathlib.Path(hypertok.__file__)
 assert "site-packages" in where.parts, where
 assert data_file("hypersymbols.tsv").is_relative_to(where.parent), data_file("hypersymbols.tsv")
+assert (where.parent / "py.typed").is_file()
 print("wheel: shipped lexicon data found in", data_file("hypersymbols.tsv").relative_to(where.parents[1]))
 PY

@@ -6,6 +6,7 @@ import os
 import unicodedata
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NoReturn
 
@@ -17,6 +18,8 @@ from hypertok.progress import Count
 
 #: Unsafe names that are told one by one; of the others their number.
 _NAMES_TOLD = 3
+#: Bytes of a path that Linux takes; every folder on the way is looked at, so a small archive could fill all memory.
+_LONGEST = 4_096
 #: Names that Windows reserves for devices, with any extension.
 _DEVICES = frozenset(
     [
@@ -78,23 +81,22 @@ def _clash(paths: Iterable[str]) -> str | None:
     file the folder of another.
     """
     files: dict[str, str] = {}
-    folders: dict[str, str] = {}  # every folder, and a member below it
     for path in paths:
         key = unicodedata.normalize("NFC", path).casefold()
         if key in files:
             same = "" if files[key] == path else " where letter case or Unicode form does not count"
             return f"{files[key]!r} and {path!r} have the same path{same}"
         files[key] = path
-        for folder in PurePosixPath(key).parents:
-            folders.setdefault(str(folder), path)
-    for key, file in files.items():
-        if key in folders:
-            return f"{file!r} is a file, and {folders[key]!r} is inside a folder of that path"
+    for above, below in pairwise(sorted(files, key=lambda key: key.split("/"))):  # what is in a folder follows it
+        if below.startswith(f"{above}/"):
+            return f"{files[above]!r} is a file, and {files[below]!r} is inside a folder of that path"
     return None
 
 
 def check_path(path: str) -> PurePosixPath:
     """A member's path, if it is safe below any folder on any system.
+
+    A name may have what Windows refuses to write and other systems have in many a title: ? * " < > |.
 
     Raises:
         ArtifactError: absolute, with a drive, a backslash, «..», an empty or reserved part.
@@ -112,6 +114,8 @@ def _unsafe(path: str) -> str | None:
         return "it is absolute"
     if "\\" in path:
         return "it has a backslash"
+    if len(path.encode("utf-8", "surrogatepass")) > _LONGEST:
+        return f"it is longer than {_LONGEST:,} bytes"
     for part in path.split("/"):
         if part in ("", ".", ".."):
             return f"it has the part {part!r}"
@@ -152,10 +156,10 @@ def pack_files(
             given.
         OSError: a file cannot be read, a folder not be listed, or `output` not be written.
     """
+    found = _found(paths, skipped)
     require_place(output)  # packing takes a minute for a megabyte
     if output.exists() and not force:
         raise InputError(f"{output} exists: name another file, or give --force to replace it")
-    found = _found(paths, skipped)
     if output.exists() and any(file.samefile(output) for _, file in found):
         raise InputError(f"{output} is one of the files to pack: name another file, outside of what is packed")
     data = packer.pack((Member(name, file.read_bytes()) for name, file in found), progress)

@@ -206,4 +206,4 @@ def _spelled(keys: list[str], alphabet: str) -> Int32:
     separator = "\U0010ffff"
     codes[ord(separator)] = END_OF_PIECE
     joined = separator + separator.join(sorted(keys)) + separator
-    return codes[np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)]
+    return codes[np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.dtype("<u4"))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -44,7 +45,9 @@ def pack(
 
     if self_contained and kind_of(lexicon) != KIND:  # not used, but else a text in its place would be left out
         raise InputError(f"{lexicon}: no lexicon; with --self-contained, too, name one before the files to pack")
-    first = paths[0].resolve()  # «.» and «..» have no name of their own
+    if str(output) == "-":
+        raise InputError("--output -: an archive is not written to standard output; name a file")
+    first = Path(os.path.abspath(paths[0]))  # «.» and «..» have no name of their own, and a link may lead nowhere
     target = output or first.parent / f"{first.name}.ht"
     packer = self_contained_packer() if self_contained else packer_of(lexicon)
     with left_out() as skipped:

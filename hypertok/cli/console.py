@@ -120,10 +120,12 @@ def print_json(content: Any) -> None:
 def write_bytes(data: bytes, path: Path | None) -> None:
     """Write to a file (beside it first, then renamed) or, without one or to "-", to standard output as it is.
 
+    To /dev/stdout, too: where that is a file, what others wrote into it would be replaced.
+
     Raises:
         InputError: the file cannot be written.
     """
-    if path is None or str(path) == "-":
+    if path is None or str(path) in ("-", "/dev/stdout"):
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return

@@ -33,6 +33,7 @@ from hypertok.corpus.sources import locate, plan_shards
 from hypertok.corpus.stream import FIRST_FORM, UNKNOWN, Tokens, renumber
 from hypertok.errors import ArtifactError, InputError
 from hypertok.progress import Count
+from hypertok.replacing import discard
 
 #: Version of what a shard folder holds; a change makes older work folders useless, so they are redone.
 SHARD_VERSION = 6
@@ -120,7 +121,7 @@ def count_corpus(
     segments = [segment for folder in folders for segment in segment_folders(folder)]
     vocabulary, pruned = merge_vocabularies(segment / "forms.parquet" for segment in segments)
     if vocabulary.is_empty():
-        shutil.rmtree(work)
+        discard(work)
         raise InputError(_nothing_to_count(root, reports))
     for segment in segments:
         np.save(segment / "ids.npy", _global_ids(segment, vocabulary["form"]))

@@ -30,6 +30,8 @@ EngineName = Literal["local", "ray"]
 
 #: Items under way per worker: enough that no worker waits for the next one.
 _AHEAD = 4
+#: Results held behind one that is slow (a file that cannot be cut); of statistics one is 10 to 15 MB.
+_HELD = 64
 #: Items under way on Ray at least, so that a cluster that grows on demand sees the demand.
 _RAY_AHEAD = 64
 #: A cluster that is up answers in milliseconds, one far away in less than this.
@@ -119,7 +121,7 @@ def _run_in(open_pool: Callable[[], _Pool[Item, Result]], items: Sequence[Item])
         finished: dict[int, Any] = {}
         for number in range(len(items)):
             while number not in finished:
-                for index, item in islice(waiting, pool.limit - len(under_way)):
+                for index, item in islice(waiting, max(0, min(pool.limit - len(under_way), _HELD - len(finished)))):
                     under_way[pool.submit(item)] = index
                 for handle in pool.wait_for_any(list(under_way)):
                     finished[under_way.pop(handle)] = handle

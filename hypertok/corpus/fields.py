@@ -31,7 +31,7 @@ def text_field(names: Iterable[str]) -> str | None:
 
 
 def text_of(value: object) -> str:
-    """The text of a record: its text field, or else every string in it, one a line.
+    """The text of a record: its text field, also where that has parts, or else every string in it, one a line.
 
     >>> text_of({"id": "7", "Text": "Печень."})
     'Печень.'
@@ -48,11 +48,15 @@ def _strings(value: object) -> Iterator[str]:
         if isinstance(value, str):
             yield value
         elif isinstance(value, Mapping):
-            names = [name for name, inner in value.items() if isinstance(inner, str)]
-            field = text_field(name for name in names if value[name].strip()) or text_field(names)
+            names = [name for name, inner in value.items() if isinstance(inner, str | Mapping | list)]
+            field = text_field(name for name in names if _is_filled(value[name])) or text_field(names)
             pending.extend([value[field]] if field else reversed(list(value.values())))
         elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
             pending.extend(reversed(value))
+
+
+def _is_filled(value: object) -> bool:
+    return bool(value.strip() if isinstance(value, str) else value)
 
 
 def record_documents(texts: Iterable[str], tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:

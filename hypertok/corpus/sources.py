@@ -6,6 +6,7 @@ files share a shard; a big text or JSON-lines file is cut at line ends so that s
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ class _Walk:
     files: dict[str, tuple[Path, int]] = field(default_factory=dict)  # relative path -> real path, size
     links: list[tuple[str, Path, frozenset[str]]] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)  # real paths of files and folders
+    datasets: set[str] = field(default_factory=set)  # real paths of saved datasets that are taken
     reports: list[SourceReport] = field(default_factory=list)
 
     def skip(self, path: str, reason: str, size: int = 0) -> None:
@@ -122,7 +124,9 @@ def _walk_folder(walk: _Walk, folder: Path, prefix: str, real: str, above: froze
             continue
         names = {entry.name for entry in entries}
         if datasets_source.is_saved_dataset(names):
-            walk.files[prefix.rstrip("/") or root_name(folder)] = (folder, datasets_source.bytes_of(folder))
+            if real not in walk.datasets:  # by another link
+                walk.datasets.add(real)
+                walk.files[prefix.rstrip("/") or root_name(folder)] = (folder, datasets_source.bytes_of(folder))
             continue
         for entry in entries:
             path = prefix + entry.name
@@ -148,8 +152,9 @@ def _follow_links(walk: _Walk) -> None:
             except OSError as error:
                 if isinstance(error, FileNotFoundError):
                     walk.skip(path, f"dangling link to {printable(os.readlink(link))}")
-                else:  # ELOOP: links that lead to each other
-                    walk.skip(path, f"circular link: {explain(error)}")
+                else:
+                    circular = "circular link: " if error.errno == errno.ELOOP else ""  # links that lead to each other
+                    walk.skip(path, f"{circular}{explain(error)}")
                 continue
             real = os.path.realpath(link)
             if is_folder and (real in above or os.path.realpath(link.parent).startswith(os.path.join(real, ""))):
@@ -195,7 +200,8 @@ def _cut_file(walk: _Walk, path: str, location: Path, size: int, shard_bytes: in
                     walk.skip(path, reason, size)
                     return
                 wide = encodings.wide_encoding(head)
-                ends = [] if wide else list(_line_ends(file, size, shard_bytes))
+                whole = wide or (kind == "text" and b"```" in head)  # a cut inside a fence would turn code and prose
+                ends = [] if whole else list(_line_ends(file, size, shard_bytes))
         except OSError as error:
             walk.skip(path, explain(error), size)
             return

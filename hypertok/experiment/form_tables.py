@@ -44,7 +44,12 @@ def _row(name: FormName, side: Side, twin: Side | None) -> list[str]:
     share = sum(one.total.characters for one in groups) / every if every else 0.0
     different = sum(one.units for one in groups) / len(groups)
     cells = [name, side.label, f"{different:,.0f}", f"{share:.2%}"]
-    pairs = [_groups(runs, name) for runs in common(side, twin)] if twin is not None else [[], []]
+    both = (
+        []
+        if twin is None
+        else [pair for pair in zip(*common(side, twin), strict=True) if all(run.forms for run in pair)]
+    )
+    pairs = [_groups([pair[number] for pair in both], name) for number in (0, 1)]
     for after in (False, True):
         own = _pooled(groups, after)
         ours, theirs = (_pooled(found, after) for found in pairs)

@@ -127,7 +127,7 @@ def measure_arm(
         if part not in measure.parts:
             continue
         try:
-            with full_gpu_told(LIGHTER):
+            with full_gpu_told(f"{LIGHTER}, remove the file of this run, and start again"):
                 found |= kept.part(part, work)
         except InputError as error:
             skipped[part] = str(error).replace(f"{subject.folder}: ", "")

@@ -158,9 +158,10 @@ class _Maker:
             except InputError as error:
                 if not self.definition.memory.models:
                     raise
-                remedy = f"hypertok measure {folder} --text TEXTS --only memory"  # published models have rows
-                self.skipped[f"memory of {name}"] = f"{error} ({remedy})"
-                continue
+                self.tell(f"{name}: its memory is measured by hypertok measure {folder} --text TEXTS --only memory")
+                reason = str(error).replace(f"{folder}: ", "")  # results name no folder of a machine
+                self.skipped[f"memory of {name}"] = f"{reason} (hypertok measure MODEL_DIR --text TEXTS --only memory)"
+                continue  # published models have rows
             rows.append(row.model_copy(update={"measured": self._measured(folder, coding, prefix, name)}))
         return rows
 

@@ -25,6 +25,7 @@ from hypertok.experiment.results import (
     Plan,
     Results,
     RunResult,
+    Trained,
     read_plan,
     read_run,
     run_path,
@@ -40,7 +41,9 @@ from hypertok.experiment.training import (
     train_arm,
     trained_folder,
 )
+from hypertok.measure.parts import Figures
 from hypertok.measure.quality import Quality
+from hypertok.measure.subject import device_of
 from hypertok.model.extra import require_train
 from hypertok.training.options import READERS
 
@@ -247,7 +250,6 @@ class _Runner:
     def _one(self, planned: Planned, folder: Path, key: str) -> RunResult:
         definition, arm, measure = self.definition, planned.arm, self.definition.measure
         trained, output = None, None
-        steps: list[AtStep] = []
         if arm.trained:
             characters = self.budgets.get((arm.name, planned.line), definition.characters)
             output = trained_folder(
@@ -258,19 +260,17 @@ class _Runner:
                     arm, folder, self.corpus, self.held_out, output, characters=characters, seed=planned.seed,
                     steps=definition.steps, tell=self.tell, progress=self.progress,
                 )  # fmt: skip
-            if definition.steps:
-                for step in (0, *(one for one in definition.steps if one <= trained.steps)):
-                    characters = round(trained.characters * step / trained.steps)
-                    found = self._quality_at(folder, snapshot(output, step) if step else None, step)
-                    steps.append(AtStep(step=step, characters=characters, quality=found))
-        subject = live_subject(folder, output, measure)
         once = trained.characters // arm.train.epochs if trained else 0
         seen = partial(seen_in_training, folder, self.corpus, once, planned.seed) if trained else None
         hashes = dict(self.read.sha256)
         if not arm.stock:
             hashes["extended"] = sha256_of(folder / MANIFEST)
-        made = provenance(str(subject.model.device), hashes)
+        made = provenance(device_of(measure.device), hashes)
         kept = Kept.of(self.experiment.work, key, trained, made, self.tell)
+        on_the_way: Figures = {}
+        if trained and output and definition.steps:
+            on_the_way = kept.part("steps on the way", partial(self._on_the_way, folder, output, trained))
+        subject = live_subject(folder, output, measure)
         figures = measure_arm(subject, self.texts, measure, seed=planned.seed, kept=kept, seen=seen)
         if trained:
             figures["skipped"] |= {
@@ -286,10 +286,19 @@ class _Runner:
             seed=planned.seed,
             key=key,
             trained=trained,
-            steps=tuple(steps),
             provenance=made,
+            **on_the_way,
             **figures,
         )
+
+    def _on_the_way(self, folder: Path, output: Path, trained: Trained) -> Figures:
+        """Quality before training and after steps of it."""
+        found = []
+        for step in (0, *(one for one in self.definition.steps if one <= trained.steps)):
+            quality = self._quality_at(folder, snapshot(output, step) if step else None, step)
+            characters = round(trained.characters * step / trained.steps)
+            found.append(AtStep(step=step, characters=characters, quality=quality))
+        return {"steps": tuple(found)}
 
     def _quality_at(self, folder: Path, trained: Path | None, step: int) -> Quality:
         self.tell(f"measuring after {step} steps")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import json
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,14 +36,13 @@ _FREE = {"device", "compile", "log_every", "save_every", "keep", "report_to", "r
 #: What configurations call the number of experts of a layer, and how many of them a token is sent to.
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 _MET = ("num_experts_per_tok", "top_k_experts", "moe_topk", "moe_k")
-#: Names of their weights; experts that every token meets are called shared ones.
-_OF_EXPERTS = re.compile(r"(?:^|\.)experts\.")
 
 
 def deciding(options: TrainOptions) -> dict[str, Any]:
     """The options of training that decide figures, for keys."""
     # Results are older than the choice of `bos`; what was trained without it has the key that it had.
-    found: dict[str, Any] = options.model_dump(mode="json", exclude=_FREE | (set() if options.bos else {"bos"}))
+    watched = options.model_copy(update={"evaluate_every": 0})  # decides nothing either, and stands in all older keys
+    found: dict[str, Any] = watched.model_dump(mode="json", exclude=_FREE | (set() if options.bos else {"bos"}))
     return found
 
 
@@ -113,7 +111,7 @@ def product_parameters(checkpoint: Checkpoint, *, strict: bool = False) -> int:
     Raises:
         InputError: strict, and the configuration does not tell how many experts a token meets.
     """
-    from hypertok.model.checkpoint import CONFIG, NOT_TEXT
+    from hypertok.model.checkpoint import CONFIG, NOT_TEXT, OF_EXPERTS
 
     shapes = {entry.name: entry.shape for shard in checkpoint.shards for entry in shard.entries.values()}
     for left_out in (checkpoint.copy, None if checkpoint.tied else checkpoint.input):
@@ -124,7 +122,7 @@ def product_parameters(checkpoint: Checkpoint, *, strict: bool = False) -> int:
     for name, shape in shapes.items():
         if NOT_TEXT.search(name):
             continue
-        if _OF_EXPERTS.search(name) or (number and len(shape) == 3 and shape[0] == number):  # one tensor of all of them
+        if OF_EXPERTS.search(name) or (number and len(shape) == 3 and shape[0] == number):  # one tensor of all of them
             experts += prod(shape)
         else:
             dense += prod(shape)
@@ -231,8 +229,12 @@ def trained_folder(work: Path, arm: Arm, model: Path, read: Read, *, characters:
         model: its folder before training, as `arm_folder` gives it.
     """
     made_from = {name: read.sha256[name] for name in ("model", "tokenizer", "corpus")} | {"held_out": read.watched}
-    options = deciding(arm.train)
-    extended = None if arm.stock else model.name
+    from hypertok.model.pair import COMMAND
+    from hypertok.tokenizer.kind import KIND
+
+    options, extended = deciding(arm.train), None
+    if not arm.stock:  # the tokenizer, too: another machine, or older code, may have made another one under this name
+        extended = [model.name, read_manifest(model, kind=KIND, command=COMMAND).files["tokenizer.json"]]
     return work / "trained" / key_of(hypertok.__version__, made_from, extended, options, characters, seed)[:16]
 
 
@@ -264,6 +266,6 @@ def _snapshots(output: Path, steps: Sequence[int], *, stop: bool = False) -> Any
 
 
 def _seconds(log: Path) -> float:
-    """Each start counts from nothing; what was read again after a checkpoint is not in the log twice."""
+    """What was read again after a checkpoint is not in the log twice. In older logs each start counts from nothing."""
     told = [float(json.loads(line)["seconds"]) for line in log.read_text(encoding="utf-8").splitlines()]
     return sum(one for one, following in zip(told, [*told[1:], 0.0], strict=False) if following < one)

@@ -6,21 +6,29 @@ before it agree with it, words after it stay.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import polars as pl
 
-from hypertok.corpus.stream import LOWER
+from hypertok.corpus.segments import CASES
+from hypertok.corpus.stream import LOWER, TITLE, UPPER
 from hypertok.errors import InputError
 from hypertok.lexicon.grammemes import inflection_of
 from hypertok.lexicon.morphology import analyzer
 from hypertok.lexicon.overrides import Overrides
 from hypertok.lexicon.phrases import Phrases
 
+#: What the dictionary calls proper names, and from which probability on it is believed («вера» is none).
+_NAMES = frozenset(("Name", "Surn", "Patr", "Geox", "Orgn", "Trad"))
+_MOSTLY = 0.5
 
-def with_overrides(phrases: Phrases, overrides: Overrides) -> Phrases:
+
+def with_overrides(phrases: Phrases, overrides: Overrides, vocabulary: pl.DataFrame) -> Phrases:
     """The phrases without forbidden ones, and with added ones that the corpus did not give.
+
+    Args:
+        vocabulary: forms of the corpus with the numbers of their cases: how words of added phrases are written.
 
     Raises:
         InputError: an added phrase has no noun to inflect.
@@ -35,13 +43,41 @@ def with_overrides(phrases: Phrases, overrides: Overrides) -> Phrases:
     first = phrases.phrases.height
     places = {lemma: overrides.place_of((lemma, pos)) for lemma, pos in overrides.add}
     heads = {lemma: _head(lemma.split(" "), places[lemma]) for lemma in added}
-    rows = [(number, lemma, 0, [LOWER] * len(lemma.split(" "))) for number, lemma in enumerate(added, first)]
+    cases = _usual_cases(added, vocabulary)
+    rows = [(number, lemma, 0, cases[lemma]) for number, lemma in enumerate(added, first)]
     made = [form for number, lemma in enumerate(added, first) for form in _forms(lemma, number, heads[lemma])]
     concepts = pl.concat([numbered, pl.DataFrame(rows, schema=numbered.schema, orient="row")])
     forms = pl.concat([forms, pl.DataFrame(made, schema=forms.schema, orient="row")])
     moved = concepts.select("phrase").with_row_index("place")
     forms = forms.join(moved, on="phrase", maintain_order="left").with_columns(phrase="place").drop("place")
     return Phrases(concepts.drop("phrase"), forms)
+
+
+def _usual_cases(lemmas: Sequence[str], vocabulary: pl.DataFrame) -> dict[str, list[int]]:
+    """How the words of each phrase are written: a name in «цикл Кребса» has its capital."""
+    words = {word for lemma in lemmas for word in lemma.split(" ")}
+    found = vocabulary.filter(pl.col("form").is_in(sorted(words))).select("form", *CASES[:3])
+    counts = {form: tuple(cases) for form, *cases in found.iter_rows()}
+    return {
+        lemma: [_usual_case(word, counts.get(word, ()), first=not place) for place, word in enumerate(lemma.split(" "))]
+        for lemma in lemmas
+    }
+
+
+def _usual_case(word: str, counts: Sequence[int], *, first: bool) -> int:
+    """LOWER, TITLE or UPPER: by the corpus, else by the dictionary.
+
+    Args:
+        counts: of the three; () for a word that the corpus lacks.
+        first: the phrase begins with it, so a capital may be that of a sentence.
+    """
+    tags = [(parse.tag.grammemes, parse.score) for parse in analyzer().parse(word)]
+    said = TITLE if sum(score for grammemes, score in tags if grammemes & _NAMES) > _MOSTLY else LOWER
+    said = UPPER if "Abbr" in tags[0][0] else said
+    if not any(counts):
+        return said
+    most = max((LOWER, TITLE, UPPER), key=counts.__getitem__)  # the lower case wins a tie
+    return said if first and most == TITLE else most
 
 
 def _forms(lemma: str, number: int, found: tuple[int, Any]) -> Iterable[tuple[int, str, str, int, bool]]:

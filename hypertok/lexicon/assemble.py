@@ -138,7 +138,7 @@ def _phrases(
     )
     if recipe.phrases:
         progress("phrases", 1, 1)  # where nothing is found, the search ends early
-    return with_overrides(phrases, overrides)
+    return with_overrides(phrases, overrides, counted.vocabulary)
 
 
 def _phrase_concepts(phrases: Phrases) -> pl.DataFrame:

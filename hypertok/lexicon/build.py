@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shutil
 from contextlib import ExitStack
 from dataclasses import asdict
 from importlib.metadata import version
@@ -27,6 +26,7 @@ from hypertok.lexicon.recipe import Progress, Recipe
 from hypertok.lexicon.runs import run_table
 from hypertok.lexicon.statistics import learning_statistics
 from hypertok.progress import silent
+from hypertok.replacing import discard
 
 
 class BuildResult(BaseModel):
@@ -61,7 +61,7 @@ def build_lexicon(
     """
     recipe = recipe or Recipe()
     output = output.resolve()
-    work = output.with_name(f"{output.name}.work")
+    work = output.with_name(f"{output.name}.work").resolve()  # it may be a link to another disk
     refuse_inside(output, corpus)
     refuse_inside(work, corpus)
     refuse_foreign(output, KIND)
@@ -75,7 +75,7 @@ def build_lexicon(
     if said:
         parents["overrides"] = said
     if old and old.folder == output and _same(old.manifest, parents, recipe):
-        shutil.rmtree(work)
+        discard(work)
         return BuildResult(manifest=old.manifest, fresh=False)
     if old:
         parents["base"] = old.sha256
@@ -105,7 +105,7 @@ def build_lexicon(
             versions=_versions(),
             facts=_facts(tables, counted),
         )
-    shutil.rmtree(work)
+    discard(work)
     tell("write", 1, 1)
     return BuildResult(manifest=manifest, fresh=True)
 

@@ -68,7 +68,8 @@ def _merge_elements(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
         while total.height > MAX_ELEMENTS:  # lossy counting, as for forms
             total = total.filter((pl.col("count") > floor) | (pl.col("name") == ""))
             floor += 1
-    return pl.concat([total, pl.DataFrame({"name": [""], "count": [0], "documents": [0]})]).unique("name").sort("name")
+    nothing = pl.DataFrame({"name": [""], "count": [0], "documents": [0]})
+    return pl.concat([total, nothing]).unique("name", keep="first").sort("name")
 
 
 def _dispersion(elements: pl.DataFrame, lengths: Numbers) -> Shares:

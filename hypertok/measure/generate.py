@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from hypertok.errors import InputError
+from hypertok.measure.scoring import NO_PROBABILITIES
 from hypertok.measure.subject import Subject
 
 
@@ -28,6 +30,9 @@ def generate(
         seed: None takes the likeliest id every time; a number samples from the model's whole distribution.
         whole_length: forbid the end of text, so that every prompt gets `tokens` ids.
         batch: prompts that go together, padded on the left.
+
+    Raises:
+        InputError: it samples, and the logits are no numbers.
     """
     import torch
 
@@ -44,7 +49,7 @@ def generate(
             width = max(map(len, part))
             ids = torch.tensor([[0] * (width - len(one)) + list(one) for one in part], device=model.device)
             mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in part], device=model.device)
-            with torch.inference_mode():
+            with torch.inference_mode(), _told():
                 output = model.generate(input_ids=ids, attention_mask=mask, generation_config=settings)
             found += [_until(row, ends) for row in output[:, width:].tolist()]
     return found
@@ -84,6 +89,17 @@ def _alone(model: Any, settings: Any) -> Iterator[None]:
     finally:
         for one, before in own:
             one.generation_config = before
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What torch says of logits that are no numbers, as scoring says it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "probability tensor" not in str(error):
+            raise
+        raise InputError(NO_PROBABILITIES) from error
 
 
 def _ends(model: Any) -> list[int]:

@@ -17,6 +17,7 @@ from hypertok.errors import InputError
 from hypertok.measure.subject import Coding, last_logits, load_subject, wait_for, without_bars
 
 _STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
 
 
 def main() -> None:
@@ -52,14 +53,13 @@ def _measure(task: dict[str, Any]) -> dict[str, Any]:
     loaded = torch.cuda.memory_allocated(device) if cuda else resident("VmRSS")
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
-    else:
-        _forget_peak()
+    forgotten = not cuda and _forget_peak()
     with torch.inference_mode():
         output = model(input_ids=ids, use_cache=True, **last_logits(model))
     wait_for(model.device)
     peak = torch.cuda.max_memory_allocated(device) if cuda else resident("VmHWM")
     return {
-        "method": "peak of the CUDA allocator" if cuda else _method(),
+        "method": "peak of the CUDA allocator" if cuda else _method(forgotten),
         "before": before,
         "loaded": loaded,
         "peak": peak,
@@ -67,9 +67,10 @@ def _measure(task: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _method() -> str:
+def _method(forgotten: bool) -> str:
+    """What the peak is of; `forgotten`: the loading is not in it."""
     if _STATUS.is_file():
-        return "peak RSS of a fresh process"
+        return f"peak RSS of a fresh process{'' if forgotten else ', loading included'}"
     name = "peak working set" if hasattr(_usage(), "peak_wset") else "peak RSS (ru_maxrss)"
     return f"{name} of a fresh process, loading included"
 
@@ -78,7 +79,9 @@ def resident(line: str) -> int:
     """Bytes resident now (VmRSS) or at the most (VmHWM)."""
     if not _STATUS.is_file():
         return _resident_without_proc(peak=line == "VmHWM")
-    found = next(one for one in _STATUS.read_text().splitlines() if one.startswith(line))
+    found = next((one for one in _STATUS.read_text().splitlines() if one.startswith(line)), None)
+    if found is None:  # a sandbox's kernel
+        raise InputError(f"{_STATUS} tells no {line}, so memory cannot be measured here; leave it out")
     return int(found.split()[1]) << 10
 
 
@@ -106,12 +109,13 @@ def _usage() -> Any:
     return psutil.Process().memory_info()
 
 
-def _forget_peak() -> None:
-    """Begin the peak anew from what is resident now, where the system lets us; else it includes the loading."""
+def _forget_peak() -> bool:
+    """Begin the peak anew from what is resident now; whether the system let us."""
     try:
-        Path("/proc/self/clear_refs").write_text("5")
+        _CLEAR.write_text("5")
     except OSError:
-        return
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import isfinite, log2
+from math import log2
 from typing import Any
 
 import numpy as np
@@ -146,14 +146,9 @@ def score_texts(
     scored = iter(token_bits(model, flat, chunk=chunk, batch_tokens=batch_tokens, progress=progress))
     unread = 0.0 if start else log2(rows)
     found = []
-    for number, (text, ids, part) in enumerate(zip(texts, encoded, parts, strict=True), 1):
+    for text, ids, part in zip(texts, encoded, parts, strict=True):
         own = [next(scored) for _ in part]
         bits = sum(float(one.sum()) for one in own) + (unread if len(ids) else 0.0)
-        if not isfinite(bits):
-            raise InputError(
-                f"text {number} of {len(texts)}: the model gives no probabilities (NaN or infinite logits); measure in "
-                "float32, and if that does not help, its weights are damaged"
-            )
         first = [] if start or not len(ids) else [np.array([unread])]
         each = np.concatenate([np.zeros(0), *first, *own])
         found.append(Scored(text, ids, each, DocumentBits(bits, len(text), len(ids))))

@@ -22,6 +22,11 @@ LOGITS = 1 << 25
 #: Input tokens of a batch.
 BATCH_TOKENS = 4_096
 
+NO_PROBABILITIES = (
+    "the model gives no probabilities (NaN or infinite logits); measure in float32, and if that does not help, its "
+    "weights are damaged"
+)
+
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 Bits = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -59,7 +64,8 @@ def token_bits(
         for every window an array of shape (scored,), in bits.
 
     Raises:
-        InputError: a model without a body of its own, or a window with nothing before what is scored.
+        InputError: a model without a body of its own, a window with nothing before what is scored, or no
+            probabilities.
     """
     import torch
 
@@ -94,6 +100,8 @@ def token_bits(
                     for at in range(0, len(targets), chunk)
                 ]
             )
+            if not np.isfinite(bits).all():
+                raise InputError(NO_PROBABILITIES)
             ends = np.cumsum([window.scored for window in batch])
             for number, part in zip(numbers, np.split(bits, ends[:-1]), strict=True):
                 found[number] = part

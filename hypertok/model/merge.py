@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import GenerationConfig
 
 import hypertok
-from hypertok.artifact import MANIFEST, Manifest, refuse_foreign, require_disk, seal, writing
+from hypertok.artifact import MANIFEST, Manifest, refuse_foreign, require_disk, seal, write_file, writing
 from hypertok.errors import ArtifactError
 from hypertok.model.checkpoint import CONFIG, Checkpoint
 from hypertok.model.pair import MERGED_STOCK, Pair
 from hypertok.model.trained import merged, open_trained
 
 SCHEMA_VERSION = 1
+_GENERATION = "generation_config.json"
 _SHARD = "5GB"
 #: How files of weights end, of all the formats that lie in repositories of models, and their indexes.
 _WEIGHTS = (
@@ -44,7 +46,7 @@ def merge(
         trained: written by `hypertok train`.
         output: folder to write; replaced if it is such a folder.
         model: where the model it was trained on lies now, if it was moved.
-        dtype: "float32", "bfloat16", or "auto" for the model's own.
+        dtype: "float32", "bfloat16", or "auto" for that of the model's embedding; all is written in one.
 
     Returns:
         The manifest of the result; its fact `lost` names the model's tensors that are not in it, if there are any.
@@ -62,30 +64,45 @@ def merge(
     refuse_foreign(output, kind)
     _check_disk(pair, output, dtype)
     live = merged(pair.load(dtype), trained)
-    _suppress(live, pair, reading=manifest.recipe["options"].get("reading", False))
     with writing(output, kind) as folder:
-        live.save_pretrained(str(folder), max_shard_size=_SHARD)
+        _save(live, pair, folder, reading=manifest.recipe["options"].get("reading", False))
         _copy_tokenizer(pair, folder)
         return _seal(folder, pair, manifest, _lost(pair, folder))
 
 
-def _suppress(live: Any, pair: Pair, *, reading: bool) -> None:
-    """See that the model writes no unit whose row was trained to be read only: transformers' `generate` goes by it."""
-    settings = getattr(live, "generation_config", None)
-    if settings is None or not pair.new_ids:
-        return
+def _save(live: Any, pair: Pair, folder: Path, *, reading: bool) -> None:
+    """The model's files. Settings of generation are the model's own: transformers refuses to save some that it loads.
+
+    But for `suppress_tokens`, by which its `generate` goes: no unit is written whose row was trained to be read only.
+    """
+    own, path = _settings(pair.folder), folder / _GENERATION
+    if own is not None:
+        live.generation_config = GenerationConfig()
+    live.save_pretrained(str(folder), max_shard_size=_SHARD)
+    settings = own or _settings(folder) or {}
     new = set(pair.new_ids)
-    kept = [one for one in settings.suppress_tokens or () if one not in new]
-    settings.suppress_tokens = [*kept, *pair.new_ids] if reading else kept or None
+    kept = [one for one in settings.pop("suppress_tokens", None) or () if one not in new]
+    if suppressed := [*kept, *(pair.new_ids if reading else ())]:
+        settings["suppress_tokens"] = suppressed
+    if path.is_file():  # not of a model that cannot generate
+        write_file(path, (json.dumps(settings, ensure_ascii=False, indent=2) + "\n").encode())
+
+
+def _settings(folder: Path) -> dict[str, Any] | None:
+    """What `generation_config.json` says; None where there is none that can be read, which transformers passes over."""
+    try:
+        found = json.loads((folder / _GENERATION).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return {key: value for key, value in found.items() if key != "_from_model_config"} if found else None
 
 
 def _check_disk(pair: Pair, output: Path, dtype: str | torch.dtype) -> None:
     """Before the model is loaded; the old result stays until the new one is whole."""
     entries = [entry for shard in pair.checkpoint.shards for entry in shard.entries.values()]
-    kind = dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype, None)  # "auto" is none
+    kind = dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype, pair.checkpoint.dtype)  # "auto" is none
     numbers = sum(torch.Size(entry.shape).numel() for entry in entries)
-    needed = numbers * kind.itemsize if kind else sum(entry.size for entry in entries)
-    require_disk(output, needed, "the merged model needs")
+    require_disk(output, numbers * kind.itemsize, "the merged model needs")
 
 
 def _copy_tokenizer(pair: Pair, folder: Path) -> None:

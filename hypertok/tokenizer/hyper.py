@@ -146,7 +146,7 @@ class HyperTokenizer:
         return found
 
     def stock_ids(self, ids: Sequence[int]) -> list[int]:
-        """The same text in stock tokens, as the stock tokenizer reads it.
+        """The same text in stock tokens, as the stock tokenizer reads it, rare stock tokens apart (`spelling.py`).
 
         A model whose units are only read (`hypertok train --reading`) is given what it is to remember in units, and the
         question after it so.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -96,9 +96,14 @@ class PlainTokenizer:
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
         """The text of ids; ids without a token give nothing, bytes that are no character U+FFFD."""
-        if skip_special_tokens:
-            ids = [identifier for identifier in ids if identifier not in self._special]
-        return b"".join(self.pieces(ids)).decode("utf-8", "replace")
+        ids = [int(identifier) for identifier in ids]  # a tensor has numbers that are no keys
+        if not skip_special_tokens:
+            return b"".join(self.pieces(ids)).decode("utf-8", "replace")
+        ids = list(dropwhile(self._special.__contains__, ids))  # what follows BOS begins the text
+        pieces = zip(ids, self.pieces(ids), strict=True)
+        return b"".join(piece for identifier, piece in pieces if identifier not in self._special).decode(
+            "utf-8", "replace"
+        )
 
     def tokens(self, ids: Sequence[int], is_new: Callable[[int], bool] = lambda _: False) -> list[Token]:
         """The tokens of ids with their places in `decode(ids)`."""

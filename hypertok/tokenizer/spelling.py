@@ -1,6 +1,7 @@
 """What ids come to in stock tokens: a new unit its constituents, any other id itself.
 
-Units rank after every stock merge, so a text's ids, spelled, are the ids that the stock tokenizer gives it.
+Units rank after every stock merge, so a text's ids, spelled, are the ids that the stock tokenizer gives it. Stock
+tokens that come of a unit and its neighbour (Llama 3.1 has some; `vocabulary/learn.py`) stay as they are, though.
 """
 
 from __future__ import annotations

@@ -57,11 +57,13 @@ def auto_lines(pair: Pair, place: Path) -> Generator[Line, None, dict[str, Any]]
     logging.set_verbosity(40)  # errors only
     try:
         ours, saved = place / "ours", place / "saved"
-        shutil.copytree(pair.folder, ours, ignore=shutil.ignore_patterns(*_WEIGHTS))
+        # Without the modes: the folder may be one that nobody may write to.
+        shutil.copytree(pair.folder, ours, ignore=shutil.ignore_patterns(*_WEIGHTS), copy_function=shutil.copyfile)
+        ours.chmod(0o700)
         saved.mkdir()
         if pair.stock.model_config:
             for folder in (ours, saved):
-                shutil.copy(pair.stock.folder / "config.json", folder)
+                shutil.copyfile(pair.stock.folder / "config.json", folder / "config.json")
         loaders = {"AutoTokenizer": load(ours)}
         loaders["AutoTokenizer"].save_pretrained(saved)
         loaders["AutoTokenizer, saved and loaded again"] = load(saved)

@@ -17,7 +17,7 @@ LOG = "log.jsonl"
 
 
 class Steps(TrainerCallback):  # type: ignore[misc, unused-ignore]
-    """When the loop logs, saves and evaluates: as this start was told, and held-out text at the end in any case."""
+    """When the loop logs, saves and evaluates: as it is told now; it logs and evaluates at the end in any case."""
 
     def __init__(self, *, evaluates: bool) -> None:
         self._evaluates = evaluates
@@ -28,8 +28,9 @@ class Steps(TrainerCallback):  # type: ignore[misc, unused-ignore]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """While reports are still open: TensorBoard's is closed when the loop ends."""
-        if self._evaluates and state.global_step >= state.max_steps:
-            control.should_evaluate = True
+        if state.global_step >= state.max_steps:
+            control.should_log = True
+            control.should_evaluate |= self._evaluates
 
 
 class Bar(ProgressCallback):  # type: ignore[misc, unused-ignore]
@@ -57,10 +58,12 @@ class LogFile(TrainerCallback):  # type: ignore[misc, unused-ignore]
         if state.global_step and self.path.is_file():
             lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= state.global_step]
+        if kept:
+            self._begun -= json.loads(kept[-1])["seconds"]
         write_file(self.path, "".join(kept).encode())  # whole or not at all: earlier steps stand nowhere else
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Add a line: step, characters read so far (all epochs), seconds since this start, and what the loop tells.
+        """Add a line: step, characters read so far (all epochs), seconds of all starts, and what the loop tells.
 
         A line with a loss says of how many steps that is the mean: after a resumption not of all since the line before.
         """

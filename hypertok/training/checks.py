@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped, unused-ignore]
@@ -17,7 +18,7 @@ import torch
 
 from hypertok.artifact import require_disk
 from hypertok.errors import InputError
-from hypertok.model.checkpoint import NOT_TEXT
+from hypertok.model.checkpoint import NOT_TEXT, OF_EXPERTS
 from hypertok.model.config import position_rows, read_config
 from hypertok.model.pair import DTYPES, Pair
 from hypertok.training.options import TrainOptions, is_named
@@ -59,7 +60,7 @@ class Needs:
         rows: new rows, their gradients and optimizer state, and what they are made of.
         adapter: the adapter, its gradient and optimizer state.
         logits: the tile of the loss, and the mean of the rows that it keeps.
-        activations: estimated.
+        activations: estimated; adapted experts among them.
         checkpoint: bytes on the disk of one.
         result: of what is written in the end.
         process: what the program itself takes, on a CPU.
@@ -97,14 +98,21 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = 
     width = checkpoint.input.width
     rows = len(pair.new_ids) * width * sides
     matrices = {checkpoint.input.name, checkpoint.output.name}
-    inside = [
-        entry.shape
+    inside = {
+        name: entry.shape
         for name, entry in entries.items()
-        if len(entry.shape) == 2 and name not in matrices and _is_target(name, options.lora.targets)
-    ]
-    adapter = 0 if options.rows_only else options.lora.r * sum(sum(shape) for shape in inside)
-    layers = int(config.get("num_hidden_layers") or config.get("n_layer") or 0)  # GPT-2 says n_layer
-    wide = _WIDTHS * width + _INNER_WIDTHS * int(config.get("intermediate_size", 4 * width))
+        if (len(entry.shape) == 2 or (len(entry.shape) == 3 and OF_EXPERTS.search(name)))
+        and not options.rows_only
+        and name not in matrices
+        and _is_target(name, options.lora.targets)
+    }
+    adapter = options.lora.r * sum(prod(shape[:-2]) * sum(shape[-2:]) for shape in inside.values())
+    # PEFT adds the adapter of experts to their weights in every step, and autograd keeps these sums.
+    adapted = sum(prod(shape) for name, shape in inside.items() if OF_EXPERTS.search(name))
+    layers = int(
+        next(filter(None, map(config.get, ("num_hidden_layers", "n_layer", "num_layers"))), 0)
+    )  # GPT-2, GPT-Neo
+    wide = _WIDTHS * width + _INNER_WIDTHS * int(config.get("intermediate_size") or 4 * width)
     kept = layers * width + wide if options.recompute else layers * wide
     positions, made = options.batch * options.context, options.rows != "flat"
     tile = held_logits(positions, checkpoint.stock_rows, options.loss_chunk, cpu=cpu)
@@ -114,7 +122,7 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = 
         rows=(_WHOLE + _MOMENTS // spread + _BESIDE + (_MADE if made else 0)) * rows,
         adapter=_TRAINED * adapter // spread,
         logits=HELD_BYTES if options.reading else logits,
-        activations=positions * kept * size,
+        activations=(positions * kept + adapted // (max(1, layers) if options.recompute else 1)) * size,
         checkpoint=_SAVED * (round(rows * (_SHARED if made else 1)) + adapter),
         result=_WRITTEN * (rows + adapter),
         process=_LIBRARIES if cpu else 0,

@@ -81,9 +81,11 @@ class ReadingModel(LossModel):
             num_items_in_batch: divide by this many labels instead of those that are here.
         """
         count = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
-        body = backbone(self.model)
+        body, training = backbone(self.model), self.model.training
+        self.model.eval()  # the teacher drops nothing out
         with torch.no_grad():
             taught = body(input_ids=stock_ids, use_cache=False).last_hidden_state[stock_labels != IGNORED]
+        self.model.train(training)
         hidden = body(input_ids=input_ids, use_cache=False).last_hidden_state[labels != IGNORED]
         loss: Tensor = Divergence.apply(hidden, taught, self.head())  # type: ignore[no-untyped-call]
         return {"loss": loss / count}

@@ -30,6 +30,7 @@ from hypertok.model.pair import Pair
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import new_rows
 from hypertok.model.trained import COMMAND, KIND, SCHEMA_VERSION, has_adapter, save_trained
+from hypertok.replacing import discard
 from hypertok.tokenizer.spelling import Spelling
 from hypertok.training.adapter import add_adapter
 from hypertok.training.allocator import keep_freed_memory
@@ -47,7 +48,6 @@ from hypertok.training.reading_loss import ReadingModel
 from hypertok.training.trainer import RowsTrainer, arguments, last_checkpoint
 from hypertok.training.work_folder import (
     begin,
-    discard,
     finished,
     identity,
     mean_loss,
@@ -113,7 +113,7 @@ def train(
         Diverged: the loss is no number any more; the message names the last good checkpoint.
     """
     options, output = settled(options or TrainOptions()), Path(output).absolute()
-    work = output.with_name(f"{output.name}.work")
+    work = output.with_name(f"{output.name}.work").resolve()  # it may be a link to another disk
     first, ranks = os.environ.get("RANK", "0") == "0", int(os.environ.get("WORLD_SIZE", "1"))
     for texts in (data, held_out):
         if texts is not None:
@@ -166,7 +166,7 @@ def train(
         with compiling(options):
             done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         metrics = trainer.judged() if held is not None else {}
-        state = trainer.trained()
+        state = trainer.trained(rows=True)
     if first:  # alone: the log lies in the work folder, which is removed in the end
         loss = mean_loss(work / LOG, checkpoint, done.global_step, trainer.total_loss)
         facts |= {**metrics, "loss": loss, "steps": done.global_step}

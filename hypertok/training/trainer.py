@@ -56,7 +56,7 @@ def last_checkpoint(work: Path, *, clean: bool = False) -> Path | None:
 
 def arguments(options: TrainOptions, work: Path, *, cpu: bool, evaluates: bool) -> TrainingArguments:
     """What transformers' loop is told."""
-    return TrainingArguments(
+    made = TrainingArguments(
         output_dir=str(work),
         per_device_train_batch_size=options.batch,
         gradient_accumulation_steps=options.accumulate,
@@ -83,6 +83,8 @@ def arguments(options: TrainOptions, work: Path, *, cpu: bool, evaluates: bool) 
         ddp_find_unused_parameters=False,
         ddp_broadcast_buffers=False,
     )
+    made.mixed_precision = "no"  # whatever the user's configuration of accelerate says, which no manifest would tell
+    return made
 
 
 class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
@@ -118,8 +120,8 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
         """AdamW over adapter and new rows, each with its own rate; nothing else has state."""
         if self.optimizer is None:
             named = [(name, p) for name, p in (model or self.whole).named_parameters() if p.requires_grad]
-            rows = [p for name, p in named if ".table.rows." in f".{name}"]
-            adapter = [p for name, p in named if ".table.rows." not in f".{name}"]
+            rows = [p for name, p in named if _is_of_rows(name)]
+            adapter = [p for name, p in named if not _is_of_rows(name)]
             groups = [
                 {
                     "params": adapter,
@@ -191,12 +193,18 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
         """Not counted: the estimate of the library knows no tiled loss."""
         return 0
 
-    def trained(self) -> dict[str, Tensor]:
-        """What is trained, by its names in the inner model, whole; every process has to ask for it."""
+    def trained(self, *, rows: bool = False) -> dict[str, Tensor]:
+        """What is trained, by its names in the inner model, whole; every process has to ask for it.
+
+        Args:
+            rows: and new rows that are not: reading trains one side of an untied model.
+        """
         for module in self.whole.modules():
             if isinstance(module, FSDPModule):
                 module.reshard()  # after an evaluation parameters are still together, maybe rounded
-        trained = {name: self.inner.get_parameter(name).detach() for name in self.names}
+        frozen = (name for name, p in self.inner.named_parameters() if _is_of_rows(name) and not p.requires_grad)
+        names = [*self.names, *(frozen if rows else ())]
+        trained = {name: self.inner.get_parameter(name).detach() for name in names}
         return {name: p.full_tensor().cpu() if isinstance(p, DTensor) else p for name, p in trained.items()}
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
@@ -240,10 +248,17 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
                     p.copy_(tensor)
 
     def _diverged(self, what: str) -> Diverged:
-        good = last_checkpoint(self.work) if self.args.should_save else None
+        good = last_checkpoint(self.work)
         rates = "rows_lr" if self.options.rows_only else "rows_lr and lora_lr" if new_rows(self.inner) else "lora_lr"
         remedy = f"last good checkpoint: {good}" if good else "no checkpoint was written yet"
-        return Diverged(f"{what} at step {self.state.global_step + 1}; {remedy}; lower {rates} and start again")
+        return Diverged(
+            f"{what} at step {self.state.global_step + 1}; {remedy}; lower {rates}, remove {self.work} and start again"
+        )
+
+
+def _is_of_rows(name: str) -> bool:
+    """Whether a parameter of this name is what new rows are made of."""
+    return ".table.rows." in f".{name}"
 
 
 def _stack(items: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -5,8 +5,8 @@ A folder that is not known as such is never taken for one: at the end of a run i
 
 from __future__ import annotations
 
+import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -50,7 +50,9 @@ def refuse_output(output: Path, work: Path, *, resume: bool) -> None:
 
 def identity(pair: Pair, blocks: Blocks, held: Blocks | None, options: TrainOptions, ranks: int) -> dict[str, Any]:
     """What the weights of a run hang on."""
-    parents = {"model": pair.sha256, "corpus": blocks.sha256}
+    # Tokens, too: files of a stock tokenizer that are no part of the model's sha256 may have changed, or the library.
+    tokens = hashlib.sha256(blocks.tokens.tobytes()).hexdigest()
+    parents = {"model": pair.sha256, "corpus": blocks.sha256, "tokens": tokens}
     if held is not None:
         parents["held_out"] = held.sha256
     return {
@@ -63,18 +65,17 @@ def identity(pair: Pair, blocks: Blocks, held: Blocks | None, options: TrainOpti
 
 
 def finished(output: Path, run: Mapping[str, Any]) -> Manifest | None:
-    """The manifest of `output` if it is what this run comes to."""
+    """The manifest of `output` if it is what this run comes to, whatever versions made it: what is done stays."""
     if not (output / MANIFEST).is_file():
         return None
     manifest = read_manifest(output, kind=KIND, command=COMMAND)
     options = {key: value for key, value in manifest.recipe.get("options", {}).items() if key not in _FREE}
     made = {
         "options": options,
-        "parents": manifest.parents,
+        "parents": {"tokens": run["parents"]["tokens"], **manifest.parents},  # older results tell none
         "processes": manifest.facts.get("processes"),
-        "versions": manifest.versions,
     }
-    return manifest if made == run else None
+    return manifest if made == {name: value for name, value in run.items() if name != "versions"} else None
 
 
 def refuse_other_run(work: Path, run: Mapping[str, Any]) -> None:
@@ -133,11 +134,3 @@ def mean_loss(log: Path, checkpoint: Path | None, steps: int, total: float) -> f
             told = line.get("steps", line["step"] - before)  # lines of older runs do not tell of how many steps
             total, known, before = total + line["loss"] * told, known + told, line["step"]
     return float(total / max(1, known))
-
-
-def discard(work: Path) -> None:
-    """Remove a work folder; a kill on the way leaves nothing that could be resumed."""
-    gone = work.with_name(f".{work.name}.gone")
-    shutil.rmtree(gone, ignore_errors=True)
-    work.rename(gone)
-    shutil.rmtree(gone)

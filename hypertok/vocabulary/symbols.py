@@ -122,7 +122,13 @@ class _Letters:
         self.merges: list[tuple[str, str]] = []
         for character, ids in zip(characters, stock.segment(characters), strict=True):
             path = [names[number] for number in ids]
-            if len(path) == 1:
+            if len(path) < 2:
+                if whole and stock.alphabet_of(character) not in stock.vocabulary:
+                    raise InputError(
+                        f"the tokenizer has no token for U+{ord(character):04X} and spells no bytes "
+                        "(byte_fallback), so it reads no symbol text; extend it for text as it is written "
+                        "(--text surface)"
+                    )
                 continue
             string = path[0]
             for at, part in enumerate(path[1:], 2):
