@@ -12,11 +12,14 @@ import pytest
 from conftest import stock_folder, stock_of
 from counted_units import TEXTS, extended_folder, ids_of, learned, read, unit_ids, units, write_folder
 from held_out_texts import corpus_sample
+from proofs import artefact
 
 from hypertok.errors import ArtifactError, InputError
 from hypertok.tokenizer.export_common import MergeAgreement
 from hypertok.tokenizer.export_sentencepiece import export_sentencepiece
 from hypertok.tokenizer.export_tiktoken import export_tiktoken, load_tiktoken
+from hypertok.tokenizer.hyper import HyperTokenizer
+from hypertok.tokenizer.stock import Stock
 from hypertok.vocabulary.units import Span, Units
 
 # --- tiktoken
@@ -85,6 +88,17 @@ def test_merges_in_another_order_are_counted(tmp_path: Path) -> None:
     for some, expected in ((new, 0), (swapped, len(new.tokens) - 1)):
         folder = extended_folder(tmp_path / str(expected), "qwen3", "word", some)
         assert MergeAgreement.of(read(folder), unit_ids(folder, some)).out_of_order == expected
+
+
+def test_scores_follow_merges_whatever_ids_units_have(small_stock: Path, tmp_path: Path) -> None:
+    """tiktoken ranks by ids, so there units at given-up ids of stock tokens come before most stock merges."""
+    new = units("gemma3", "word")
+    swapped = Units(tuple(reversed(new.tokens)), new.merges, new.counts)
+    folder = extended_folder(tmp_path / "gemma3", "gemma3", "word", swapped)
+    assert MergeAgreement.of(read(folder), unit_ids(folder, swapped)).out_of_order == 0
+    folder = artefact(tmp_path / "among", Stock.load(small_stock), "phrase", ("ru", "en"))
+    ids = HyperTokenizer.from_pretrained(folder).new_ids
+    assert MergeAgreement.of(read(folder), ids).out_of_order > 0
 
 
 def test_tiktoken_refuses_what_it_cannot_say(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ def test_html_gives_the_text_a_reader_sees(tmp_path: Path, encoding: str) -> Non
     seen = "Заголовок Печень Орган с важной ролью Новая строка раз два Это и ссылка да"
     assert words_of(prose) == seen
     assert "переменная" in text
-    assert "\nраз\nдва" in prose
+    assert "\nраз\n\nдва" in prose, "cells are no phrase"
+    assert "ролью.\nНовая строка" in prose
     assert (report.format, report.encoding) == ("html", encoding)
 
 

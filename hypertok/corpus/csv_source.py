@@ -95,7 +95,7 @@ def _rows(reader: CsvReader, tally: Tally) -> Iterator[str]:
                 column = [name.strip() for name in row].index(field)
                 continue
         if column is None:
-            yield "\n".join(cell for cell in row if not _NUMBER.fullmatch(cell))
+            yield "\n\n".join(cell for cell in row if not _NUMBER.fullmatch(cell))
         elif width == 1:  # whoever writes one column by hand puts no quotes around commas
             yield reader.dialect.delimiter.join(row)
         elif column < len(row):

@@ -23,6 +23,8 @@ _INLINE = frozenset(
     """a abbr acronym b bdi bdo big cite code data del dfn em emphasis font html i ins kbd label mark q s samp
     small span strike strikethrough strong sub sup time tt u var wbr""".split()  # noqa: SIM905
 )
+#: Elements that end no more than a line: verse stays together. Others end a paragraph, or words of two were a phrase.
+_LINES = frozenset(("br", "v"))
 #: Elements without any text for a reader.
 _DROPPED = {
     "html": frozenset({"script", "style", "template", "noscript", "svg", "math", "object", "iframe"}),
@@ -108,9 +110,12 @@ class _Collector:
         return text, blank_addresses(prose)
 
     def _break(self, name: str) -> None:
-        if name not in _INLINE and not self._inside_dropped and self._text and self._text[-1] != "\n":
-            self._text.append("\n")
-            self._prose.append("\n")
+        end = "\n" if name in _LINES else "\n\n"
+        if name in _INLINE or self._inside_dropped or not self._text or self._text[-1].endswith(end):
+            return
+        end = "\n" if self._text[-1].endswith("\n") else end
+        self._text.append(end)
+        self._prose.append(end)
 
 
 def _local(tag: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hypertok.errors import InputError
-from hypertok.tokenizer.stock import Stock
+from hypertok.tokenizer.stock import Family, Stock
 
 #: Scores are 32-bit floats: beyond this, neighbouring whole numbers are one.
 LOWEST_SCORE = -(2.0**24)
@@ -33,7 +33,8 @@ class MergeAgreement:
     """How far merging by ids or scores (tiktoken, sentencepiece) must agree with merging by the list of merges.
 
     Attributes:
-        out_of_order: merges whose token has a lower id than the token of a merge before them.
+        out_of_order: merges whose token ranks before the token of a merge above them: by its id, or, of units in
+            SentencePiece style, by its score, which the first merge that makes it gives it.
         free_pairs: pairs of tokens that make a token and are no merge.
     """
 
@@ -49,11 +50,14 @@ class MergeAgreement:
         vocabulary, asked = tokenizer.vocabulary, frozenset(units)
         new = {token for token, identifier in vocabulary.items() if identifier in asked}
         merges = {pair: vocabulary[pair[0] + pair[1]] for pair in tokenizer.merges}
-        highest, out_of_order = -1, 0
-        for (left, right), identifier in merges.items():
-            if identifier in asked or left in new or right in new:
-                out_of_order += identifier < highest
-                highest = max(highest, identifier)
+        scored = tokenizer.family is Family.SENTENCEPIECE
+        places: dict[int, int] = {}
+        highest, out_of_order = (-1, -1), 0
+        for place, ((left, right), identifier) in enumerate(merges.items()):
+            first = places.setdefault(identifier, place)
+            rank = (1, first) if scored and identifier in asked else (0, identifier)
+            out_of_order += (identifier in asked or left in new or right in new) and rank < highest
+            highest = max(highest, rank)
         free_pairs = sum(
             (left in new or right in new or token in new) and (left, right) not in merges
             for token in tokenizer.data["model"]["vocab"]
