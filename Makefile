@@ -35,7 +35,7 @@ demo: $(READY) $(TOKENIZERS)/.ready  ## build a lexicon from the example notes a
 
 # Two workers, and torch must not start two threads in each; files come in the order that tests/conftest.py gives.
 test: $(READY) $(TOKENIZERS)/.ready  ## the whole test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	PYTHONUTF8=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check .

@@ -176,7 +176,8 @@ def self_contained(single: list[str]) -> None:
 
     packer = self_contained_packer()
     size = sum(len(packer.pack([Member("", text.encode())])) for text in single)
-    print(f"self-contained: {8 * size / sum(map(len, single)):.3f} bits per character on these notes")
+    bits = 8 * size / sum(map(len, single))
+    print(f"self-contained: {bits:.3f} bits per character on the first {len(single)} of these notes")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,12 @@ def discard(folder: Path) -> None:
     """Remove a folder of unfinished work; a kill on the way leaves nothing half of it that could be gone on with."""
     gone = folder.with_name(f".{folder.name}.gone")
     shutil.rmtree(gone, ignore_errors=True)
-    folder.rename(gone)
+    try:
+        folder.rename(gone)
+    except OSError:  # where a link leads: the root of a disk, or in a folder that cannot be written to
+        for path in sorted(folder.iterdir(), key=Path.is_dir):  # first the file that says what the rest is
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return
     shutil.rmtree(gone)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import environment  # noqa: F401  (before all that reads it)
 import pytest
 from extended_by_hand import extend_by_hand
 from hypothesis import settings
@@ -37,6 +40,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first: of two workers, one would wait while the other is at a long file that comes last."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_sent() -> Iterator[None]:
+    """No test reaches another machine, whatever a library makes of the refusal."""
+    connect, tried = socket.socket.connect, list[str]()
+
+    def refuse(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            tried.append(f"{address[0]} in {os.environ.get('PYTEST_CURRENT_TEST')}")
+            raise OSError("tests reach no other machine")
+        connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(socket.socket, "connect", refuse)
+        yield
+    assert not tried
 
 
 def stock_folder(name: str) -> Path:

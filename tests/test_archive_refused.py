@@ -63,7 +63,7 @@ def test_a_file_that_is_the_folder_of_another_is_refused(paths: tuple[str, str],
 @pytest.mark.parametrize("path", ["a/" * 100_000 + "a", "я" * 3_000])
 def test_a_path_that_no_system_takes_is_refused(path: str, tmp_path: Path) -> None:
     """A kilobyte of an archive: all folders on the way, as strings, would be 10 GB."""
-    with pytest.raises(ArtifactError, match="longer than 4,096 bytes; nothing was written"):
+    with pytest.raises(ArtifactError, match=r"^.{,300}longer than 4,096 bytes; nothing was written"):
         write_members(unpack(pack([Member(path, b"x")])), tmp_path / "out", name="x")
     assert not (tmp_path / "out").exists()
 

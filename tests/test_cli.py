@@ -9,13 +9,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+from typer.testing import CliRunner
 
 from hypertok.cli import codec, console, main
 from hypertok.errors import InputError
 from hypertok.lexicon.overrides import COLUMNS
+from hypertok.lexicon.recipe import Recipe
 
 REPOSITORY = Path(__file__).parents[1]
 VAULT = REPOSITORY / "examples" / "vault"
@@ -153,10 +157,43 @@ def test_a_place_in_a_file_is_no_picture(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_help_teaches_every_command() -> None:
-    text = ok("--help").decode()
-    for command in ("build-lexicon", "lexicon", "encode", "decode", "pack", "unpack"):
-        assert command in text
-        assert ok(command, "--help")
+    text, every = ok("--help").decode(), get_command(main.app).commands  # type: ignore[attr-defined]
+    assert len(every) > 12
+    for name, command in every.items():
+        assert name in text
+        assert command.help, name
+        shown = CliRunner().invoke(main.app, [name, "--help"])
+        assert shown.exit_code == 0, name
+        assert not isinstance(command, TyperGroup) or all(one.help for one in command.commands.values()), name
+    assert ok("train", "--help")
+
+
+def test_options_of_a_build_reach_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Reached(Exception):
+        pass
+
+    def build(*given: Any, **named: Any) -> None:
+        raise Reached(given, named)
+
+    monkeypatch.setattr("hypertok.lexicon.build.build_lexicon", build)
+    command = ["build-lexicon", "notes", "-o", "x.lexicon", "--min-count", "2", "--max-concepts", "30", "--no-phrases"]
+    command += ["--min-phrase-count", "5", "--no-context", "--no-statistics", "--workers", "4", "--engine", "ray"]
+    command += ["--base", str(tmp_path), "--overrides", str(NOTE)]
+    done = CliRunner().invoke(main.app, command)
+    assert isinstance(done.exception, Reached), done.exception
+    (corpus, output, recipe), named = done.exception.args
+    assert (corpus, output) == (Path("notes"), Path("x.lexicon"))
+    wanted = {"min_count": 2, "max_concepts": 30, "phrases": False, "min_phrase_count": 5, "context": False}
+    assert recipe == Recipe(**wanted, statistics=False)  # type: ignore[arg-type]
+    del named["progress"]
+    assert named == {"base": tmp_path, "overrides": NOTE, "workers": 4, "engine": "ray"}
+
+
+def test_what_concepts_only_loses_is_told(lexicon: Path) -> None:
+    done = hypertok("encode", lexicon, "-", "--concepts-only", stdin="Печени болели.".encode())
+    assert done.returncode == 0
+    assert "lossy: inflection and case are gone" in " ".join(done.stderr.decode().split())
+    assert done.stdout != ok("encode", lexicon, "-", stdin="Печени болели.".encode())
 
 
 def test_help_names_no_file_that_the_wheel_lacks() -> None:
@@ -267,6 +304,8 @@ def test_skipped_files_are_listed_and_the_exit_code_says_so(tmp_path: Path) -> N
     skipped = {s["path"]: s["reason"] for s in sources if s["status"] == "skipped"}
     assert set(skipped) == {"картинка.png", "пустая.txt", "никуда.txt"}
     assert all(skipped.values())
+    told = " ".join(ok("lexicon", "info", tmp_path / "x.lexicon").decode().split())
+    assert all(name in told for name in skipped)
 
 
 def test_rebuilding_the_same_says_so_and_a_missing_corpus_is_an_error(lexicon: Path, tmp_path: Path) -> None:

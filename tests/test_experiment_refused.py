@@ -219,6 +219,7 @@ def test_what_made_the_rows_of_an_untrained_arm_is_part_of_its_key(tmp_path: Pat
 def test_looking_at_held_out_text_on_the_way_decides_nothing() -> None:
     assert deciding(TrainOptions(evaluate_every=50)) == deciding(TrainOptions())
     assert "evaluate_every" in deciding(TrainOptions()), "keys of committed results have it"
+    assert deciding(TrainOptions(compile=True)) == deciding(TrainOptions()), "nor do compiled layers, but by rounding"
 
 
 def test_what_was_trained_on_another_tokenizer_of_the_same_name_is_not_taken(tmp_path: Path) -> None:

@@ -38,13 +38,22 @@ OPTIONS = Options(rows=40, span="word", general=0)
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model in the folder of Qwen3's real tokenizer."""
-    folder = tmp_path_factory.mktemp("model") / "stock"
+    return put_tiny(tmp_path_factory.mktemp("model") / "stock", tied=True)
+
+
+@pytest.fixture(scope="module")
+def untied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a matrix for each side."""
+    return put_tiny(tmp_path_factory.mktemp("untied") / "stock", tied=False)
+
+
+def put_tiny(folder: Path, *, tied: bool) -> Path:
     folder.mkdir()
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (folder / name).write_bytes((stock_folder("qwen3") / name).read_bytes())
     config = LlamaConfig(
         vocab_size=151_936, hidden_size=WIDTH, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2,
-        tie_word_embeddings=True,
+        tie_word_embeddings=tied,
     )  # fmt: skip
     torch.manual_seed(0)
     LlamaForCausalLM(config).save_pretrained(folder)
@@ -67,6 +76,37 @@ def test_one_folder_holds_both(model: Path, small_lexicon: Lexicon, tmp_path: Pa
     weights.write_bytes(weights.read_bytes()[:-1] + b"!")
     with pytest.raises(ArtifactError, match=r"model\.safetensors: damaged"):
         Pair.open(tmp_path / "out")
+
+
+@pytest.mark.parametrize("init", ["mean", "composer"])
+def test_each_side_of_an_untied_model_has_rows_of_its_own(
+    untied: Path, small_lexicon: Lexicon, tmp_path: Path, init: str
+) -> None:
+    probes = ProbeOptions(composer_steps=2, batch=2, context=16, held_out=3)
+    maker = chooser(texts_of_runs(small_lexicon.folder), probes, composer_alone=True) if init == "composer" else init
+    extend_model(untied, small_lexicon.folder, tmp_path / "out", OPTIONS, init=maker)
+    extend_model(untied, small_lexicon.folder, tmp_path / "weighted", OPTIONS, init="weighted")
+    delta = pl.read_parquet(tmp_path / "out" / DELTA)
+    stock, out, begun = (Checkpoint.open(one) for one in (untied, tmp_path / "out", tmp_path / "weighted"))
+    assert not out.tied
+    for side in ("input", "output"):
+        before, after = getattr(stock, side).read(slice(None)), getattr(out, side).read(slice(None))
+        assert torch.equal(before, after[: len(before)])
+        made = after[delta["id"].to_numpy()]
+        means = torch.stack([before[list(ids)].mean(dim=0) for ids in delta["constituents"].to_list()])
+        if init == "mean":
+            torch.testing.assert_close(made, means, rtol=0, atol=1e-6)
+        else:
+            where_it_begins = getattr(begun, side).read(delta["id"].to_numpy())
+            assert 0 < (made - where_it_begins).norm() < 0.5 * (made - made.mean(dim=0)).norm(), "of its own matrix"
+
+
+def test_an_untied_model_has_a_strategy_more_to_probe(untied: Path, small_lexicon: Lexicon, tmp_path: Path) -> None:
+    options = ProbeOptions(steps=1, composer_steps=1, batch=2, context=16, held_out=3)
+    maker = chooser(texts_of_runs(small_lexicon.folder), options)
+    manifest = extend_model(untied, small_lexicon.folder, tmp_path / "out", OPTIONS, init=maker)
+    probed = [probe["name"] for probe in manifest.facts["init"]["probes"][:6]]
+    assert probed == ["mean", "weighted", "asymmetric", "mix", "composition", "composer"]
 
 
 def test_probes_choose_what_they_measured_best(model: Path, small_lexicon: Lexicon, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from corpus_reading import RECORDS, read, read_one, words_of
 
 from hypertok.corpus import fields, jsonl_source
+from hypertok.corpus.sources import plan_shards
 
 SENTENCE = "Печень очищает кровь и запасает гликоген."
 
@@ -19,6 +20,8 @@ def test_jsonl_gives_every_record_once(tmp_path: Path, shard_bytes: int, encodin
     path = tmp_path / "а.jsonl"
     lines = [json.dumps({"id": i, "text": text}, ensure_ascii=False) for i, text in enumerate(RECORDS)]
     path.write_bytes("\n".join(lines).encode(encoding))
+    parts = sum(len(shard.parts) for shard in plan_shards(path, shard_bytes).shards)
+    assert (parts > 1) == (shard_bytes < 10_000 and encoding != "utf-16"), "which is never cut"
     text, _, report = read_one(path, shard_bytes)
     assert text.split("\n\n") == RECORDS
     assert (report.format, report.status, report.reason) == ("jsonl", "read", "")

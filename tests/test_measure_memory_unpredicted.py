@@ -152,7 +152,7 @@ def test_an_experiment_goes_on_without_the_model_that_is_not_predicted(folder: P
     assert "linear_attention is not predicted" in one.skipped["memory of stock"]
     assert "hypertok measure MODEL_DIR --text TEXTS --only memory" in one.skipped["memory of stock"]
     assert str(folder) not in one.skipped["memory of stock"]  # results name no folder of a machine
-    assert told == [f"stock: its memory is measured by hypertok measure {folder} --text TEXTS --only memory"]
+    assert told == [f"stock: to measure its memory, hypertok measure {folder} --text TEXTS --only memory"]
 
 
 def test_an_experiment_does_not_go_on_with_a_kind_that_has_no_language_model(tmp_path: Path) -> None:

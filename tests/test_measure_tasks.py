@@ -192,7 +192,6 @@ def test_speed_counts_characters(subject: Subject) -> None:
         assert one.counted_tokens == (1 + 8) * 2 * 8, "of both batches and both runs"
     per_token = {one.generated_characters_per_second / one.generated_tokens_per_second for one in found}
     assert max(per_token) == pytest.approx(min(per_token)), "of what the model writes, not of what it wrote in one run"
-    assert found[1].generated_tokens_per_second > found[0].generated_tokens_per_second, "eight at once are not slower"
     with pytest.raises(InputError, match="no text to time"):
         measure_speed(subject, [""])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from hypertok.experiment.provenance import Provenance, provenance
 
 def git(folder: Path, *arguments: str) -> str:
     who = ("-c", "user.name=Анна", "-c", "user.email=anna@example.org")
-    done = subprocess.run(["git", "-C", str(folder), *who, *arguments], check=True, capture_output=True, text=True)
+    alone = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}  # no hooks, no signatures
+    command = ["git", "-C", str(folder), *who, *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=alone)
     return done.stdout.strip()
 
 

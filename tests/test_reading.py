@@ -109,6 +109,26 @@ def test_blocks_are_the_text_twice_and_predict_the_same_stock_tokens(
     assert len(readings.begins) == readings.blocks + 1
 
 
+@pytest.mark.parametrize("bos", [True, False])
+def test_blocks_begin_with_what_stands_before_a_text_once(
+    extended_folder: Callable[..., Path], small_corpus: Path, tmp_path: Path, bos: bool
+) -> None:
+    pair = Pair.open(model_folder(extended_folder("llama2"), tmp_path / "llama2"))
+    assert pair.start == (1,)
+    readings = Readings.of(make_blocks(read_texts(small_corpus), pair, 24, seed=3, bos=bos), pair.spelling, seed=3)
+    begun = []
+    for index in range(len(readings)):
+        item = readings[index]
+        assert len(item["stock_ids"]) <= 24
+        for ids, labels in ((item["input_ids"], item["labels"]), (item["stock_ids"], item["stock_labels"])):
+            assert len(ids) == len(labels)
+            begun.append(ids[:2].tolist())
+    if bos:
+        assert all(one[0] == 1 and one[1:] != [1] for one in begun)
+    else:
+        assert any(one[0] != 1 for one in begun)
+
+
 def test_stretches_hang_on_the_seed_and_the_epoch(pair: Pair, small_corpus: Path) -> None:
     def made(seed: int) -> list[list[int]]:
         blocks = make_blocks(read_texts(small_corpus), pair, 24, epochs=2, seed=seed)

@@ -191,6 +191,7 @@ def test_a_big_file_is_cut_at_line_ends(tmp_path: Path, encoding: str, shard_byt
     write(tmp_path / "большой.txt", text, encoding)
     plan = plan_shards(tmp_path, shard_bytes)
     assert_plan_covers_every_byte_once(plan)
+    assert (sum(len(shard.parts) for shard in plan.shards) > 1) == (shard_bytes < 10**6)
     documents, reports = read_all(plan)
     assert "".join(document.text for document in documents) == text
     report = reports["большой.txt"]

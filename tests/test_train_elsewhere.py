@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,18 @@ pytest.importorskip("peft")
 
 import torch
 from extended_models import MODELS
+from safetensors.torch import load_file
 from tiny_models import put_model, tiny_model
 from trained_models import QUICK, READING, Interrupt, model_folder
-from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, GPTNeoConfig, GPTNeoForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    GPTNeoConfig,
+    GPTNeoForCausalLM,
+    TrainerCallback,
+)
+from transformers.models.llama.modeling_llama import LlamaMLP
 
 from hypertok.artifact import read_manifest, seal
 from hypertok.errors import ArtifactError
@@ -33,7 +45,9 @@ from hypertok.training.trainer import RowsTrainer, arguments
 SHORT = QUICK.model_copy(update={"characters": 200})
 
 
-def test_a_work_folder_may_be_a_link_to_another_disk(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+def test_a_work_folder_may_be_a_link_to_another_disk(
+    model: Path, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     disk = tmp_path / "disk" / "work"
     disk.mkdir(parents=True)
     (tmp_path / "run.work").symlink_to(disk, target_is_directory=True)
@@ -41,6 +55,19 @@ def test_a_work_folder_may_be_a_link_to_another_disk(model: Path, small_corpus: 
         train(model, small_corpus, tmp_path / "run", SHORT.model_copy(update={"seed": seed}))
         assert not list(disk.parent.iterdir()), "nothing is left there"
     assert {path.name for path in tmp_path.iterdir()} == {"disk", "run", "run.work"}
+    disk.mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", refused_for_disks)
+        train(model, small_corpus, tmp_path / "run", SHORT.model_copy(update={"seed": 2}))
+    assert not list(disk.iterdir()), "and the root of a disk, which cannot be renamed, is emptied"
+
+
+def refused_for_disks(path: Path, target: Path) -> Path:
+    """As the system refuses to rename where a disk is mounted."""
+    if path.parent.name == "disk":
+        raise OSError(errno.EBUSY, "Device or resource busy")
+    os.rename(path, target)
+    return target
 
 
 def test_a_run_that_is_done_stays_whatever_made_it(
@@ -53,6 +80,16 @@ def test_a_run_that_is_done_stays_whatever_made_it(
     older = seal(tmp_path / "run", **fields)
     monkeypatch.setattr(work_folder, "version", lambda name: "99.0")
     assert train(model, small_corpus, tmp_path / "run", SHORT, resume=True).manifest == older
+
+
+def test_a_run_begun_by_code_that_told_no_tokens_goes_on(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(model, small_corpus, tmp_path / "run", QUICK, callbacks=[Interrupt(3)])
+    begun = tmp_path / "run.work" / "run.json"
+    content = json.loads(begun.read_bytes())
+    del content["parents"]["tokens"]
+    begun.write_text(json.dumps(content), encoding="utf-8")
+    train(model, small_corpus, tmp_path / "run", QUICK, resume=True)
 
 
 def test_a_run_is_not_resumed_with_other_tokens(small_stock: Path, small_corpus: Path, tmp_path: Path) -> None:
@@ -103,19 +140,13 @@ def test_layers_and_experts_are_counted_whatever_they_are_called(small_stock: Pa
     config = MODELS["qwen3-moe"]().config
     experts = config.num_hidden_layers * config.num_experts * 3 * config.hidden_size * config.moe_intermediate_size
     config.vocab_size = 640
-    made = AutoModelForCausalLM.from_config(config)
-    in_files, fused = tmp_path / "files", tmp_path / "fused"
-    put_model(small_stock, in_files, made)
-    put_model(small_stock, fused, made)
-    made.save_pretrained(fused, save_original_format=False)
+    opened = Pair.open(put_model(small_stock, tmp_path / "experts", AutoModelForCausalLM.from_config(config)))
     attention = QUICK.model_copy(update={"lora": LoraOptions(r=4, targets=("q_proj", "o_proj"))})
-    for folder in (in_files, fused):
-        opened = Pair.open(folder)
-        few, every = estimate(opened, attention), estimate(opened, QUICK)
-        assert every.activations - few.activations == experts * 4, "PEFT keeps adapted experts for the backward pass"
-        assert every.adapter > few.adapter
-        less = estimate(opened, QUICK.model_copy(update={"recompute": True}))
-        assert less.activations < every.activations - experts, "of a layer at a time"
+    few, every = estimate(opened, attention), estimate(opened, QUICK)
+    assert every.activations - few.activations == experts * 4, "PEFT keeps adapted experts for the backward pass"
+    assert every.adapter > few.adapter
+    less = estimate(opened, QUICK.model_copy(update={"recompute": True}))
+    assert less.activations < every.activations - experts, "of a layer at a time"
 
 
 def test_the_teacher_drops_nothing_out(
@@ -142,6 +173,61 @@ def test_the_teacher_drops_nothing_out(
     assert len(taught[0])
     assert torch.equal(taught[0], taught[1])
     assert torch.equal(taught[0], taught[2])
+
+
+class FirstIds(TrainerCallback):
+    """With which ids the blocks of a run begin."""
+
+    seen: set[int]
+
+    def on_train_begin(self, *told: Any, train_dataloader: Any = None, **kwargs: Any) -> None:
+        self.seen = {int(ids[0]) for batch in train_dataloader for ids in batch["input_ids"]}
+
+
+def test_blocks_of_a_run_begin_with_bos_unless_told_otherwise(
+    extended_folder: Callable[..., Path], small_corpus: Path, tmp_path: Path
+) -> None:
+    folder, looks = model_folder(extended_folder("llama2"), tmp_path / "llama2"), [FirstIds(), FirstIds()]
+    for bos, look in zip((True, False), looks, strict=True):
+        train(folder, small_corpus, tmp_path / f"run{bos}", SHORT.model_copy(update={"bos": bos}), callbacks=[look])
+    assert looks[0].seen == {1}
+    assert len(looks[1].seen) > 1
+
+
+def test_each_part_has_its_rate_and_rows_have_no_decay(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    found: dict[str, tuple[float, float, set[bool]]] = {}
+
+    class Look(TrainerCallback):
+        def on_train_begin(
+            self, args: Any, state: Any, control: Any, model: Any = None, optimizer: Any = None, **kwargs: Any
+        ) -> None:
+            names = {id(p): name for name, p in model.named_parameters()}
+            for group in optimizer.param_groups:
+                of_rows = {".table.rows." in names[id(p)] for p in group["params"]}
+                found[group["name"]] = group["initial_lr"], group["weight_decay"], of_rows
+
+    rates = {"rows_lr": 1e-2, "lora_lr": 1e-3, "weight_decay": 0.1}
+    train(model, small_corpus, tmp_path / "run", SHORT.model_copy(update=rates), callbacks=[Look()])
+    assert found == {"lora": (1e-3, 0.1, {False}), "rows": (1e-2, 0.0, {True})}
+
+
+def test_recomputing_changes_the_time_alone(
+    model: Path, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts, forward = [0, 0], LlamaMLP.forward
+
+    def counted(self: LlamaMLP, x: torch.Tensor) -> torch.Tensor:
+        counts[-1] += self.training
+        return forward(self, x)
+
+    monkeypatch.setattr(LlamaMLP, "forward", counted)
+    for number, recompute in enumerate((False, True)):
+        counts[-1] = 0
+        train(model, small_corpus, tmp_path / f"run{number}", SHORT.model_copy(update={"recompute": recompute}))
+        counts[number] = counts[-1]
+    assert counts[1] == 2 * counts[0] > 0
+    one, other = (load_file(tmp_path / name / "new_rows.safetensors") for name in ("run0", "run1"))
+    torch.testing.assert_close(one["input"], other["input"], rtol=0, atol=1e-6)
 
 
 def test_accelerates_configuration_does_not_change_the_arithmetic(

@@ -54,6 +54,8 @@ def test_only_the_same_run_is_resumed(model: Path, small_corpus: Path, tmp_path:
         train(model, small_corpus, output, QUICK, callbacks=[Interrupt(3)])
     with pytest.raises(ArtifactError, match=r"rows_lr 0.005, now it is 0.1"):
         train(model, small_corpus, output, QUICK.model_copy(update={"rows_lr": 0.1}), resume=True)
+    with pytest.raises(ArtifactError, match=r"compile False, now it is True"):
+        train(model, small_corpus, output, QUICK.model_copy(update={"compile": True}), resume=True)
     (tmp_path / "other.txt").write_text("Совсем другой текст о домах и дорогах. " * 40, encoding="utf-8")
     with pytest.raises(ArtifactError, match="corpus"):
         train(model, tmp_path / "other.txt", output, QUICK, resume=True)

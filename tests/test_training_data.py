@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tiny_models import put_model, tiny_model
 
 from hypertok.errors import InputError
 from hypertok.model.pair import Pair
+from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.training.data import Text, make_blocks, read_texts, refusable, refuse_leaks
 from hypertok.training.identity import identity_of
 from hypertok.training.loss import IGNORED
@@ -52,6 +54,26 @@ def test_every_token_but_the_first_is_predicted_once(llama: Pair, small_corpus: 
                 assert token == blocks.tokens[start + place]
     assert [seen[place] for place in range(1, len(blocks.tokens))] == blocks.tokens[1:].tolist()
     assert blocks.characters == sum(len(text.text) for text in texts)
+
+
+def test_text_for_a_model_of_symbol_text_goes_through_the_codec(
+    extended_folder: Callable[..., Path], small_corpus: Path, tmp_path: Path
+) -> None:
+    tokenizer = HyperTokenizer.from_pretrained(extended_folder("qwen3", "symbols"))
+    model = tiny_model("llama", tied=True, rows=tokenizer.rows)
+    pair, texts = (
+        Pair.open(put_model(tokenizer.folder, tmp_path / "model", model)),
+        list(read_texts(small_corpus, seed=0)),
+    )
+    blocks = make_blocks(texts, pair, 32)
+    assert pair.separator is not None
+    expected = [one for text in texts for one in (*tokenizer.encode(text.text), pair.separator)]
+    assert blocks.tokens.tolist() == expected
+    assert blocks.characters == sum(len(text.text) for text in texts)
+    as_it_stands = [
+        one for ids in pair.plain.encode_batch([text.text for text in texts]) for one in (*ids, pair.separator)
+    ]
+    assert expected != as_it_stands
 
 
 def test_documents_do_not_run_into_each_other(llama: Pair, small_corpus: Path) -> None:

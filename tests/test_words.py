@@ -99,6 +99,6 @@ def test_yo_is_kept_in_forms() -> None:
 
 @pytest.mark.parametrize("text", ["а" * 30_000, "-" * 30_000, "а-" * 15_000, "а\u0301" * 15_000])
 def test_finding_words_is_linear(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()  # of this process: other programs may have the processor
     words.WORD.findall(text)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0

@@ -20,6 +20,8 @@ from hypertok.progress import Count
 _NAMES_TOLD = 3
 #: Bytes of a path that Linux takes; every folder on the way is looked at, so a small archive could fill all memory.
 _LONGEST = 4_096
+#: Characters of an unsafe path that are shown.
+_TOLD = 200
 #: Names that Windows reserves for devices, with any extension.
 _DEVICES = frozenset(
     [
@@ -103,7 +105,8 @@ def check_path(path: str) -> PurePosixPath:
     """
     reason = _unsafe(path)
     if reason:
-        raise ArtifactError(f"unsafe member path {path!r}: {reason}; nothing was written")
+        told = path if len(path) <= _TOLD else f"{path[:_TOLD]}…"
+        raise ArtifactError(f"unsafe member path {told!r}: {reason}; nothing was written")
     return PurePosixPath(path)
 
 

@@ -36,7 +36,7 @@ from hypertok.progress import Count
 from hypertok.replacing import discard
 
 #: Version of what a shard folder holds; a change makes older work folders useless, so they are redone.
-SHARD_VERSION = 6
+SHARD_VERSION = 7
 #: Distinct forms held in memory at once; the shared 107 MB corpus has 0.32 million. In
 #: benchmarks/memory.py (long words, many new ones) the main process peaks at 827 MiB, with 2 million at 981.
 MAX_FORMS = 1_500_000

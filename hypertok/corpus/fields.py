@@ -20,7 +20,8 @@ from hypertok.corpus.records import Tally
 TEXT_FIELDS = ("text", "content", "body", "document", "message", "article", "текст")
 #: Characters from which joined records become a document.
 BATCH = 64 << 10
-_BETWEEN = "\n\n"
+#: Between records, and cells of one, which are no phrase.
+BETWEEN = "\n\n"
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -48,15 +49,22 @@ def _strings(value: object) -> Iterator[str]:
         if isinstance(value, str):
             yield value
         elif isinstance(value, Mapping):
-            names = [name for name, inner in value.items() if isinstance(inner, str | Mapping | list)]
-            field = text_field(name for name in names if _is_filled(value[name])) or text_field(names)
+            strings = [name for name, inner in value.items() if isinstance(inner, str)]
+            field = text_field(name for name, inner in value.items() if _has_text(inner)) or text_field(strings)
             pending.extend([value[field]] if field else reversed(list(value.values())))
         elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
             pending.extend(reversed(value))
 
 
-def _is_filled(value: object) -> bool:
-    return bool(value.strip() if isinstance(value, str) else value)
+def _has_text(value: object) -> bool:
+    """Whether it is a text, a list of parts of one (a formatted message), or a record with a field that holds text."""
+    if isinstance(value, list):
+        return any(_has_text(one) for one in value if not isinstance(one, list))
+    return text_field(value) is not None if isinstance(value, Mapping) else isinstance(value, str) and not _blank(value)
+
+
+def _blank(text: str) -> bool:
+    return not text or text.isspace()
 
 
 def record_documents(texts: Iterable[str], tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
@@ -68,7 +76,7 @@ def record_documents(texts: Iterable[str], tally: Tally, *, join: bool = True) -
     size = 0
     enough = BATCH if join else 0
     for text in texts:
-        if not text or text.isspace():
+        if _blank(text):
             continue
         text = SURROGATE.sub("\ufffd", text)  # half a character from a "\ud83d" cannot be written anywhere
         if len(text) > BATCH:
@@ -78,7 +86,7 @@ def record_documents(texts: Iterable[str], tally: Tally, *, join: bool = True) -
             yield from _large(text, tally)
             continue
         batch.append(text)
-        size += len(text) + len(_BETWEEN)
+        size += len(text) + len(BETWEEN)
         if size >= enough:
             yield _document(batch, tally)
             batch, size = [], 0
@@ -87,15 +95,15 @@ def record_documents(texts: Iterable[str], tally: Tally, *, join: bool = True) -
 
 
 def _document(batch: list[str], tally: Tally) -> tuple[str, str]:
-    text, repaired = repair_mojibake(_BETWEEN.join(batch))
+    text, repaired = repair_mojibake(BETWEEN.join(batch))
     if repaired:
         tally.repaired.update(dict.fromkeys(repaired))
         batch = [repair_mojibake(record)[0] for record in batch]
-        text = _BETWEEN.join(batch)
+        text = BETWEEN.join(batch)
     if not looks_like_markdown(text):
         return text, blank_addresses(text)
     # Each record on its own: a fence left open in one must not swallow the next.
-    return text, _BETWEEN.join(map(_mask, batch))
+    return text, BETWEEN.join(map(_mask, batch))
 
 
 def _large(text: str, tally: Tally) -> Iterator[tuple[str, str]]:

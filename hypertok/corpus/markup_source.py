@@ -1,4 +1,4 @@
-"""Reader for HTML and FB2: the text between the tags, a line per block, parsed as it streams in.
+"""Reader for HTML and FB2: the text between the tags, blank lines between blocks, parsed as it streams in.
 
 libxml2's HTML parser reads both: no tree is built, so a file of any size takes little memory; nothing is
 fetched and no entity defined by the file is expanded; and it recovers where its XML parser drops the rest
@@ -90,7 +90,8 @@ class _Collector:
         self._break(name)
 
     def data(self, data: str) -> None:
-        if not self._inside_dropped:
+        between = data.isspace() and not self._inside_code and self._text and self._text[-1].endswith("\n")
+        if not self._inside_dropped and not between:  # indentation between blocks
             self._text.append(data)
             self._prose.append(" " if self._inside_code else data)
             self.size += len(data)

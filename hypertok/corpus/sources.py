@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ Skipped = Callable[[str, str], None]
 #: loses little; still big enough that starting a shard costs nothing.
 SHARD_BYTES = 8 << 20
 _SCAN = 1 << 20
+_FENCE = re.compile(rb"^ {0,3}```", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -200,7 +202,8 @@ def _cut_file(walk: _Walk, path: str, location: Path, size: int, shard_bytes: in
                     walk.skip(path, reason, size)
                     return
                 wide = encodings.wide_encoding(head)
-                whole = wide or (kind == "text" and b"```" in head)  # a cut inside a fence would turn code and prose
+                # Cut inside a fence, prose would be taken for code; whether there are some the beginning tells.
+                whole = wide or (kind == "text" and _FENCE.search(head) is not None)
                 ends = [] if whole else list(_line_ends(file, size, shard_bytes))
         except OSError as error:
             walk.skip(path, explain(error), size)

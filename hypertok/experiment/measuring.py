@@ -68,7 +68,7 @@ def quality_of(subject: Subject, texts: Sequence[str], measure: Measure) -> Qual
     """Bits per character, in windows that overlap.
 
     Raises:
-        InputError: see `measure_quality`, or the GPU is full.
+        InputError: see `measure_quality`.
     """
     return _sum_of(_scored(subject, texts, measure), measure)
 
@@ -97,7 +97,8 @@ def measure_arm(
         return _scored(subject, texts.held_out, measure)
 
     def bits() -> Figures:
-        quality = _sum_of(scored(), measure)
+        with full_gpu_told(LIGHTER):
+            quality = _sum_of(scored(), measure)
         return {"quality": quality, "interval": ratio(*quality.sums)}
 
     found = {**kept.part("bits per character", bits), "rows": subject.rows, "new_rows": len(subject.coding.new_ids)}
@@ -127,7 +128,7 @@ def measure_arm(
         if part not in measure.parts:
             continue
         try:
-            with full_gpu_told(f"{LIGHTER}, remove the file of this run, and start again"):
+            with full_gpu_told(f"{LIGHTER}; then remove the file of this run and start again"):
                 found |= kept.part(part, work)
         except InputError as error:
             skipped[part] = str(error).replace(f"{subject.folder}: ", "")
@@ -136,10 +137,9 @@ def measure_arm(
 
 def _scored(subject: Subject, texts: Sequence[str], measure: Measure) -> list[Scored]:
     coding = subject.coding
-    with full_gpu_told(LIGHTER):
-        return score_texts(
-            subject.model, coding.encode, texts, start=coding.start, context=measure.context, overlap=measure.overlap
-        )
+    return score_texts(
+        subject.model, coding.encode, texts, start=coding.start, context=measure.context, overlap=measure.overlap
+    )
 
 
 def _sum_of(scored: Sequence[Scored], measure: Measure) -> Quality:

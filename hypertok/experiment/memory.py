@@ -158,7 +158,7 @@ class _Maker:
             except InputError as error:
                 if not self.definition.memory.models:
                     raise
-                self.tell(f"{name}: its memory is measured by hypertok measure {folder} --text TEXTS --only memory")
+                self.tell(f"{name}: to measure its memory, hypertok measure {folder} --text TEXTS --only memory")
                 reason = str(error).replace(f"{folder}: ", "")  # results name no folder of a machine
                 self.skipped[f"memory of {name}"] = f"{reason} (hypertok measure MODEL_DIR --text TEXTS --only memory)"
                 continue  # published models have rows

@@ -43,8 +43,9 @@ from hypertok.experiment.training import (
 )
 from hypertok.measure.parts import Figures
 from hypertok.measure.quality import Quality
-from hypertok.measure.subject import device_of
+from hypertok.measure.subject import LIGHTER, device_of
 from hypertok.model.extra import require_train
+from hypertok.model.full_gpu import full_gpu_told
 from hypertok.training.options import READERS
 
 if TYPE_CHECKING:
@@ -303,4 +304,5 @@ class _Runner:
     def _quality_at(self, folder: Path, trained: Path | None, step: int) -> Quality:
         self.tell(f"measuring after {step} steps")
         measure = self.definition.measure
-        return quality_of(live_subject(folder, trained, measure), self.read.texts, measure)
+        with full_gpu_told(LIGHTER):
+            return quality_of(live_subject(folder, trained, measure), self.read.texts, measure)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,12 +37,14 @@ _FREE = {"device", "compile", "log_every", "save_every", "keep", "report_to", "r
 #: What configurations call the number of experts of a layer, and how many of them a token is sent to.
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 _MET = ("num_experts_per_tok", "top_k_experts", "moe_topk", "moe_k")
+#: Names of their weights; experts that every token meets are called shared ones.
+_OF_EXPERTS = re.compile(r"(?:^|\.)experts\.")
 
 
 def deciding(options: TrainOptions) -> dict[str, Any]:
     """The options of training that decide figures, for keys."""
-    # Results are older than the choice of `bos`; what was trained without it has the key that it had.
     watched = options.model_copy(update={"evaluate_every": 0})  # decides nothing either, and stands in all older keys
+    # Results are older than the choice of `bos`; what was trained without it has the key that it had.
     found: dict[str, Any] = watched.model_dump(mode="json", exclude=_FREE | (set() if options.bos else {"bos"}))
     return found
 
@@ -111,7 +114,7 @@ def product_parameters(checkpoint: Checkpoint, *, strict: bool = False) -> int:
     Raises:
         InputError: strict, and the configuration does not tell how many experts a token meets.
     """
-    from hypertok.model.checkpoint import CONFIG, NOT_TEXT, OF_EXPERTS
+    from hypertok.model.checkpoint import CONFIG, NOT_TEXT
 
     shapes = {entry.name: entry.shape for shard in checkpoint.shards for entry in shard.entries.values()}
     for left_out in (checkpoint.copy, None if checkpoint.tied else checkpoint.input):
@@ -122,7 +125,7 @@ def product_parameters(checkpoint: Checkpoint, *, strict: bool = False) -> int:
     for name, shape in shapes.items():
         if NOT_TEXT.search(name):
             continue
-        if OF_EXPERTS.search(name) or (number and len(shape) == 3 and shape[0] == number):  # one tensor of all of them
+        if _OF_EXPERTS.search(name) or (number and len(shape) == 3 and shape[0] == number):  # one tensor of all of them
             experts += prod(shape)
         else:
             dense += prod(shape)

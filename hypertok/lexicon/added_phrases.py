@@ -22,6 +22,8 @@ from hypertok.lexicon.phrases import Phrases
 #: What the dictionary calls proper names, and from which probability on it is believed («вера» is none).
 _NAMES = frozenset(("Name", "Surn", "Patr", "Geox", "Orgn", "Trad"))
 _MOSTLY = 0.5
+#: A single capital may be that of a sentence.
+_OFTEN = 2
 
 
 def with_overrides(phrases: Phrases, overrides: Overrides, vocabulary: pl.DataFrame) -> Phrases:
@@ -77,7 +79,7 @@ def _usual_case(word: str, counts: Sequence[int], *, first: bool) -> int:
     if not any(counts):
         return said
     most = max((LOWER, TITLE, UPPER), key=counts.__getitem__)  # the lower case wins a tie
-    return said if first and most == TITLE else most
+    return said if most == TITLE and (first or counts[TITLE] < _OFTEN) else most
 
 
 def _forms(lemma: str, number: int, found: tuple[int, Any]) -> Iterable[tuple[int, str, str, int, bool]]:

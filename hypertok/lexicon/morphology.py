@@ -124,9 +124,8 @@ def _lexeme(parse: Any) -> tuple[str, str, int]:
     method = parse.methods_stack[0]
     while len(method) != 4:
         inner = method[-1]
-        if isinstance(
-            method[1], tuple
-        ):  # both parts inflect («компании-производителя»): what stands before is no prefix
+        # Both parts inflect («компании-производителя»): what stands before is no prefix.
+        if isinstance(method[1], tuple):
             return "", "", -1
         if not (isinstance(inner, tuple) and inner and isinstance(inner[0], tuple)) or len(parse.methods_stack) > 1:
             return "", "", -1

@@ -103,7 +103,8 @@ class MeasuredMemory:
     """What a prefill of one text took, in a process started for it.
 
     Attributes:
-        method: "peak RSS of a fresh process", "peak of the CUDA allocator", or what a system without /proc tells.
+        method: "peak RSS of a fresh process" ("…, loading included" where the system forgets no peak), "peak of the
+            CUDA allocator", or what a system without /proc tells.
         tokens, characters: of the text.
         before: bytes in use before the model was loaded (the libraries, on a CPU).
         loaded: bytes after loading; on a CPU the weights' file is mapped and may not be read yet.

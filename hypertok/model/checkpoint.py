@@ -29,8 +29,6 @@ INPUT_NAMES = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_emb
 OUTPUT_NAMES = ("lm_head.weight", "embed_out.weight")
 #: Parts of a name that say it is not of the language model.
 NOT_TEXT = re.compile(r"vision|visual|audio|image|talker|multi_modal")
-#: Names of experts' weights; experts that every token meets are called shared ones.
-OF_EXPERTS = re.compile(r"(?:^|\.)experts\.")
 #: The same, or that it is inside a layer.
 _ELSEWHERE = re.compile(rf"\.\d+\.|{NOT_TEXT.pattern}")
 _SAVE = "load it with transformers and save it with save_pretrained(folder, safe_serialization=True), then extend that"

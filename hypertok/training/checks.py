@@ -8,6 +8,7 @@ than all the memory there is, or than the free disk.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -18,7 +19,7 @@ import torch
 
 from hypertok.artifact import require_disk
 from hypertok.errors import InputError
-from hypertok.model.checkpoint import NOT_TEXT, OF_EXPERTS
+from hypertok.model.checkpoint import NOT_TEXT
 from hypertok.model.config import position_rows, read_config
 from hypertok.model.pair import DTYPES, Pair
 from hypertok.training.options import TrainOptions, is_named
@@ -45,6 +46,10 @@ _SHARED = 1.5
 #: autograd saves, and estimated: Gemma-3-270M 42,000 (39,400; measured on a GPU 44,800), layers of the shape of
 #: Qwen3-0.6B 66,000 (61,400), the same as Llama makes them 53,800 (61,400).
 _WIDTHS, _INNER_WIDTHS = 18, 4
+#: A weight of a single expert. Where files hold all of a layer in one tensor, PEFT does not know the kind mostly, and
+#: adapts no expert by itself; nor does it of these kinds.
+_OF_EXPERT = re.compile(r"(?:^|\.)experts\.\d+\.")
+_UNKNOWN_EXPERTS = ("qwen2_moe",)
 #: What makes a run fit.
 LESS_MEMORY = "lower batch (and raise accumulate), context or rows, set recompute, or take bfloat16"
 #: Bytes of a process before it loads a model: torch, transformers, a tokenizer of 262,144 tokens.
@@ -101,17 +106,14 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = 
     inside = {
         name: entry.shape
         for name, entry in entries.items()
-        if (len(entry.shape) == 2 or (len(entry.shape) == 3 and OF_EXPERTS.search(name)))
-        and not options.rows_only
-        and name not in matrices
-        and _is_target(name, options.lora.targets)
+        if len(entry.shape) == 2 and name not in matrices and _is_target(name, options.lora.targets)
     }
-    adapter = options.lora.r * sum(prod(shape[:-2]) * sum(shape[-2:]) for shape in inside.values())
+    adapter = 0 if options.rows_only else options.lora.r * sum(map(sum, inside.values()))
     # PEFT adds the adapter of experts to their weights in every step, and autograd keeps these sums.
-    adapted = sum(prod(shape) for name, shape in inside.items() if OF_EXPERTS.search(name))
-    layers = int(
-        next(filter(None, map(config.get, ("num_hidden_layers", "n_layer", "num_layers"))), 0)
-    )  # GPT-2, GPT-Neo
+    known = not options.rows_only and config.get("model_type") not in _UNKNOWN_EXPERTS
+    adapted = sum(prod(shape) for name, shape in inside.items() if known and _OF_EXPERT.search(name))
+    # GPT-2 says n_layer, GPT-Neo num_layers.
+    layers = int(next(filter(None, map(config.get, ("num_hidden_layers", "n_layer", "num_layers"))), 0))
     wide = _WIDTHS * width + _INNER_WIDTHS * int(config.get("intermediate_size") or 4 * width)
     kept = layers * width + wide if options.recompute else layers * wide
     positions, made = options.batch * options.context, options.rows != "flat"
