@@ -77,7 +77,8 @@ def _save(live: Any, pair: Pair, folder: Path, *, reading: bool) -> None:
     """
     own, path = _settings(pair.folder), folder / _GENERATION
     if own is not None:
-        live.generation_config = GenerationConfig()
+        fresh: Any = GenerationConfig
+        live.generation_config = fresh()
     live.save_pretrained(str(folder), max_shard_size=_SHARD)
     settings = own or _settings(folder) or {}
     new = set(pair.new_ids)
