@@ -67,7 +67,7 @@ def test_columns_that_hold_no_text_are_not_decoded(tmp_path: Path) -> None:
     table.save_to_disk(str(tmp_path / "речь"))
     table.select_columns(["sound"]).save_to_disk(str(tmp_path / "шум"))
     (document, *_), reports = read(tmp_path)
-    assert document.text.startswith(f"{RECORDS[0]}\nАнна\n\n")
+    assert document.text.startswith(f"{RECORDS[0]}\n\nАнна\n\n")
     found = {report.path: (report.status, report.reason) for report in reports}
     assert found == {"речь": ("read", ""), "шум": ("skipped", "no column of text")}
 

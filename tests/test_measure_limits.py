@@ -21,7 +21,7 @@ from transformers import Mistral3Config
 from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.definition import Measure
 from hypertok.experiment.kept import Kept
-from hypertok.experiment.measuring import Texts, _samples, measure_arm, quality_of
+from hypertok.experiment.measuring import Texts, _samples, measure_arm
 from hypertok.measure import prefill
 from hypertok.measure.copy_task import measure_copy
 from hypertok.measure.emission import measure_emission
@@ -141,7 +141,10 @@ def test_a_full_gpu_costs_the_part_that_filled_it_alone(
     with pytest.raises(InputError, match=why):
         measure_model(tmp_path / "model", [SENTENCES], MeasureOptions(parts=("quality",)))
     with pytest.raises(InputError, match=why):
-        quality_of(subject, [SENTENCES], Measure())
+        measure_arm(subject, texts, measure, seed=0, kept=Kept(tmp_path / "anew", lambda text: None))
+    drift = Texts((SENTENCES, SENTENCES), {"english": (SENTENCES,)})
+    figures = measure_arm(subject, drift, Measure(parts=("drift",)), seed=0, kept=kept)
+    assert figures["skipped"]["drift"].endswith("; then remove the file of this run and start again")
 
 
 def test_a_damaged_delta_is_named(sound_extension: Path, tmp_path: Path) -> None:
