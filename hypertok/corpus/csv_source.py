@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypertok.corpus.encodings import codec_of
-from hypertok.corpus.fields import BETWEEN, record_documents, text_field
+from hypertok.corpus.fields import record_documents, text_field, text_of_cells
 from hypertok.corpus.records import FAULTS, Part, Tally
 from hypertok.corpus.text_source import BLOCK, judge, read_head, sha256_range
 
@@ -95,7 +95,7 @@ def _rows(reader: CsvReader, tally: Tally) -> Iterator[str]:
                 column = [name.strip() for name in row].index(field)
                 continue
         if column is None:
-            yield BETWEEN.join(cell for cell in row if not _NUMBER.fullmatch(cell))
+            yield text_of_cells(cell for cell in row if not _NUMBER.fullmatch(cell))
         elif width == 1:  # whoever writes one column by hand puts no quotes around commas
             yield reader.dialect.delimiter.join(row)
         elif column < len(row):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hypertok.corpus.fields import BETWEEN, record_documents, text_field, text_of
+from hypertok.corpus.fields import record_documents, text_field, text_of, text_of_cells
 from hypertok.corpus.parquet_source import row_range
 from hypertok.corpus.records import Part, Tally
 from hypertok.errors import InputError
@@ -138,7 +138,7 @@ def _documents(rows: Iterable[Mapping[str, Any]], tally: Tally, *, join: bool) -
     def texts() -> Iterator[str]:
         nonlocal size
         for row in rows:
-            text = text_of(row) if text_field(row) else BETWEEN.join(filter(None, map(text_of, row.values())))
+            text = text_of(row) if text_field(row) else text_of_cells(row.values())
             data = text.encode("utf-8", "replace")
             size += len(data)
             digest.update(data)

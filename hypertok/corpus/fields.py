@@ -21,7 +21,7 @@ TEXT_FIELDS = ("text", "content", "body", "document", "message", "article", "Ñ‚Ð
 #: Characters from which joined records become a document.
 BATCH = 64 << 10
 #: Between records, and cells of one, which are no phrase.
-BETWEEN = "\n\n"
+_BETWEEN = "\n\n"
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -42,6 +42,11 @@ def text_of(value: object) -> str:
     return "\n".join(_strings(value))
 
 
+def text_of_cells(cells: Iterable[object]) -> str:
+    """The texts of a row's cells, which make no phrase with each other."""
+    return _BETWEEN.join(filter(None, map(text_of, cells)))
+
+
 def _strings(value: object) -> Iterator[str]:
     pending = [value]
     while pending:  # a list, not recursion: records may be nested deeper than Python's stack
@@ -58,9 +63,11 @@ def _strings(value: object) -> Iterator[str]:
 
 def _has_text(value: object) -> bool:
     """Whether it is a text, a list of parts of one (a formatted message), or a record with a field that holds text."""
-    if isinstance(value, list):
-        return any(_has_text(one) for one in value if not isinstance(one, list))
-    return text_field(value) is not None if isinstance(value, Mapping) else isinstance(value, str) and not _blank(value)
+    if isinstance(value, str):
+        return not _blank(value)
+    if isinstance(value, Mapping):
+        return text_field(value) is not None
+    return isinstance(value, list) and any(_has_text(one) for one in value if not isinstance(one, list))
 
 
 def _blank(text: str) -> bool:
@@ -86,7 +93,7 @@ def record_documents(texts: Iterable[str], tally: Tally, *, join: bool = True) -
             yield from _large(text, tally)
             continue
         batch.append(text)
-        size += len(text) + len(BETWEEN)
+        size += len(text) + len(_BETWEEN)
         if size >= enough:
             yield _document(batch, tally)
             batch, size = [], 0
@@ -95,15 +102,15 @@ def record_documents(texts: Iterable[str], tally: Tally, *, join: bool = True) -
 
 
 def _document(batch: list[str], tally: Tally) -> tuple[str, str]:
-    text, repaired = repair_mojibake(BETWEEN.join(batch))
+    text, repaired = repair_mojibake(_BETWEEN.join(batch))
     if repaired:
         tally.repaired.update(dict.fromkeys(repaired))
         batch = [repair_mojibake(record)[0] for record in batch]
-        text = BETWEEN.join(batch)
+        text = _BETWEEN.join(batch)
     if not looks_like_markdown(text):
         return text, blank_addresses(text)
     # Each record on its own: a fence left open in one must not swallow the next.
-    return text, BETWEEN.join(map(_mask, batch))
+    return text, _BETWEEN.join(map(_mask, batch))
 
 
 def _large(text: str, tally: Tally) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from hypertok.corpus.fields import BETWEEN, SURROGATE, record_documents, text_field, text_of
+from hypertok.corpus.fields import SURROGATE, record_documents, text_field, text_of_cells
 from hypertok.corpus.records import Part, Tally
 from hypertok.corpus.text_source import sha256_range
 
@@ -56,7 +56,7 @@ def _records(path: Path, part: Part, tally: Tally, *, join: bool) -> Iterator[st
         row += piece.height
         size = 0
         for values in piece.iter_rows():
-            text = BETWEEN.join(filter(None, map(text_of, values)))  # cells are no phrase
+            text = text_of_cells(values)
             size += len(text)
             yield text
         step = max(1, min(_MOST, 4 * step, _TARGET * step // max(1, size)))

@@ -231,10 +231,10 @@ def trained_folder(work: Path, arm: Arm, model: Path, read: Read, *, characters:
     Args:
         model: its folder before training, as `arm_folder` gives it.
     """
-    made_from = {name: read.sha256[name] for name in ("model", "tokenizer", "corpus")} | {"held_out": read.watched}
     from hypertok.model.pair import COMMAND
     from hypertok.tokenizer.kind import KIND
 
+    made_from = {name: read.sha256[name] for name in ("model", "tokenizer", "corpus")} | {"held_out": read.watched}
     options, extended = deciding(arm.train), None
     if not arm.stock:  # the tokenizer, too: another machine, or older code, may have made another one under this name
         extended = [model.name, read_manifest(model, kind=KIND, command=COMMAND).files["tokenizer.json"]]

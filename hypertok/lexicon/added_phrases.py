@@ -14,13 +14,12 @@ import polars as pl
 from hypertok.corpus.segments import CASES
 from hypertok.corpus.stream import LOWER, TITLE, UPPER
 from hypertok.errors import InputError
-from hypertok.lexicon.grammemes import inflection_of
+from hypertok.lexicon.grammemes import inflection_of, kind_of
 from hypertok.lexicon.morphology import analyzer
 from hypertok.lexicon.overrides import Overrides
 from hypertok.lexicon.phrases import Phrases
 
-#: What the dictionary calls proper names, and from which probability on it is believed («вера» is none).
-_NAMES = frozenset(("Name", "Surn", "Patr", "Geox", "Orgn", "Trad"))
+#: From which probability on the dictionary is believed that a word is a name («вера» is none).
 _MOSTLY = 0.5
 #: A single capital may be that of a sentence.
 _OFTEN = 2
@@ -73,9 +72,9 @@ def _usual_case(word: str, counts: Sequence[int], *, first: bool) -> int:
         counts: of the three; () for a word that the corpus lacks.
         first: the phrase begins with it, so a capital may be that of a sentence.
     """
-    tags = [(parse.tag.grammemes, parse.score) for parse in analyzer().parse(word)]
-    said = TITLE if sum(score for grammemes, score in tags if grammemes & _NAMES) > _MOSTLY else LOWER
-    said = UPPER if "Abbr" in tags[0][0] else said
+    kinds = [(kind_of(str(parse.tag), known=True), parse.score) for parse in analyzer().parse(word)]
+    said = TITLE if sum(score for kind, score in kinds if kind == "name") > _MOSTLY else LOWER
+    said = UPPER if kinds[0][0] == "abbreviation" else said
     if not any(counts):
         return said
     most = max((LOWER, TITLE, UPPER), key=counts.__getitem__)  # the lower case wins a tie

@@ -145,10 +145,8 @@ def _assemble(
     # The order within equal counts is by lemma, which is known only now.
     order = sorted(range(len(rows)), key=lambda n: (-rows[n][1], rows[n][0]))
     # Two readings can share a base form («рабочий класс» as adjective or noun); the commoner one has it.
-    first: dict[str, int] = {}
-    for n in order:
-        first.setdefault(rows[n][0], n)
-    order = list(first.values())
+    commonest = {rows[n][0]: n for n in reversed(order)}
+    order = [n for n in order if commonest[rows[n][0]] == n]
     return Phrases(
         pl.DataFrame([rows[n] for n in order], schema=_PHRASES, orient="row"),
         pl.DataFrame(

@@ -96,14 +96,11 @@ class PlainTokenizer:
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
         """The text of ids; ids without a token give nothing, bytes that are no character U+FFFD."""
+        left_out = self._special if skip_special_tokens else frozenset()
         ids = [int(identifier) for identifier in ids]  # a tensor has numbers that are no keys
-        if not skip_special_tokens:
-            return b"".join(self.pieces(ids)).decode("utf-8", "replace")
-        ids = list(dropwhile(self._special.__contains__, ids))  # what follows BOS begins the text
+        ids = list(dropwhile(left_out.__contains__, ids))  # what follows BOS begins the text
         pieces = zip(ids, self.pieces(ids), strict=True)
-        return b"".join(piece for identifier, piece in pieces if identifier not in self._special).decode(
-            "utf-8", "replace"
-        )
+        return b"".join(piece for identifier, piece in pieces if identifier not in left_out).decode("utf-8", "replace")
 
     def tokens(self, ids: Sequence[int], is_new: Callable[[int], bool] = lambda _: False) -> list[Token]:
         """The tokens of ids with their places in `decode(ids)`."""

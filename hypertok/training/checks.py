@@ -106,11 +106,14 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = 
     inside = {
         name: entry.shape
         for name, entry in entries.items()
-        if len(entry.shape) == 2 and name not in matrices and _is_target(name, options.lora.targets)
+        if not options.rows_only
+        and len(entry.shape) == 2
+        and name not in matrices
+        and _is_target(name, options.lora.targets)
     }
-    adapter = 0 if options.rows_only else options.lora.r * sum(map(sum, inside.values()))
+    adapter = options.lora.r * sum(map(sum, inside.values()))
     # PEFT adds the adapter of experts to their weights in every step, and autograd keeps these sums.
-    known = not options.rows_only and config.get("model_type") not in _UNKNOWN_EXPERTS
+    known = config.get("model_type") not in _UNKNOWN_EXPERTS
     adapted = sum(prod(shape) for name, shape in inside.items() if known and _OF_EXPERT.search(name))
     # GPT-2 says n_layer, GPT-Neo num_layers.
     layers = int(next(filter(None, map(config.get, ("num_hidden_layers", "n_layer", "num_layers"))), 0))

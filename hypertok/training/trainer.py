@@ -202,9 +202,8 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
         for module in self.whole.modules():
             if isinstance(module, FSDPModule):
                 module.reshard()  # after an evaluation parameters are still together, maybe rounded
-        frozen = (name for name, p in self.inner.named_parameters() if _is_of_rows(name) and not p.requires_grad)
-        names = [*self.names, *(frozen if rows else ())]
-        trained = {name: self.inner.get_parameter(name).detach() for name in names}
+        named = self.inner.named_parameters()
+        trained = {name: p.detach() for name, p in named if p.requires_grad or (rows and _is_of_rows(name))}
         return {name: p.full_tensor().cpu() if isinstance(p, DTensor) else p for name, p in trained.items()}
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:

@@ -72,7 +72,7 @@ def finished(output: Path, run: Mapping[str, Any]) -> Manifest | None:
     options = {key: value for key, value in manifest.recipe.get("options", {}).items() if key not in _FREE}
     made = {
         "options": options,
-        "parents": {"tokens": run["parents"]["tokens"], **manifest.parents},  # older results tell none
+        "parents": _with_tokens(manifest.parents, run),
         "processes": manifest.facts.get("processes"),
     }
     return manifest if made == {name: value for name, value in run.items() if name != "versions"} else None
@@ -88,19 +88,23 @@ def refuse_other_run(work: Path, run: Mapping[str, Any]) -> None:
     if not path.is_file():
         return
     other = json.loads(path.read_text(encoding="utf-8"))
+    other["parents"] = _with_tokens(other["parents"], run)
     for key, value in run.items():
         if other.get(key) == value:
             continue
         now = value if isinstance(value, dict) else {key: value}
         before = (other.get(key) or {}) if isinstance(value, dict) else {key: other.get(key)}
-        if key == "parents" and "tokens" in now and {"tokens": now["tokens"], **before} == now:
-            continue  # begun by older code, which told none
         # What was left out on one of the two sides stands on the other alone: a text held out, say.
         name = next(name for name in {**now, **before} if now.get(name) != before.get(name))
         raise ArtifactError(
             f"{work}: an unfinished run with {name} {before.get(name)!r}, now it is {now.get(name)!r}; resume it as it "
             "was, or remove the folder to begin anew"
         )
+
+
+def _with_tokens(parents: dict[str, str], run: Mapping[str, Any]) -> dict[str, str]:
+    """Parents that older code told: it did not tell tokens, which are taken to be those of `run`."""
+    return {**{role: sha for role, sha in run["parents"].items() if role == "tokens"}, **parents}
 
 
 def begin(work: Path, run: Mapping[str, Any]) -> Path | None:
