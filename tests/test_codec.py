@@ -7,90 +7,18 @@ what the errors say.
 from __future__ import annotations
 
 import random
-import unicodedata
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import pytest
+from codec_texts import PHRASES, WORDS, any_character, assert_lossless, decode_or_error, mangle, texts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hypertok.codec import codec as codec_module
 from hypertok.codec import marks
-from hypertok.codec.book import Code
 from hypertok.codec.codec import Codec
 from hypertok.errors import CodecError
 from hypertok.lexicon.lexicon import Lexicon
-
-TYPED = """
-    печень печени печенью лёгкие легкие ёлка елка елку ёлку москва санкт-петербург санкт кое-кто кто-то печь
-    стали замок цикл кребса циклом оперативной памяти эвм нато прочитав д'иф неизвестнослово ъ я щитъ їжак ы-ы
-"""
-WORDS = TYPED.split()
-PHRASES = ("цикл Кребса", "циклом Кребса", "ЦИКЛ КРЕБСА", "Оперативной памяти", "оперативная  память")
-STRESS = "\u0301"
-
-
-def mangle(word: str, chance: random.Random) -> str:
-    """The word in some way that people, keyboards and old programs write it."""
-    ways: list[Callable[[str], str]] = [
-        str.upper,
-        str.title,
-        str.capitalize,
-        str.swapcase,
-        lambda w: w.capitalize().swapcase(),
-        lambda w: "".join(chance.choice((c.lower(), c.upper())) for c in w),
-        lambda w: w.replace("ё", "е").replace("Ё", "Е"),
-        lambda w: w.replace("е", "ё"),
-        lambda w: unicodedata.normalize("NFD", w),
-        lambda w: w.replace("-", chance.choice("\u2010\u2011\u2012–—−")),
-        lambda w: w.replace("'", "’"),
-        lambda w: w[: (at := chance.randrange(len(w) + 1))] + STRESS + w[at:],
-        lambda w: w.replace("о", "o").replace("а", "a"),
-    ]
-    for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
-        word = chance.choice(ways)(word)
-    return word
-
-
-@cache
-def signs() -> str:
-    """Characters that mean something to the codec, and neighbours of its ranges."""
-    edges = (marks.BLOCK_FIRST, marks.BLOCK_LAST, marks.SYMBOLS_FIRST, marks.INFLECTION_FIRST, 0x400, 0x52F)
-    near = "".join(chr(edge + step) for edge in edges for step in (-1, 0, 1))
-    return near + marks.CASE_MARKS + marks.VARIANTS + "\ue102\ue104❤肝🌲中€°\ufe0f\u200d\u0301\u0308-' \n\r\t’‐"
-
-
-russian = st.builds(
-    lambda word, seed: mangle(word, random.Random(seed)),
-    st.sampled_from([*WORDS, *PHRASES]),
-    st.integers(0, 2**32),
-)
-any_character = st.characters(codec=None, categories=None)
-piece = st.one_of(
-    russian,
-    russian.map(lambda w: w + " "),
-    st.text(any_character, max_size=8),
-    st.text(st.deferred(lambda: st.sampled_from(signs())), max_size=6),
-    st.sampled_from(["", " ", "  ", "\n", "\r\n", "-", "--", "’", STRESS, "\ud800", "\udfff", "\x00", "\U0010ffff"]),
-)
-texts = st.lists(piece, max_size=12).map("".join)
-
-
-def assert_lossless(codec: Codec, text: str) -> str:
-    """decode(encode(text)) is text."""
-    symbols = codec.encode(text)
-    assert codec.decode(symbols) == text
-    return symbols
-
-
-def decode_or_error(codec: Codec, symbols: str) -> tuple[str, str]:
-    """(text, '') or ('', message of the CodecError); any other error is a fault."""
-    try:
-        return codec.decode(symbols), ""
-    except CodecError as error:
-        return "", str(error)
 
 
 @given(text=texts)
@@ -227,71 +155,6 @@ def test_damage_is_named_with_its_place(small_lexicon: Lexicon, damaged: str, pl
     assert place in str(error.value)
     assert says in str(error.value)
     assert "Decode with the lexicon that encoded" in str(error.value)
-
-
-class LyingBook:
-    """A code book that answers at random, the same each time: wrong, colliding, impossible codes."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-        self.symbols = frozenset("❤肝中€\U000f0000")
-
-    def _chance(self, *question: object) -> random.Random:
-        return random.Random(repr((self.seed, *question)))
-
-    def _cases(self, chance: random.Random, words: int) -> tuple[int, ...]:
-        return tuple(chance.randrange(6) for _ in range(max(0, words + chance.choice((0, 0, 0, 0, -1, 1)))))
-
-    def is_reserved(self, character: str) -> bool:
-        return self._chance("reserved", character).choice((True, False))
-
-    def code_of(self, form: str) -> Code | None:
-        chance = self._chance("code", form)
-        symbol = chance.choice(
-            [*sorted(self.symbols), "❤", "❤❤", "", "а", "x", " ", form, marks.ESCAPE, marks.ESCAPE + form[:1]]
-        )
-        inflection = chance.choice((0, 0, 1, 2, 1023, 1024, 1025, 1600, -1, 2**40))
-        variant = chance.choice((0, 0, 0, 1, 16, 17, -1))
-        return chance.choice((None, Code(symbol, inflection, variant, self._cases(chance, form.count(" ") + 1))))
-
-    def form_at(self, symbol: str, inflection: int, variant: int) -> tuple[str, tuple[int, ...]] | None:
-        chance = self._chance("form", symbol, inflection, variant)
-        form = chance.choice((*WORDS, *(p.lower() for p in PHRASES), "", "❤", "x", "\ue000", "а а"))
-        return chance.choice((None, (form, self._cases(chance, form.count(" ") + 1))))
-
-    def longest_phrase(self, first_word: str) -> int:
-        return self._chance("longest", first_word).choice((-1, 0, 1, 2, 3, 10**9))
-
-
-class HalfHonestBook(LyingBook):
-    """Knows a few words, gives all of them one code, and each time decodes it to one of them."""
-
-    def code_of(self, form: str) -> Code | None:
-        return Code("❤", 0, 0, (0,) * (form.count(" ") + 1))
-
-    def form_at(self, symbol: str, inflection: int, variant: int) -> tuple[str, tuple[int, ...]] | None:
-        return ("печень", (0,)) if self.seed % 2 else ("цикл кребса", (0, 1))
-
-
-@given(text=texts, seed=st.integers(0, 50), kind=st.sampled_from([LyingBook, HalfHonestBook]))
-@settings(max_examples=200)
-def test_a_lying_book_costs_size_but_never_text(text: str, seed: int, kind: type[LyingBook]) -> None:
-    assert_lossless(Codec(kind(seed)), text)
-
-
-@given(text=texts, seed=st.integers(0, 50))
-@settings(max_examples=200)
-def test_decoding_with_a_lying_book_gives_text_or_a_codec_error(text: str, seed: int) -> None:
-    _, error = decode_or_error(Codec(LyingBook(seed)), text)
-    assert not error or "(line " in error
-
-
-@pytest.mark.parametrize("symbol", ["", "ab", "a", " ", "-", "я", "ѣ", "’", "‐", STRESS, "\ue000", "\ue4ff", "\n"])
-def test_a_symbol_that_can_stand_in_raw_text_is_refused(symbol: str) -> None:
-    book = LyingBook(0)
-    book.symbols = frozenset({"❤", symbol})
-    with pytest.raises(CodecError, match="cannot be a concept symbol"):
-        Codec(book)
 
 
 def test_caches_stay_bounded(small_lexicon: Lexicon, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -145,3 +146,15 @@ def test_a_hub_that_fails_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert report.reason == "hub dataset: ConnectionError: нет сети"
     with pytest.raises(InputError, match="hf://owner/name"):
         plan_shards("hf://owner")
+
+
+def test_a_hub_that_breaks_off_midway_gives_no_lexicon_of_the_fragment(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rows() -> Iterator[dict[str, str]]:
+        yield from ({"text": text * 100} for text in RECORDS)  # enough for documents before the end
+        raise ConnectionError("связь оборвана")
+
+    datasets = pytest.importorskip("datasets")
+    streamed = datasets.IterableDataset.from_generator(rows)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_names, **_options: streamed)
+    with pytest.raises(InputError, match=r"hf://owner/name:train: broke off midway \(ConnectionError: связь оборвана"):
+        read("hf://owner/name")

@@ -25,7 +25,8 @@ from hypertok.experiment.arms import alone
 from hypertok.experiment.definition import Arm, Definition
 from hypertok.experiment.inputs import Read, find_leaks
 from hypertok.experiment.results import Results
-from hypertok.experiment.run import Experiment, Planned
+from hypertok.experiment.run import Experiment
+from hypertok.experiment.runner import Planned
 from hypertok.experiment.training import (
     Spent,
     _seconds,

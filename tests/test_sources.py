@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from hypertok.corpus import chunks
 from hypertok.corpus.documents import read_shard
-from hypertok.corpus.records import Document, Plan, SourceReport, Tally, merge_reports
+from hypertok.corpus.records import Document, Plan, SourceReport, merge_reports
 from hypertok.corpus.sources import plan_shards
 from hypertok.errors import InputError
 
@@ -261,37 +261,6 @@ def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
     assert documents[0].text.startswith("---")
     assert documents[0].prose.strip() == SENTENCE.strip()
     assert reports["а.md"].encoding == "utf-8-sig"
-
-
-def pieces(blocks: list[str], piece: int) -> tuple[list[str], Tally]:
-    tally = Tally("text")
-    return list(chunks.cut_pieces(iter(blocks), tally, piece)), tally
-
-
-@given(st.lists(st.text(alphabet="аб \n", max_size=30)), st.integers(min_value=1, max_value=20))
-def test_pieces_are_bounded_and_lose_nothing(blocks: list[str], piece: int) -> None:
-    cut, _ = pieces(blocks, piece)
-    assert "".join(cut) == "".join(blocks)
-    assert all(0 < len(text) <= piece for text in cut)
-
-
-def test_pieces_end_at_lines_then_spaces_then_anywhere() -> None:
-    assert pieces(["раз два\nтри че", "тыре"], 10) == (["раз два\n", "три четыре"], Tally("text"))
-    assert pieces(["раз два три"], 9)[0] == ["раз два ", "три"]
-    cut, tally = pieces(["абвгдежз"], 5)
-    assert cut == ["абвгд", "ежз"]
-    assert list(tally.reasons) == ["over 5 characters without a space, cut"]
-
-
-def test_an_enormous_line_is_cut_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunks, "LINE_LIMIT", 2 << 20)
-    line = SENTENCE.replace("\n", " ") * 60_000
-    write(tmp_path / "строка.txt", line)
-    documents, reports = read_all(plan_shards(tmp_path))
-    assert "".join(document.text for document in documents) == line
-    assert all(len(document.text) <= chunks.PIECE for document in documents)
-    assert all(document.text.endswith(" ") for document in documents)
-    assert reports["строка.txt"].reason == "line over 2 Mi characters, cut"
 
 
 def test_merging_keeps_single_reports() -> None:

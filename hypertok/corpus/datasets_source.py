@@ -74,11 +74,19 @@ def read_dataset(path: Path, part: Part, tally: Tally, *, join: bool = True) -> 
         batches = (dataset[first : min(first + _BATCH, stop)] for first in range(start, stop, _BATCH))
         yield from _documents((record for batch in batches for record in _records(batch)), tally, join=join)
     except Exception as error:  # damaged JSON, Arrow and feature types each raise their own kind
-        _unreadable(f"not a dataset that can be read: {_first_line(error)}", tally)
+        reason = f"not a dataset that can be read: {_first_line(error)}"
+        if tally.documents:
+            tally.note(f"{reason}; read up to there")
+        else:
+            tally.skip(reason)
 
 
 def read_hub(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
-    """Text and prose of documents made of a hub dataset, streamed."""
+    """Text and prose of documents made of a hub dataset, streamed.
+
+    Raises:
+        InputError: the stream broke off. Unlike a damaged file, the rest is there, and would come with the next start.
+    """
     try:
         import datasets
     except ImportError:
@@ -94,7 +102,12 @@ def read_hub(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iter
             return
         yield from _documents(rows, tally, join=join)
     except Exception as error:  # the network, the hub and every file format behind it raise their own kinds
-        _unreadable(f"hub dataset: {_first_line(error)}", tally)
+        if tally.documents:
+            raise InputError(
+                f"{part.path}: broke off midway ({_first_line(error)}); start again, or fetch it first "
+                "(datasets.load_dataset(...).save_to_disk(FOLDER)) and name the folder"
+            ) from error
+        tally.skip(f"hub dataset: {_first_line(error)}")
 
 
 def _texts_of(dataset: Any, tally: Tally) -> Any:
@@ -121,13 +134,6 @@ def _has_text(feature: Any) -> bool:
     if hasattr(feature, "feature"):  # a list of these
         return _has_text(feature.feature)
     return "string" in str(getattr(feature, "dtype", "")) or type(feature).__name__ in _TEXT_TYPES
-
-
-def _unreadable(reason: str, tally: Tally) -> None:
-    if tally.documents:
-        tally.note(f"{reason}; read up to there")
-    else:
-        tally.skip(reason)
 
 
 def _documents(rows: Iterable[Mapping[str, Any]], tally: Tally, *, join: bool) -> Iterator[tuple[str, str]]:

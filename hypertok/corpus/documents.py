@@ -37,7 +37,8 @@ _RECORDS: dict[str, Callable[..., Iterator[tuple[str, str]]]] = {
 def read_shard(root: Path, shard: Shard, *, join: bool = True) -> Iterator[Document | SourceReport]:
     """The documents of a shard in order; those of a part come before the report on it.
 
-    Nothing about a single source is fatal: what cannot be read is a report that says so.
+    Nothing about a single source is fatal: what cannot be read is a report that says so. A hub dataset is the whole
+    corpus: where its stream breaks off midway, an InputError is raised.
 
     Args:
         join: put small records (JSON lines, table rows) together, which is faster; else each is a document.

@@ -6,64 +6,24 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hypertok.artifact import MANIFEST, sha256_of
+from hypertok.artifact import sha256_of
 from hypertok.errors import ArtifactError, InputError
-from hypertok.experiment.arms import Tell, alone, arm_folder, key_of
-from hypertok.experiment.definition import Arm, Definition, Line
-from hypertok.experiment.inputs import Read, needed, read_inputs
-from hypertok.experiment.kept import Kept, forget
-from hypertok.experiment.measuring import Texts, live_subject, measure_arm, quality_of
-from hypertok.experiment.provenance import provenance
+from hypertok.experiment.arms import Tell, key_of
+from hypertok.experiment.definition import Definition
+from hypertok.experiment.inputs import Read, read_inputs
 from hypertok.experiment.reading import read_definition
-from hypertok.experiment.results import (
-    PLAN,
-    AtStep,
-    Plan,
-    Results,
-    RunResult,
-    Trained,
-    read_plan,
-    read_run,
-    run_path,
-    write_result,
-)
+from hypertok.experiment.results import PLAN, Plan, Results, read_plan, read_run, run_path, write_result
+from hypertok.experiment.runner import Planned, Runner
 from hypertok.experiment.settle import settled
-from hypertok.experiment.training import (
-    deciding,
-    equal_compute,
-    seen_in_training,
-    snapshot,
-    spent,
-    train_arm,
-    trained_folder,
-)
-from hypertok.measure.parts import Figures
-from hypertok.measure.quality import Quality
-from hypertok.measure.subject import LIGHTER, device_of
+from hypertok.experiment.training import deciding
 from hypertok.model.extra import require_train
-from hypertok.model.full_gpu import full_gpu_told
 from hypertok.training.options import READERS
 
 if TYPE_CHECKING:
     from hypertok.corpus.sources import Skipped
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One run: an arm, a budget, a seed."""
-
-    arm: Arm
-    line: Line
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Of its result."""
-        return f"{self.arm.name}-{self.line}-s{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -151,7 +111,7 @@ class Experiment:
         self._write_plan()
         left = [planned for planned in chosen if planned.name not in done]
         if left:
-            _Runner(self, read, tell, progress).run(left, keys)
+            Runner(self.definition, self.output, self.work, read, tell, progress).run(left, keys)
         return Results.load(self.output)
 
     def _chosen(self, only: Sequence[str]) -> list[Planned]:
@@ -210,99 +170,3 @@ class Experiment:
                 "folder with --output, or remove this one to measure anew"
             )
         return found is not None
-
-
-class _Runner:
-    """What the runs of one start share."""
-
-    def __init__(self, experiment: Experiment, read: Read, tell: Tell, progress: bool) -> None:
-        self.experiment, self.definition, self.read = experiment, experiment.definition, read
-        self.tell, self.progress = tell, progress
-        self.model, self.corpus, self.held_out = needed(self.definition, "model", "corpus", "held_out")
-        self.texts = Texts(read.texts, read.drift, self.definition.inputs.pairs)
-        self.budgets: dict[tuple[str, Line], int] = {}
-
-    def run(self, left: Sequence[Planned], keys: Mapping[str, str]) -> None:
-        """All models first, so that what cannot be made or afforded is known before hours of training."""
-        folders = {}
-        for arm in {planned.arm.name: planned.arm for planned in left}.values():
-            folders[arm.name] = arm_folder(
-                arm, self.model, self.definition.inputs.lexicon, self.experiment.work, self.read.sha256, self.tell,
-                corpus=self.corpus, characters=self.definition.characters, seed=self.definition.seeds[0],
-            )  # fmt: skip
-        self._budget({one.arm.name: folders[one.arm.name] for one in left if one.line == "compute"})
-        for number, planned in enumerate(left, 1):
-            self.tell(f"run {number} of {len(left)}: {planned.name}")
-            result = self._one(planned, folders[planned.arm.name], keys[planned.name])
-            write_result(run_path(self.experiment.output, planned.name), result)
-            forget(self.experiment.work, result.key)
-
-    def _budget(self, folders: Mapping[str, Path]) -> None:
-        """Characters of these arms at equal compute, counted on what the first seed reads; the same for all seeds."""
-        if self.definition.stock is None or not folders:
-            return
-        seed, characters = self.definition.seeds[0], self.definition.characters
-        self.tell("counting compute")
-        theirs = spent(self.model, self.corpus, characters, seed, self.definition.stock.train.epochs)
-        for name, folder in folders.items():
-            ours = spent(folder, self.corpus, characters, seed, self.definition.arm(name).train.epochs)
-            self.budgets[name, "compute"] = equal_compute(name, ours, theirs, self.read.corpus_characters)
-
-    def _one(self, planned: Planned, folder: Path, key: str) -> RunResult:
-        definition, arm, measure = self.definition, planned.arm, self.definition.measure
-        trained, output = None, None
-        if arm.trained:
-            characters = self.budgets.get((arm.name, planned.line), definition.characters)
-            output = trained_folder(
-                self.experiment.work, arm, folder, self.read, characters=characters, seed=planned.seed
-            )
-            with alone(output, self.tell):
-                trained = train_arm(
-                    arm, folder, self.corpus, self.held_out, output, characters=characters, seed=planned.seed,
-                    steps=definition.steps, tell=self.tell, progress=self.progress,
-                )  # fmt: skip
-        once = trained.characters // arm.train.epochs if trained else 0
-        seen = partial(seen_in_training, folder, self.corpus, once, planned.seed) if trained else None
-        hashes = dict(self.read.sha256)
-        if not arm.stock:
-            hashes["extended"] = sha256_of(folder / MANIFEST)
-        made = provenance(device_of(measure.device), hashes)
-        kept = Kept.of(self.experiment.work, key, trained, made, self.tell)
-        on_the_way: Figures = {}
-        if trained and output and definition.steps:
-            on_the_way = kept.part("steps on the way", partial(self._on_the_way, folder, output, trained))
-        subject = live_subject(folder, output, measure)
-        figures = measure_arm(subject, self.texts, measure, seed=planned.seed, kept=kept, seen=seen)
-        if trained:
-            figures["skipped"] |= {
-                f"step {step}": f"its training ends after {trained.steps:,} steps"
-                for step in definition.steps
-                if step > trained.steps
-            }
-        return RunResult(
-            name=planned.name,
-            arm=arm.name,
-            role=arm.role,
-            line=planned.line,
-            seed=planned.seed,
-            key=key,
-            trained=trained,
-            provenance=made,
-            **on_the_way,
-            **figures,
-        )
-
-    def _on_the_way(self, folder: Path, output: Path, trained: Trained) -> Figures:
-        """Quality before training and after steps of it."""
-        found = []
-        for step in (0, *(one for one in self.definition.steps if one <= trained.steps)):
-            quality = self._quality_at(folder, snapshot(output, step) if step else None, step)
-            characters = round(trained.characters * step / trained.steps)
-            found.append(AtStep(step=step, characters=characters, quality=quality))
-        return {"steps": tuple(found)}
-
-    def _quality_at(self, folder: Path, trained: Path | None, step: int) -> Quality:
-        self.tell(f"measuring after {step} steps")
-        measure = self.definition.measure
-        with full_gpu_told(LIGHTER):
-            return quality_of(live_subject(folder, trained, measure), self.read.texts, measure)

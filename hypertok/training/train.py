@@ -11,7 +11,6 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +44,7 @@ from hypertok.training.options import TrainOptions
 from hypertok.training.precision import settled
 from hypertok.training.reading import Readings
 from hypertok.training.reading_loss import ReadingModel
+from hypertok.training.tensorboard import require_tensorboard, tensorboard
 from hypertok.training.trainer import RowsTrainer, arguments, last_checkpoint
 from hypertok.training.work_folder import (
     begin,
@@ -118,7 +118,7 @@ def train(
     for texts in (data, held_out):
         if texts is not None:
             refuse_inside(output, texts)
-    _require_tensorboard(options)
+    require_tensorboard(options)
     if first:
         refuse_output(output, work, resume=resume)
     pair = Pair.open(model_folder)
@@ -151,7 +151,7 @@ def train(
     args = arguments(options, work, cpu=cpu, evaluates=held is not None)
     if args.n_gpu > 1:
         args._n_gpu = 1  # several GPUs are for accelerate launch; threads over them would copy the model in every step
-    logs = [Steps(evaluates=held is not None), LogFile(work / LOG, blocks), *_tensorboard(args, output, first)]
+    logs = [Steps(evaluates=held is not None), LogFile(work / LOG, blocks), *tensorboard(args, output, first)]
     logs += [*([Bar()] if progress and first else []), *callbacks]
     kind = ReadingModel if options.reading else LossModel
     whole = kind(model, options.loss_chunk, _used(blocks, held, spelling) if options.cut_head else None)
@@ -241,25 +241,6 @@ def _used(blocks: Blocks, held: Blocks | None, spelling: Spelling | None) -> Ten
     """The ids that stand in the texts of a run; units spelled, where they are only read."""
     found = np.concatenate([np.unique(part.tokens) for part in (blocks, held) if part is not None]).astype(np.int64)
     return torch.from_numpy(found if spelling is None else spelling.spell(found)[0])
-
-
-def _require_tensorboard(options: TrainOptions) -> None:
-    if options.report_to == "tensorboard" and find_spec("tensorboard") is None:
-        raise InputError("report_to tensorboard: not installed; pip install tensorboard, or leave report_to out")
-
-
-def _tensorboard(args: Any, output: Path, first: bool) -> list[TrainerCallback]:
-    """TensorBoard's files go beside the output, where they stay."""
-    if "tensorboard" not in args.report_to:
-        return []
-    args.report_to = [name for name in args.report_to if name != "tensorboard"]
-    if not first:
-        return []
-    from torch.utils.tensorboard import SummaryWriter
-    from transformers.integrations.integration_utils import TensorBoardCallback
-
-    folder = output.with_name(f"{output.name}.tensorboard")
-    return [TensorBoardCallback(SummaryWriter(log_dir=str(folder)))]  # type: ignore[no-untyped-call]
 
 
 def _facts(whole: LossModel, blocks: Blocks, held: Blocks | None, ranks: int, device: torch.device) -> dict[str, Any]:
