@@ -183,7 +183,7 @@ def test_paths_come_from_options_the_environment_or_the_folder(tmp_path: Path, m
         ("[arms.a]\nstock = true\n[arms.a.train]\ncharacters = 4", r"train\.characters: the key characters"),
         ('kind = "abc"\n[arms.a]\nstock = true', r"kind: 'abc' is none; choose one of ab, init, rows, memory"),
         ("seeds = [1]", "no arms"),
-        ("[arms.a]", r"one stock arm; write \[arms\.stock\]"),
+        ("[arms.a]", r"a trained stock arm; write \[arms\.stock\]"),
         ('kind = "rows"\nrows = [8]\nlines = ["characters", "compute"]\n[arms.a]', "needs a trained stock arm"),
         ('lines = ["compute"]\n[arms.a]\nstock = true', "lines begin with"),
         ("seeds = [1, 1]\n[arms.a]\nstock = true", "seeds names one of them twice"),

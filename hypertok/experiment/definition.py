@@ -197,9 +197,9 @@ class Definition(BaseModel):
         if any(arm.name == "stock" and not arm.stock for arm in self.arms):
             raise ValueError("an arm with new rows is called stock; write stock = true, or give it another name")
         stocks = [arm for arm in self.arms if arm.stock]
-        if self.kind == "ab" and len([arm for arm in stocks if not arm.untrained]) != 1:
+        if self.kind == "ab" and all(arm.untrained for arm in stocks):
             raise ValueError(
-                "an experiment of kind ab compares with one stock arm; write [arms.stock] with stock = true"
+                "an experiment of kind ab compares with a trained stock arm; write [arms.stock] with stock = true"
             )
         if self.kind in ("init", "rows", "memory") and len(stocks) > 1:
             raise ValueError("more than one stock arm")
@@ -211,7 +211,7 @@ class Definition(BaseModel):
 
     @property
     def stock(self) -> Arm | None:
-        """The arm that all are compared with."""
+        """The arm that all are compared with: the first stock arm that is trained."""
         stocks = [arm for arm in self.arms if arm.stock]
         return next((arm for arm in stocks if not arm.untrained), stocks[0] if stocks else None)
 
