@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import stat
 import tempfile
@@ -24,6 +25,11 @@ from hypertok.errors import ArtifactError, InputError
 from hypertok.replacing import previous_of, replacing
 
 MANIFEST = "manifest.json"
+#: What to do with a folder of another kind than is needed, where it is no matter of making another one.
+_INSTEAD = {
+    "adapter": "it was trained, and lacks its model: put both together with: hypertok merge {folder} -o OUTPUT",
+    "model": "a stock model with an adapter merged, so it has no units of hypertok",
+}
 #: What desktops put into every folder that they show.
 _LITTER = frozenset({".DS_Store", ".directory", "Thumbs.db", "desktop.ini"})
 
@@ -206,7 +212,8 @@ def read_manifest(folder: Path, *, kind: str, command: str, schema_version: int 
     except (OSError, ValidationError) as error:
         raise ArtifactError(f"{path}: unreadable manifest ({error}); build it again with: {command}") from error
     if manifest.kind != kind:
-        raise ArtifactError(f"{folder}: of kind {manifest.kind!r}, and {kind!r} is needed; make one with: {command}")
+        remedy = _INSTEAD.get(manifest.kind, f"make one with: {command}").format(folder=shlex.quote(str(folder)))
+        raise ArtifactError(f"{folder}: of kind {manifest.kind!r}, and {kind!r} is needed; {remedy}")
     return manifest
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hypertok.errors import ArtifactError
+
 #: What a rename says when another writer of the same target came between, and how often that may be.
 _CAME_BETWEEN = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)
 _TRIES = 20
@@ -24,9 +26,7 @@ def replacing(target: Path) -> Iterator[Path]:
     Of several writers each has a folder of its own, and the last one to end wins whole.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    stem = f".{target.name[:40]}.unfinished.{platform.node()}."
-    _remove_stale(target.parent, stem)
-    beside = target.with_name(f"{stem}{os.getpid()}.{uuid.uuid4().hex[:8]}")
+    beside = unfinished(target.parent, target.name[:40])
     beside.mkdir()
     try:
         yield beside
@@ -34,6 +34,40 @@ def replacing(target: Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
         raise
     _replace(target, beside)
+
+
+def unfinished(parent: Path, name: str) -> Path:
+    """A name for what this process writes, beside its place in `parent`; what killed ones left there is removed."""
+    stem = f".{name}.unfinished.{platform.node()}."
+    for folder in parent.glob(f"{glob.escape(stem)}*.*"):
+        if not _lives(folder.name.rsplit(".", 2)[1]):
+            shutil.rmtree(folder, ignore_errors=True)
+    return parent / f"{stem}{os.getpid()}.{uuid.uuid4().hex[:8]}"
+
+
+@contextmanager
+def alone(target: Path) -> Iterator[None]:
+    """Be the only process of this machine that makes `target`, where two would share a folder of finished work.
+
+    Raises:
+        ArtifactError: another one does.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    stem = f".{target.name}.made.{platform.node()}."
+    for mark in target.parent.glob(f"{glob.escape(stem)}*"):
+        process = mark.name.rpartition(".")[2]
+        if _lives(process):
+            raise ArtifactError(
+                f"{target}: process {process} is making it; wait for it, or name another output (if that is some other "
+                f"program, remove {mark})"
+            )
+        mark.unlink(missing_ok=True)
+    mark = target.with_name(f"{stem}{os.getpid()}")
+    mark.touch()
+    try:
+        yield
+    finally:
+        mark.unlink(missing_ok=True)
 
 
 def discard(folder: Path) -> None:
@@ -54,19 +88,12 @@ def previous_of(target: Path) -> Path:
     return target.parent / f".{target.name}.previous"
 
 
-def _remove_stale(parent: Path, stem: str) -> None:
-    """Remove what killed processes of this machine left; those of other machines cannot be asked for."""
-    for folder in parent.glob(f"{glob.escape(stem)}*.*"):
-        process = folder.name.rsplit(".", 2)[1]
-        if process.isdecimal() and not _lives(int(process)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _lives(process: int) -> bool:
-    if os.name != "posix":  # elsewhere the question would end the process
+def _lives(process: str) -> bool:
+    """Whether a process of this machine runs; those of other machines cannot be asked for."""
+    if os.name != "posix" or not process.isdecimal():  # elsewhere the question would end the process
         return True
     try:
-        os.kill(process, 0)
+        os.kill(int(process), 0)
     except ProcessLookupError:
         return False
     except PermissionError:  # someone else's

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import os
+import shutil
 import sys
 import zlib
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ import pytest
 from archive_texts import pack, unpack, unpack_files
 
 from hypertok.archive import Member, files, pack_files, self_contained_packer, write_members
-from hypertok.archive.container import Packer
+from hypertok.archive.container import _LZMA, Packer, _read_table, _varint
 from hypertok.cli import archive as command
 from hypertok.errors import ArtifactError, InputError
 
@@ -197,6 +199,22 @@ def test_a_hostile_archive_is_an_error_of_the_archive(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="spells a piece without characters"):
         unpack_files(tmp_path / "bad.ht", tmp_path / "out", self_contained_packer())
     assert not (tmp_path / "out").exists()
+
+
+def test_a_path_of_very_many_folders_is_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    deep = "/".join(["a"] * 1_500)
+    (place,) = write_members([Member(deep, b"x")], Path("out"), name="x")
+    assert os.stat(place).st_size == 1
+    shutil.rmtree("out")
+
+
+def test_a_table_of_more_bytes_than_it_tells_is_damage() -> None:
+    """Else a small archive of one text could hold gigabytes that no member asks for."""
+    packed = lzma.compress(bytes(5_000_000), format=lzma.FORMAT_RAW, filters=_LZMA)
+    assert _read_table(b"\x01\x00\x00rest") == ([True], [b""], b"rest")
+    with pytest.raises(ArtifactError, match="member table is damaged"):
+        _read_table(b"\x01\x00" + _varint(len(packed)) + packed)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])

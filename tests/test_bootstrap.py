@@ -52,6 +52,25 @@ def test_figures_are_the_plain_ratios() -> None:
     assert (same.value, same.low, same.high) == (0, 0, 0)
 
 
+def test_trainings_that_differ_widen_an_interval_and_like_ones_do_not() -> None:
+    characters, ours, theirs = documents(np.random.default_rng(10), 40)
+    one = paired_ratio((theirs, characters), (ours, characters))
+    stock, size = np.stack([ours, ours]), np.stack([characters, characters])
+    alike = paired_ratio((np.stack([theirs, theirs]), size), (stock, size))
+    assert (alike.value, alike.documents, alike.seeds, one.seeds) == (pytest.approx(one.value), 40, 2, 1)
+    assert alike.high - alike.low == pytest.approx(one.high - one.low, rel=0.1)
+    apart = paired_ratio((np.stack([0.99 * theirs, 1.01 * theirs]), size), (stock, size))
+    assert apart.value == pytest.approx(one.value)
+    assert apart.low < 0.992 * one.value < 1.008 * one.value < apart.high
+
+
+def test_seeds_are_drawn_as_often_as_chance_has_it() -> None:
+    """Of two that lie 0 and 1, a quarter of the draws has the one alone, and a quarter the other."""
+    inner, outer = (ratio([[0.0] * 9, [1.0] * 9], [[1.0] * 9] * 2, level=level) for level in (0.48, 0.52))
+    assert (inner.low, inner.value, inner.high) == (0.5, 0.5, 0.5)
+    assert (outer.low, outer.value, outer.high) == (0, 0.5, 1)
+
+
 def test_seeds_and_batches_of_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     characters, bits, _ = documents(np.random.default_rng(8), 30)
     first = ratio(bits, characters, seed=1)

@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from hypertok.cli.main import app
 from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.compare import control_of, sides, stock_of
+from hypertok.experiment.inputs import folder_of
 from hypertok.experiment.report import write_report
 from hypertok.experiment.results import Results
 from hypertok.experiment.run import Experiment
@@ -243,6 +244,21 @@ def test_results_name_no_place_and_quote_no_held_out_text(done: Done, inputs: In
         assert not any(
             sentence in text for document in HELD_OUT for sentence in document.split(". ") if len(sentence) > 30
         )
+
+
+def test_folders_of_the_texts_are_told_where_a_definition_says_so(done: Done, inputs: Inputs, tmp_path: Path) -> None:
+    assert not done.results.plan.folders
+    assert not done.results.plan.corpus_folders
+    path = definition(tmp_path / "experiments", "ab", AB.replace("[measure]", "[measure]\nby_folder = true"))
+    kept = files(done.experiment.output)
+    plan = Experiment.from_toml(path, inputs=inputs, output=done.experiment.output).run().plan
+    assert files(done.experiment.output) == kept, "no figure hangs on it"
+    assert plan.folders == ("",) * len(HELD_OUT)
+    assert list(plan.corpus_folders) == [""]
+    assert plan.corpus_folders[""] > 900
+    done.experiment.run()
+    assert folder_of("а/б/в.txt#0") == "а"
+    assert folder_of("в.txt#а/0") == ""
 
 
 def test_arms_are_paired_with_stock_and_control(done: Done) -> None:

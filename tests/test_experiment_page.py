@@ -115,7 +115,9 @@ def test_a_control_that_reads_other_text_says_so(tmp_path: Path) -> None:
         for arm in results.definition.arms
     ]
     other = results.definition.model_copy(update={"arms": tuple(symbols)})
-    text = write_report(dataclasses.replace(results, definition=other)).markdown.read_text(encoding="utf-8")
+    text = write_report(
+        dataclasses.replace(results, plan=results.plan.model_copy(update={"definition": other}))
+    ).markdown.read_text(encoding="utf-8")
     assert "| ours | control (reads text as written) | " in text
 
 

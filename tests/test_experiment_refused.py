@@ -71,6 +71,20 @@ def test_held_out_text_in_the_training_text_is_refused(
     assert not experiment.output.exists()
 
 
+def test_results_do_not_lie_in_the_texts(inputs: Inputs, tmp_path: Path) -> None:
+    corpus = shutil.copytree(inputs["corpus"], tmp_path / "corpus")  # type: ignore[arg-type]
+    path = definition(tmp_path / "experiments", "ab", AB)
+    experiment = Experiment.from_toml(path, inputs={**inputs, "corpus": corpus}, output=corpus / "results")
+    with pytest.raises(InputError, match=r"lies inside the corpus .* name an output outside it"):
+        experiment.run()
+
+
+def test_too_many_rows_are_told_in_the_words_of_a_definition(inputs: Inputs, tmp_path: Path) -> None:
+    path = definition(tmp_path / "experiments", "ab", AB + "[tokenizer]\nrows = 900_000\n")
+    with pytest.raises(InputError, match=r"arms\.control: 900000 new rows, and .* lower rows in \[tokenizer\]"):
+        Experiment.from_toml(path, inputs=inputs).run()
+
+
 def test_paragraphs_are_compared_whole_and_normalised() -> None:
     """The page that is measured ends inside a paragraph, and the copy has its letters in two code points each."""
     paragraph = "Ёжик шёл домой и нёс ёлку, а за ним бежал рыжий пёс. " * 9
@@ -199,7 +213,7 @@ def test_equal_compute_counts_what_was_read_to_make_rows() -> None:
 
 def test_the_seed_that_made_rows_is_part_of_a_results_key(inputs: Inputs, tmp_path: Path) -> None:
     """Rows that are trained before training are those of the first seed, for all seeds."""
-    read = Read(0, (), {}, {}, "")
+    read = Read(0, (), (), {}, {}, {}, "")
     keys = set()
     for seeds, init in (((0, 1), "composer"), ((1, 2), "composer"), ((0, 1), "mean"), ((1, 2), "mean")):
         arm = Arm(name="ours", init=init)
@@ -209,7 +223,7 @@ def test_the_seed_that_made_rows_is_part_of_a_results_key(inputs: Inputs, tmp_pa
 
 
 def test_what_made_the_rows_of_an_untrained_arm_is_part_of_its_key(tmp_path: Path) -> None:
-    read, keys = Read(0, (), {}, {}, ""), set()
+    read, keys = Read(0, (), (), {}, {}, {}, ""), set()
     for train in (TrainOptions(), TrainOptions(bos=False), TrainOptions(dtype="float32")):
         arm = Arm(name="ours", init="composer", untrained=True, train=train)
         made = Experiment(Definition(name="x", arms=(Arm(name="stock", stock=True), arm)), tmp_path / "x")
@@ -225,7 +239,11 @@ def test_looking_at_held_out_text_on_the_way_decides_nothing() -> None:
 
 def test_what_was_trained_on_another_tokenizer_of_the_same_name_is_not_taken(tmp_path: Path) -> None:
     """Made from the same inputs by other code of this version, or on another machine."""
-    read, arm, found = Read(0, (), {}, dict.fromkeys(("model", "tokenizer", "corpus"), "x"), ""), Arm(name="ours"), []
+    read, arm, found = (
+        Read(0, (), (), {}, {}, dict.fromkeys(("model", "tokenizer", "corpus"), "x"), ""),
+        Arm(name="ours"),
+        [],
+    )
     for where, tokenizer in (("here", "{}"), ("there", "{}"), ("older", '{"a": 1}')):
         model = tmp_path / where / "key"
         model.mkdir(parents=True)
@@ -273,7 +291,7 @@ def test_of_experts_as_many_count_as_a_token_meets(tmp_path: Path, fused: bool) 
 
 def test_passes_of_stock_are_part_of_a_key_at_equal_compute(tmp_path: Path) -> None:
     """They decide how much the others may read, though these are trained with options of their own."""
-    read, keys = Read(0, (), {}, {}, ""), {}
+    read, keys = Read(0, (), (), {}, {}, {}, ""), {}
     for epochs in (1, 2):
         stock, ours = Arm(name="stock", stock=True, train=TrainOptions(epochs=epochs)), Arm(name="ours")
         made = Definition(name="x", lines=("characters", "compute"), arms=(stock, ours))

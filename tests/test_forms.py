@@ -50,3 +50,15 @@ def test_variants_of_a_base_stay_over_many_builds() -> None:
         assert found["form"].to_list()[:2] == ["весной", "весною"]
         assert found["variant"].to_list()[:2] == [0, 1]
     assert number_variants(taken)["form"].to_list() == ["весною", "весной"], "without a base the main one is the first"
+
+
+def test_the_last_variant_of_a_base_is_no_other_spelling_afterwards() -> None:
+    """Of 18 spellings the last two have the last mark's number, and one of them alone is written with it."""
+    rows = table([(f"слово{number}", 3, 7) for number in range(18)])
+    first = number_variants(rows.with_columns(count=pl.Series([20.0 - number for number in range(18)])))
+    assert first["variant"].to_list()[-2:] == [16, 16]
+    assert first["main"].to_list()[-2:] == [True, False]
+    counts = [20.0 - number for number in range(17)] + [900.0]
+    second = number_variants(rows.with_columns(count=pl.Series(counts)), old=first)
+    assert second["form"].to_list() == first["form"].to_list()
+    assert second["main"].to_list() == first["main"].to_list()

@@ -130,6 +130,15 @@ def test_special_tokens_that_are_left_out_leave_no_space_behind(made: Made) -> N
         assert tokenizer.decode(torch.tensor(ids), skip_special_tokens=True) == found
 
 
+@on_symbols
+def test_a_special_token_that_is_left_out_of_symbol_text_implies_no_space(made: Made) -> None:
+    name, tokenizer = made
+    for special in SPECIAL[name]:
+        ids = tokenizer.encode(f"Печень{special}кот", add_special_tokens=True)
+        assert tokenizer.decode(ids, skip_special_tokens=True) in ("Печенькот", f"Печень{special}кот")
+    assert tokenizer.decode(tokenizer.encode("Печень и кот"), skip_special_tokens=True) == "Печень и кот"
+
+
 @on_surface
 def test_decoding_equals_the_library_on_stock_and_new_text(made: Made) -> None:
     _, tokenizer = made

@@ -10,6 +10,7 @@ import pytest
 from corpus_reading import read_one, words_of
 
 from hypertok.corpus import json_source
+from hypertok.measure.curve import documents
 
 CANVAS = {"nodes": [{"id": "a1", "type": "text", "text": "# План\nКупить хлеб\nПозвонить маме", "x": 7}], "edges": []}
 CHAT = {
@@ -51,6 +52,34 @@ def test_words_are_those_of_the_strings(
     assert (report.format, report.status, report.reason) == ("json", "read", "")
 
 
+def test_a_formatted_message_is_one_text_and_messages_are_apart(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    link = {"type": "link", "text": "сюда"}
+    messages = [
+        {"text": ["Смотри ", link, ", там всё"]},
+        {"text": [link, {"type": "bold", "text": "срочно"}]},
+        {"text": "Да"},
+    ]
+    path.write_text(json.dumps({"messages": messages}), encoding="utf-8")
+    assert read_one(path)[0] == "Смотри сюда, там всё\n\nсюда\n\nсрочно\n\nДа"
+    path.write_text(json.dumps({"source": ["# Опыт\n", "Вода\n", "кипит."]}), encoding="utf-8")
+    assert read_one(path)[0] == "# Опыт\nВода\nкипит."
+
+
+def test_a_model_learns_no_syntax_of_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, str] = {}
+    (tmp_path / "а.txt").write_text("Печень очищает кровь.", encoding="utf-8")
+    (tmp_path / "б.json").write_text('{"text": "печень"', encoding="utf-8")
+    (tmp_path / "в.json").write_text(json.dumps({"text": "печень " * 20}), encoding="utf-8")
+    monkeypatch.setattr(json_source, "DOCUMENT_LIMIT", 100)
+    assert [*documents(tmp_path, skipped=told.__setitem__)] == ["Печень очищает кровь."]
+    assert {Path(path).name: reason[:9] for path, reason in told.items()} == {
+        "б.json": "no JSON (",
+        "в.json": "over 0 Mi",
+    }
+    assert "jq -c" in told[str(tmp_path / "в.json")]
+
+
 def test_what_is_no_json_is_read_as_text(tmp_path: Path) -> None:
     path = tmp_path / "а.json"
     for text, why in (
@@ -72,4 +101,5 @@ def test_an_enormous_document_is_read_as_text(tmp_path: Path, monkeypatch: pytes
     path.write_text('{"text": "печень"}', encoding="utf-8")
     text, _, report = read_one(path)
     assert text == '{"text": "печень"}'
-    assert "save it as JSON lines" in report.reason
+    assert "save it as JSON Lines" in report.reason
+    assert report.partial

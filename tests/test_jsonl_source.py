@@ -10,6 +10,7 @@ from corpus_reading import RECORDS, read, read_one, words_of
 
 from hypertok.corpus import fields, jsonl_source
 from hypertok.corpus.sources import plan_shards
+from hypertok.training.data import read_texts
 
 SENTENCE = "Печень очищает кровь и запасает гликоген."
 
@@ -66,11 +67,19 @@ def test_an_enormous_record_is_passed_over(tmp_path: Path, monkeypatch: pytest.M
     text, _, report = read_one(path)
     assert text == "до\n\nпосле"
     assert "line 2" in report.reason
+    assert report.partial
+    told: dict[str, str] = {}
+    assert [text.text for text in read_texts(path, skipped=told.__setitem__)] == ["до", "после"]
+    assert told == {str(path): f"in part: {report.reason}"}
 
 
 def test_records_without_a_text_field_give_all_their_strings() -> None:
     record = {"вопрос": "Что?", "число": 5, "ответы": ["Раз", {"метка": "два"}], "нет": None}
-    assert fields.text_of(record) == "Что?\nРаз\nдва"
+    assert fields.text_of(record) == "Что?\nРаз\n\nдва"
+    assert (
+        fields.text_of([{"номер": 1, "имя": "Анна"}, {"номер": 2, "имя": "Иван", "город": "Омск"}])
+        == "Анна\n\nИван\nОмск"
+    )
     assert fields.text_of({"title": "Имя", "Content": "Тело"}) == "Тело"
     assert fields.text_of({"text": {"body": "Внутри"}}) == "Внутри"
     assert fields.text_of("строка") == "строка"

@@ -17,9 +17,15 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from hypertok.errors import InputError
-from hypertok.tokenizer.pretokenizer import crossing_tokens, lookup_only_words, phrase_pretokenizer
+from hypertok.tokenizer.pretokenizer import (
+    crossing_tokens,
+    lookup_only_words,
+    phrase_pretokenizer,
+    symbol_pretokenizer,
+)
 from hypertok.tokenizer.stock import Family, Stock, encoded, tokenizer_of
 from hypertok.tokenizer.tokenizer_json import BYTE_CHARACTERS
+from hypertok.vocabulary.symbol_codec import symbol_run_pattern
 
 BYTE_LEVEL = ("qwen3", "llama3_1", "gpt4o", "deepseek_v3", "gpt2", "smollm")
 SAMPLES = (
@@ -51,6 +57,20 @@ def small_gpt2(digits: bool) -> Stock:
     model = {"type": "BPE", "vocab": {token: number for number, token in enumerate(tokens)}, "merges": merges}
     data = {"model": model, "pre_tokenizer": pre_tokenizer, "decoder": byte_level, "added_tokens": []}
     return Stock(Path("small.json"), json.loads(json.dumps(data)), Family.BYTE_LEVEL)
+
+
+@pytest.mark.parametrize("name", BYTE_LEVEL)
+def test_a_run_of_symbol_text_is_one_piece(name: str) -> None:
+    """Chinese characters among the symbols: DeepSeek's first patterns cut these out."""
+    pattern = symbol_run_pattern(frozenset("肝心❤"))
+    changed = tokenizer_of(
+        Path("x"), {**stock_of(name).data, "pre_tokenizer": symbol_pretokenizer(stock_of(name), pattern)}
+    )
+    text = "肝\ue102心, слово ❤ 7 你好"
+    assert changed.pre_tokenizer is not None
+    pieces = [text[start:end] for _, (start, end) in changed.pre_tokenizer.pre_tokenize_str(text)]
+    assert pieces[0] == "肝\ue102心, слово"
+    assert "".join(pieces) == text
 
 
 @cache

@@ -233,6 +233,9 @@ def test_a_stock_model_trains_as_an_arm_of_its_own(small_stock: Path, small_corp
     for name in ("config.json", "tokenizer_config.json"):
         content = json.loads((folder / name).read_bytes()) if (folder / name).is_file() else {}
         (folder / name).write_text(json.dumps(content | {"auto_map": {"AutoModel": "modeling_llama.Llama"}}))
+    (folder / "additional_chat_templates").mkdir()
+    for name in ("chat_template.jinja", "additional_chat_templates/rag.jinja"):
+        (folder / name).write_text(f"{{{{ '{Path(name).stem}' }}}}", encoding="utf-8")
     done = train(folder, small_corpus, tmp_path / "run", QUICK, held_out=held_out(tmp_path))
     assert done.manifest.facts["new_rows"] == {}
     assert done.manifest.facts["characters"] == 1000
@@ -241,6 +244,12 @@ def test_a_stock_model_trains_as_an_arm_of_its_own(small_stock: Path, small_corp
     assert beside == {"LICENSE", "config.json", "generation_config.json", "manifest.json", "model.safetensors"}
     for name in ("config.json", "tokenizer_config.json"):
         assert "auto_map" not in json.loads((tmp_path / "merged" / name).read_bytes())
+    templates = AutoTokenizer.from_pretrained(tmp_path / "merged").chat_template
+    assert templates == {"default": "{{ 'chat_template' }}", "rag": "{{ 'rag' }}"}
+    with pytest.raises(ArtifactError, match=r"lacks its model: put both together with: hypertok merge \S*/run -o"):
+        HyperTokenizer.from_pretrained(tmp_path / "run")
+    with pytest.raises(ArtifactError, match="a stock model with an adapter merged, so it has no units"):
+        HyperTokenizer.from_pretrained(tmp_path / "merged")
     live = as_trained(tmp_path / "run")
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)
     text = torch.tensor([Pair.open(folder).tokenizer.encode_batch([TEXT])[0]])

@@ -215,11 +215,17 @@ def test_memory_and_disk_are_looked_at_first(model: Path, small_corpus: Path, tm
     with pytest.raises(InputError, match=r"of disk .* free; write to another disk"):
         check_room(much, tmp_path / "a" / "b", cpu=True)
     check_room(much, tmp_path / "a" / "b", cpu=True, written=1 << 60)
-    with pytest.raises(InputError, match=r"of disk .* free; lower keep"):
+    with pytest.raises(InputError, match=r"of disk .* free; write to another disk"):
         check_room(much, tmp_path / "a" / "b", cpu=True, written=1 << 60, checkpoints=2)
     assert written(tmp_path / "nothing") == 0
     some = QUICK.model_copy(update={"lora": LoraOptions(r=4, targets=("q_proj", "v_proj"))})
     assert estimate(pair, some).adapter == 16 * 4 * 2 * ((32 + 32) + (16 + 32)), "two layers' queries and values"
+
+
+def test_looks_at_held_out_text_want_some(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no held-out text to evaluate on; name some"):
+        train(model, small_corpus, tmp_path / "run", QUICK.model_copy(update={"evaluate_every": 2}))
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_run_that_is_done_needs_no_room(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 from itertools import product
 from pathlib import Path
 
@@ -47,6 +49,19 @@ def test_counts_weigh_as_much_as_repeats() -> None:
 
 def test_all_merges() -> None:
     assert all_merges(["абв"], ["а", "б", "в", "аб", "бв"]) == [("а", "бв"), ("аб", "в")]
+
+
+def test_a_sign_alone_is_no_unit(stock: Stock) -> None:
+    """« —» stands in text of any language; here the stock has it in two tokens."""
+    data = copy.deepcopy(stock.data)
+    start, dash = ("Ġ", "âĢĶ") if stock.family is Family.BYTE_LEVEL else ("▁", "—")
+    data["model"]["merges"] = [pair for pair in data["model"]["merges"] if "".join(pair) != start + dash]
+    for token in (start + dash,):
+        data["model"]["vocab"].pop(token, None)
+    poorer = Stock(stock.path, data, stock.family)
+    texts = Texts([" — сказал он"], np.array([100]), np.array([100]))
+    learned = learn_units(poorer, texts, 3, every_path=False)
+    assert all(re.search("[а-я]", poorer.bytes_of(token).decode()) for token in learned.tokens)
 
 
 @pytest.mark.parametrize("every_path", [False, True])

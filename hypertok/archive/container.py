@@ -207,9 +207,13 @@ def _read_table(body: bytes) -> tuple[list[bool], list[bytes], bytes]:
             size, at = _read_varint(body, at)
             sizes.append(size)
         length, at = _read_varint(body, at)
+        total = sum(max(size - 1, 0) for size in sizes)
         raw = b""
         if length:
-            raw = lzma.decompress(body[at : at + length], format=lzma.FORMAT_RAW, filters=_LZMA)
+            unpacker = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_LZMA)
+            raw = unpacker.decompress(body[at : at + length], max_length=total + 1)
+        if len(raw) != total:
+            raise IndexError
     except (IndexError, lzma.LZMAError) as error:
         raise ArtifactError("the archive's member table is damaged: copy it again") from error
     blobs = []

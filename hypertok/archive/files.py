@@ -197,8 +197,10 @@ def write_members(members: Sequence[Member], target: Path, *, name: str, force: 
     files, folders = list[Path](), list[Path]()  # those that are new
     try:
         for place, member in zip(places, members, strict=True):
-            folders += reversed([above for above in place.parents if not above.exists()])
-            place.parent.mkdir(parents=True, exist_ok=True)
+            missing = [above for above in place.parents if not above.exists()]
+            folders += reversed(missing)
+            for above in reversed(missing):  # not `parents`, which recurses: a path may have 2,000 parts
+                above.mkdir(exist_ok=True)
             # Looked at again, for the folders made meanwhile may be someone else's links.
             _check_place(place, target, force)
             if not place.exists():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.markup import escape
 
-from hypertok.cli.console import EXIT_SKIPPED, err, out, print_json, steps
+from hypertok.cli.console import EXIT_SKIPPED, err, out, print_json, quoted, steps
 
 STEPS = {
     "count": "reading and counting",
@@ -19,13 +18,6 @@ STEPS = {
     "statistics": "cutting texts into pieces",
     "write": "writing; learning what follows what",
 }
-
-
-class Engine(StrEnum):
-    """Where the counting runs."""
-
-    local = "local"
-    ray = "ray"
 
 
 def build_lexicon(
@@ -68,8 +60,8 @@ def build_lexicon(
         typer.Option(min=1, help="Worker processes (default: one per processor). No effect on the result."),
     ] = None,
     engine: Annotated[
-        Engine, typer.Option(help="Where counting runs: this machine, or a Ray cluster (extra `ray`).")
-    ] = Engine.local,
+        Literal["local", "ray"], typer.Option(help="Where counting runs: this machine, or a Ray cluster (extra `ray`).")
+    ] = "local",
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Build a lexicon: every Russian word form of your texts mapped to a concept with a symbol of its own.
@@ -101,7 +93,7 @@ def build_lexicon(
             recipe,
             overrides=overrides,
             base=base,
-            engine=engine.value,
+            engine=engine,
             workers=workers,
             progress=tell,
         )
@@ -117,7 +109,9 @@ def build_lexicon(
             f"{facts['words_in_lexicon'] / facts['words']:.1%} of {facts['words']:,} words covered",
             soft_wrap=True,
         )
-    skipped = manifest.facts["sources"]["skipped"]
-    if skipped:
-        err.print(f"[yellow]{skipped} files were skipped;[/] why: hypertok lexicon info {escape(str(target))}")
+    skipped, partial = manifest.facts["sources"]["skipped"], manifest.facts.get("sources_in_part", 0)
+    if skipped or partial:
+        told = f"{skipped:,} files were skipped" + (f", {partial:,} read in part" if partial else "")
+        why = f"hypertok lexicon info {quoted(target)}"
+        err.print(f"[yellow]{told};[/] why: {escape(why)}", soft_wrap=True)
         raise typer.Exit(EXIT_SKIPPED)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from hypertok.cli.console import by_comma, err, left_out, out
+from hypertok.cli.console import by_comma, err, left_out, out, quoted
 
 app = typer.Typer(no_args_is_help=True, help="Arms side by side: run a definition, report on its results.")
 
@@ -71,7 +71,7 @@ def run(
         if report:
             _write_report(experiment.output)
         else:
-            out.print(f"report: hypertok experiment report {escape(str(experiment.output))}", soft_wrap=True)
+            out.print(f"report: hypertok experiment report {escape(quoted(experiment.output))}", soft_wrap=True)
 
 
 @app.command("report")

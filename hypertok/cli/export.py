@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -22,17 +21,10 @@ if TYPE_CHECKING:
     from hypertok.tokenizer.hyper import HyperTokenizer
 
 
-class Target(StrEnum):
-    """What the tokenizer is written for."""
-
-    tiktoken = "tiktoken"
-    sentencepiece = "sentencepiece"
-    gguf = "gguf"
-
-
+Target = Literal["tiktoken", "sentencepiece", "gguf"]
 #: What no pattern of words cuts: letters, with a space or other sign before them.
 _WORD = re.compile(r".?[^\W\d_]+", re.DOTALL)
-_SUFFIXES = {Target.tiktoken: ".tiktoken", Target.sentencepiece: ".model", Target.gguf: ".gguf"}
+_SUFFIXES = {"tiktoken": ".tiktoken", "sentencepiece": ".model", "gguf": ".gguf"}
 
 
 def export(
@@ -61,22 +53,22 @@ def export(
     """
     from hypertok.tokenizer.hyper import HyperTokenizer
 
-    for given, option, target in ((model, "--model", Target.gguf), (stock_model, "--stock-model", "sentencepiece")):
+    for given, option, target in ((model, "--model", "gguf"), (stock_model, "--stock-model", "sentencepiece")):
         if given is not None and to != target:
             raise InputError(f"{option} {given}: is for --to {target} only; leave it out")
     path = output or Path(f"{folder.resolve().name}{_SUFFIXES[to]}")
     _refuse_output(path, folder, to, force)
     tokenizer = HyperTokenizer.from_pretrained(folder)
-    if to is Target.tiktoken:
+    if to == "tiktoken":
         facts = _tiktoken(tokenizer, path)
-    elif to is Target.sentencepiece:
+    elif to == "sentencepiece":
         facts = _sentencepiece(tokenizer, path, stock_model)
     else:
         facts = _gguf(tokenizer, path, model)
     if tokenizer.symbol_text:
         facts["parity"].append("the ids are those of symbol text: the text must go through the codec (HyperTokenizer)")
     if as_json:
-        print_json({"to": to.value, **facts})
+        print_json({"to": to, **facts})
         return
     for file in facts["files"]:
         size = Path(file).stat().st_size
@@ -96,7 +88,7 @@ def _refuse_output(path: Path, folder: Path, to: Target, force: bool) -> None:
         )
     require_place(path)
     files = [path]
-    if to is Target.tiktoken:
+    if to == "tiktoken":
         from hypertok.tokenizer.export_tiktoken import description_of
 
         files.append(description_of(path))

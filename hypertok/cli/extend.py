@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from hypertok.cli.console import by_comma, err, left_out, out, print_json, steps, write_bytes
+from hypertok.cli.console import by_comma, err, left_out, out, print_json, quoted, steps, write_bytes
 from hypertok.errors import InputError
 from hypertok.model.extra import require_train
 from hypertok.progress import Steps
-from hypertok.vocabulary.units import TooFewRows, TooFewUnits
+from hypertok.vocabulary.units import Method, Span, TooFewRows, TooFewUnits
 
 if TYPE_CHECKING:
     from hypertok.artifact import Manifest
@@ -45,27 +44,6 @@ _STOCK = typer.Argument(
 _LEXICON = typer.Argument(help="Lexicon folder (from `hypertok build-lexicon`).", show_default=False)
 
 
-class SpanName(StrEnum):
-    """How far a unit may reach."""
-
-    word = "word"
-    phrase = "phrase"
-
-
-class TextKind(StrEnum):
-    """What the tokenizer reads."""
-
-    surface = "surface"
-    symbols = "symbols"
-
-
-class UnitKind(StrEnum):
-    """How units are chosen."""
-
-    concept = "concept"
-    bpe = "bpe"
-
-
 _SPAN = typer.Option(help="How far a unit may reach: inside a word, or over words, spaces and commas («, что»).")
 _UNITS = typer.Option(help="How units are chosen: with the lexicon, or by plain continued BPE (the control).")
 _GENERAL = typer.Option(
@@ -88,11 +66,12 @@ def extend(
             "for, with --replace-unused as many as there are tokens to replace).",
         ),
     ] = None,
-    span: Annotated[SpanName, _SPAN] = SpanName.phrase,
+    span: Annotated[Span, _SPAN] = "phrase",
     text: Annotated[
-        TextKind, typer.Option(help="Text as it is written, or the codec's symbol text (read by HyperTokenizer).")
-    ] = TextKind.surface,
-    units: Annotated[UnitKind, _UNITS] = UnitKind.concept,
+        Literal["surface", "symbols"],
+        typer.Option(help="Text as it is written, or the codec's symbol text (read by HyperTokenizer)."),
+    ] = "surface",
+    units: Annotated[Method, _UNITS] = "concept",
     general: Annotated[float, _GENERAL] = 0.05,
     replace_unused: Annotated[
         str | None,
@@ -136,9 +115,9 @@ def extend(
         raise InputError("--replace-unused: names no language to keep; give codes such as ru,en, or leave it out")
     options = Options(
         **({"rows": rows} if rows else {}),
-        span=span.value,
-        text=text.value,
-        units=units.value,
+        span=span,
+        text=text,
+        units=units,
         general=general,
         replace_unused=by_comma(replace_unused or ""),
     )
@@ -175,7 +154,8 @@ def _print_extended(stock: Path, output: Path, manifest: Manifest) -> None:
     for script, number in facts.get("given_up", {}).items():
         out.print(f"  given up: {number:,} tokens of {script}")
     _print_model(facts, manifest.recipe)
-    out.print(f"prove it: hypertok verify {escape(str(output))} --against {escape(str(stock))}", soft_wrap=True)
+    proof = f"hypertok verify {quoted(output)} --against {quoted(stock)}"
+    out.print(f"prove it: {escape(proof)}", soft_wrap=True)
 
 
 def _extended(
@@ -240,8 +220,8 @@ def curve(
             "units for).",
         ),
     ] = None,
-    span: Annotated[SpanName, _SPAN] = SpanName.phrase,
-    units: Annotated[UnitKind, _UNITS] = UnitKind.concept,
+    span: Annotated[Span, _SPAN] = "phrase",
+    units: Annotated[Method, _UNITS] = "concept",
     general: Annotated[float, _GENERAL] = 0.05,
     png: Annotated[Path | None, typer.Option(help="Write the curve as a picture.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the points as JSON.")] = False,
@@ -259,7 +239,7 @@ def curve(
         def measured(numbers: list[int]) -> list[Point]:
             with steps(_STEPS | {"measure": "measuring"}) as tell:
                 return measure_curve(
-                    lexicon, tokenizer, corpus, numbers, span=span.value, units=units.value, general=general,
+                    lexicon, tokenizer, corpus, numbers, span=span, units=units, general=general,
                     progress=tell, skipped=skipped,
                 )  # fmt: skip
 

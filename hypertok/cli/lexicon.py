@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -20,13 +19,6 @@ app = typer.Typer(no_args_is_help=True, help="Look into a lexicon: figures, one 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 #: Files listed per reason on the screen; --json lists all.
 _SHOWN = 20
-
-
-class Format(StrEnum):
-    """Shape of an exported lexicon."""
-
-    json = "json"
-    tsv = "tsv"
 
 
 @app.command()
@@ -74,8 +66,8 @@ def explain(
 def export(
     lexicon: LexiconArgument,
     format: Annotated[
-        Format, typer.Option(help="json: {lemma: symbol}; tsv: symbol, lemma, pos, kind, count.")
-    ] = Format.json,
+        Literal["json", "tsv"], typer.Option(help="json: {lemma: symbol}; tsv: symbol, lemma, pos, kind, count.")
+    ] = "json",
     output: OutputOption = None,
 ) -> None:
     """The concepts with their symbols, the most frequent first.
@@ -88,7 +80,7 @@ def export(
     from hypertok.lexicon.lexicon import Lexicon
 
     lex = Lexicon.load(lexicon)
-    text = lex.to_json() if format is Format.json else lex.to_tsv()
+    text = lex.to_json() if format == "json" else lex.to_tsv()
     write_bytes(text.encode("utf-8"), output)
 
 
@@ -114,6 +106,8 @@ def _figures(lex: Lexicon) -> Table:
         ("words mixing Latin and Cyrillic look-alikes", facts["lookalike_words"]),
     ]
     rows += [(f"files {status}", number) for status, number in facts["sources"].items()]
+    if partial := facts.get("sources_in_part"):
+        rows.append(("  of these in part", partial))
     if facts["forms_pruned"]:
         rows.append(("rare forms dropped to bound memory", facts["forms_pruned"]))
     for name, value in rows:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
 
-from hypertok.cli.console import err, left_out, out, print_json, tells
+from hypertok.cli.console import err, left_out, out, print_json, quoted, tells
 from hypertok.errors import InputError
 from hypertok.model.extra import require_train
 
@@ -20,12 +19,8 @@ if TYPE_CHECKING:
 _OUTPUT = typer.Option("--output", "-o", help="Folder to write.")
 
 
-class DtypeName(StrEnum):
-    """Data type of a model."""
-
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
+#: Of a model.
+Dtype = Literal["auto", "float32", "bfloat16"]
 
 
 def train(
@@ -34,7 +29,10 @@ def train(
     ],
     data: Annotated[Path, typer.Option(help="Folder or file of texts to train on.")],
     output: Annotated[Path, _OUTPUT],
-    held_out: Annotated[Path | None, typer.Option(help="Texts to evaluate on; refused if also in --data.")] = None,
+    held_out: Annotated[
+        Path | None,
+        typer.Option(help="Texts to evaluate on, the first 200,000 characters of them; refused if also in --data."),
+    ] = None,
     rows_only: Annotated[bool, typer.Option("--rows-only", help="Train the new rows and no adapter.")] = False,
     reading: Annotated[
         bool,
@@ -55,7 +53,7 @@ def train(
         int | None, typer.Option(min=1, help="Characters of raw text to read; all by default.")
     ] = None,
     dtype: Annotated[
-        DtypeName | None,
+        Dtype | None,
         typer.Option(
             help="Of the frozen model (default: auto, which is bfloat16, or float32 on a CPU without its products)."
         ),
@@ -98,7 +96,7 @@ def train(
     given: dict[str, Any] = dict(_assignments(set_ or []))
     named = {
         "characters": characters, "context": context, "batch": batch, "accumulate": accumulate, "epochs": epochs,
-        "seed": seed, "report_to": report_to, "dtype": dtype and dtype.value,
+        "seed": seed, "report_to": report_to, "dtype": dtype,
         "rows_only": rows_only or reading or None, "reading": reading or None,
         "lora": None if lora is None else LoraOptions.parse(lora),
     }  # fmt: skip
@@ -124,20 +122,25 @@ def train(
 def _print(done: TrainResult, output: Path) -> None:
     """For a person."""
     facts = done.manifest.facts
-    told = f", held out {done.eval_bpc:.3f} bits per character" if done.eval_bpc is not None else ""
+    told = ""
+    if done.eval_bpc is not None:
+        told = f", held out {done.eval_bpc:.3f} bits per character of {facts['held_out_characters']:,} characters"
+    elif "eval_loss" in facts:  # of units that are only read
+        told = f", held out loss {facts['eval_loss']:.3f}"
     out.print(
         f"[bold]{escape(str(output))}[/] written: {facts['trained']:,} parameters trained on {facts['characters']:,} "
         f"characters ({facts['tokens']:,} tokens), {facts['steps']:,} steps, loss {done.loss:.3f}{told}",
         soft_wrap=True,
     )
-    out.print(f"one checkpoint: hypertok merge {escape(str(output))} -o {escape(str(output))}-merged", soft_wrap=True)
+    command = f"hypertok merge {quoted(output)} -o {quoted(Path(f'{output}-merged'))}"
+    out.print(f"one checkpoint: {escape(command)}", soft_wrap=True)
 
 
 def merge(
     trained: Annotated[Path, typer.Argument(help="Folder from `hypertok train`.", show_default=False)],
     output: Annotated[Path, _OUTPUT],
     model: Annotated[Path | None, typer.Option(help="Where the model it was trained on lies now, if moved.")] = None,
-    dtype: Annotated[DtypeName, typer.Option(help="Data type of the result; auto: the model's own.")] = DtypeName.auto,
+    dtype: Annotated[Dtype, typer.Option(help="Data type of the result; auto: the model's own.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Merge adapter and new rows into the model: one checkpoint in plain safetensors, which needs no hypertok.
@@ -147,7 +150,7 @@ def merge(
     require_train()
     from hypertok.model.merge import merge as run
 
-    manifest = run(trained, output, model=model, dtype=dtype.value)
+    manifest = run(trained, output, model=model, dtype=dtype)
     if as_json:
         print_json(manifest.to_json())
         return

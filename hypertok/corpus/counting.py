@@ -12,7 +12,6 @@ import hashlib
 import json
 import re
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -33,17 +32,17 @@ from hypertok.corpus.sources import locate, plan_shards
 from hypertok.corpus.stream import FIRST_FORM, UNKNOWN, Tokens, renumber
 from hypertok.errors import ArtifactError, InputError
 from hypertok.progress import Count
-from hypertok.replacing import discard
+from hypertok.replacing import discard, unfinished
 
 #: Version of what a shard folder holds; a change makes older work folders useless, so they are redone.
-SHARD_VERSION = 7
+SHARD_VERSION = 8
 #: Distinct forms held in memory at once; the shared 107 MB corpus has 0.32 million. In
 #: benchmarks/memory.py (long words, many new ones) the main process peaks at 827 MiB, with 2 million at 981.
 MAX_FORMS = 1_500_000
 #: Rows of form tables merged at a time: fewer, larger merges are faster and take more memory.
 _MERGE_ROWS = 1_000_000
 #: Names in a work folder: counted shards, those that a kill left unfinished, and what a desktop leaves in any folder.
-_OWN = re.compile(r"\d{6}-[0-9a-f]{16}|\..*\.unfinished|\.DS_Store|\.nfs.*|\.directory|Thumbs\.db|desktop\.ini")
+_OWN = re.compile(r"\d{6}-[0-9a-f]{16}|\..*\.unfinished\..*|\.DS_Store|\.nfs.*|\.directory|Thumbs\.db|desktop\.ini")
 _NO_FORMS = {"form": pl.String, **dict.fromkeys(CASES, pl.Int64)}
 
 
@@ -106,8 +105,6 @@ def count_corpus(
     work = work.absolute()  # workers may have another current folder
     _refuse_other(work)
     work.mkdir(parents=True, exist_ok=True)
-    for left_behind in work.glob(".*.unfinished"):
-        shutil.rmtree(left_behind, ignore_errors=True)
     folders = []
     done, total = 0, plan.bytes
     task = partial(_count_shard, plan.place, work)
@@ -173,7 +170,7 @@ def _count_shard(root: Path, work: Path, shard: Shard) -> str:
     if target.is_dir():
         return name
     # A name of its own: a cluster that lost sight of a worker may have another one count the same shard.
-    beside = work / f".{name}.{uuid.uuid4().hex}.unfinished"
+    beside = unfinished(work, name)
     beside.mkdir(parents=True)
     reports: list[SourceReport] = []
     segment, written = Segment(), 0

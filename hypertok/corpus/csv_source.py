@@ -51,7 +51,7 @@ def _lines(file: io.TextIOWrapper, tally: Tally) -> Iterator[str]:
     while line := file.readline(LINE_LIMIT):
         number += 1
         if len(line) == LINE_LIMIT and not line.endswith(("\n", "\r")):
-            tally.note(f"line {number}: over {LINE_LIMIT:,} characters; it is passed over")
+            tally.lose(f"line {number}: over {LINE_LIMIT:,} characters; it is passed over")
             while line and not line.endswith(("\n", "\r")):
                 line = file.readline(BLOCK)
             line = "\n"
@@ -85,7 +85,7 @@ def _rows(reader: CsvReader, tally: Tally) -> Iterator[str]:
         except csv.Error as error:
             failures += 1
             if failures <= FAULTS:
-                tally.note(f"line {reader.line_num}: {error}; the row is passed over")
+                tally.lose(f"line {reader.line_num}: {error}; the row is passed over")
             continue
         if first:
             first = False
@@ -102,6 +102,6 @@ def _rows(reader: CsvReader, tally: Tally) -> Iterator[str]:
             longer += len(row) > width
             yield row[column]
     if longer:
-        tally.note(f"rows of more cells than the first one: {longer}; a cell with a separator in it has to be quoted")
+        tally.lose(f"rows of more cells than the first one: {longer}; a cell with a separator in it has to be quoted")
     if failures > FAULTS:
-        tally.note(f"{failures - FAULTS} more such rows")
+        tally.lose(f"{failures - FAULTS} more such rows")

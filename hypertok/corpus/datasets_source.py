@@ -76,7 +76,7 @@ def read_dataset(path: Path, part: Part, tally: Tally, *, join: bool = True) -> 
     except Exception as error:  # damaged JSON, Arrow and feature types each raise their own kind
         reason = f"not a dataset that can be read: {_first_line(error)}"
         if tally.documents:
-            tally.note(f"{reason}; read up to there")
+            tally.lose(f"{reason}; read up to there")
         else:
             tally.skip(reason)
 

@@ -34,12 +34,19 @@ def text_field(names: Iterable[str]) -> str | None:
 def text_of(value: object) -> str:
     """The text of a record: its text field, also where that has parts, or else every string in it, one a line.
 
+    Elements of a list make no phrase with each other, unless they are parts of one text.
+
     >>> text_of({"id": "7", "Text": "Печень."})
     'Печень.'
-    >>> text_of({"messages": [{"role": "user", "content": "Что такое печень?"}]})
-    'Что такое печень?'
+    >>> text_of({"messages": [{"role": "user", "content": "Болит?"}, {"role": "user", "content": "Нет."}]})
+    'Болит?\\n\\nНет.'
+    >>> text_of({"text": ["Болит ", {"type": "bold", "text": "печень"}, "."]})
+    'Болит печень.'
     """
-    return "\n".join(_strings(value))
+    parts: list[str] = []
+    for before, text in _strings(value):
+        parts += [before, text] if parts else [text]
+    return "".join(parts)
 
 
 def text_of_cells(cells: Iterable[object]) -> str:
@@ -47,18 +54,36 @@ def text_of_cells(cells: Iterable[object]) -> str:
     return _BETWEEN.join(filter(None, map(text_of, cells)))
 
 
-def _strings(value: object) -> Iterator[str]:
-    pending = [value]
+def _strings(value: object) -> Iterator[tuple[str, str]]:
+    """Every string, and what stands between it and the one before: the widest gap on the way."""
+    before = ""
+    pending = [("", value)]  # with the gap before each
     while pending:  # a list, not recursion: records may be nested deeper than Python's stack
-        value = pending.pop()
+        gap, value = pending.pop()
+        before = max(before, gap, key=len)
         if isinstance(value, str):
-            yield value
+            yield before, value
+            before = ""
         elif isinstance(value, Mapping):
             strings = [name for name, inner in value.items() if isinstance(inner, str)]
             field = text_field(name for name, inner in value.items() if _has_text(inner)) or text_field(strings)
-            pending.extend([value[field]] if field else reversed(list(value.values())))
+            pending += _with_gaps([value[field]] if field else list(value.values()), "\n")
         elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-            pending.extend(reversed(value))
+            pending += _with_gaps(value, "" if _is_one_text(value) else _BETWEEN)
+
+
+def _with_gaps(values: Sequence[object], gap: str) -> list[tuple[str, object]]:
+    """The last one first, as a stack has it."""
+    return [(gap if place else "", values[place]) for place in reversed(range(len(values)))]
+
+
+def _is_one_text(parts: Sequence[object]) -> bool:
+    """Whether a list is one text: strings, formatted ones between (Telegram), or lines with their ends (notebooks)."""
+    strings = [part for part in parts if isinstance(part, str)]
+    if len(strings) == len(parts):
+        return all(part.endswith("\n") for part in strings[:-1])
+    others = [part for part in parts if not isinstance(part, str)]
+    return bool(strings) and all(isinstance(part, Mapping) and isinstance(part.get("text"), str) for part in others)
 
 
 def _has_text(value: object) -> bool:

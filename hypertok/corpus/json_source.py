@@ -19,11 +19,17 @@ DOCUMENT_LIMIT = 64 << 20
 
 
 def read_json(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
-    """Text and prose of documents made of the strings of a JSON document; what is none is read as text."""
+    """Text and prose of documents made of the strings of a JSON document.
+
+    What is none, or too large to be parsed, is read as text to be counted, and left out where texts are trained or
+    measured on (not `join`): a model would learn the syntax.
+    """
     if part.size > DOCUMENT_LIMIT:
-        tally.note(
-            f"over {DOCUMENT_LIMIT >> 20} MiB: read as text, where words after \\n are lost; save it as JSON lines"
-        )
+        size = f"over {DOCUMENT_LIMIT >> 20} MiB"
+        if not join:
+            tally.skip(f"{size}; save it as JSON Lines (of a chat: jq -c '.messages[]' FILE > FILE.jsonl)")
+            return
+        tally.lose(f"{size}: read as text, where words after \\n are lost; save it as JSON Lines")
         yield from read_text(path, part, tally)
         return
     tally.sha256 = sha256_range(path, part)
@@ -35,6 +41,9 @@ def read_json(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Ite
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
+        if not join:
+            tally.skip(f"no JSON ({error}); correct it, or name it .txt to have it read as text")
+            return
         tally.note(f"no JSON ({error}): read as text")
         yield from read_text(path, part, tally)
         return

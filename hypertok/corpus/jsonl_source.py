@@ -48,9 +48,9 @@ def _texts(file: BinaryIO, part: Part, tally: Tally) -> Iterator[str]:
     if malformed:
         before = _lines_before(file, part.start)
         for number, why in malformed[:FAULTS]:
-            tally.note(f"line {before + number} is no JSON record ({why}), passed over")
+            tally.lose(f"line {before + number} is no JSON record ({why}), passed over")
         if len(malformed) > FAULTS:
-            tally.note(f"{len(malformed) - FAULTS} more such lines")
+            tally.lose(f"{len(malformed) - FAULTS} more such lines")
 
 
 def _lines(file: BinaryIO, part: Part, codec: str) -> Iterator[str | None]:

@@ -61,6 +61,11 @@ class MarkdownMask:
         self._at_start = True
         self._fence = ""
 
+    @property
+    def in_fence(self) -> bool:
+        """Whether a code fence is open."""
+        return bool(self._fence)
+
     def __call__(self, text: str) -> str:
         """The prose of the next piece."""
         if "\r" in text:

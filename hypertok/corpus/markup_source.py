@@ -61,7 +61,7 @@ def read_markup(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str
     try:
         parser.close()
     except etree.LxmlError as error:
-        tally.note(f"markup is broken: {error}")
+        tally.lose(f"markup is broken: {error}")
     if taken := collector.take():
         yield taken
 

@@ -30,7 +30,7 @@ def read_parquet(path: Path, part: Part, tally: Tally, *, join: bool = True) -> 
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         reason = str(error).partition("\n")[0]
         if tally.documents:
-            tally.note(f"damaged Parquet, read up to document {tally.documents}: {reason}")
+            tally.lose(f"damaged Parquet, read up to document {tally.documents}: {reason}")
         else:
             tally.skip(f"not a Parquet file that can be read: {reason}")
 

@@ -67,7 +67,8 @@ class SourceReport:
     """What became of one part of a source.
 
     `sha256` is of the part's bytes ('' when they could not be read; for `datasets` sources, of the text).
-    `reason` is '' when there is nothing to tell. `repaired` names the mojibake that was undone.
+    `reason` is '' when there is nothing to tell. `repaired` names the mojibake that was undone. `partial`: some of the
+    text was not read.
     """
 
     path: str
@@ -82,6 +83,7 @@ class SourceReport:
     lookalikes: int = 0
     lookalike_examples: tuple[str, ...] = ()
     sha256: str = ""
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ class Tally:
     reasons: dict[str, None] = field(default_factory=dict)
     repaired: dict[str, None] = field(default_factory=dict)
     skipped: bool = False
+    partial: bool = False
     characters: int = 0
     documents: int = 0
     lookalikes: list[str] = field(default_factory=list)
@@ -128,6 +131,11 @@ class Tally:
     def note(self, reason: str) -> None:
         """Add a reason; the same one is told once."""
         self.reasons[reason] = None
+
+    def lose(self, reason: str) -> None:
+        """Say that some of the text was not read, and why."""
+        self.partial = True
+        self.note(reason)
 
     def skip(self, reason: str) -> None:
         """Say that the source was left out, and why."""
@@ -163,6 +171,7 @@ class Tally:
             lookalikes=self.lookalike_count,
             lookalike_examples=tuple(self.lookalikes),
             sha256=self.sha256,
+            partial=self.partial,
         )
 
 
@@ -197,6 +206,7 @@ def _merge(group: list[SourceReport]) -> SourceReport:
         lookalikes=sum(r.lookalikes for r in group),
         lookalike_examples=tuple(examples)[:_EXAMPLES],
         sha256=hashlib.sha256("".join(r.sha256 for r in group).encode()).hexdigest(),
+        partial=any(r.partial for r in group) or len({r.status == "skipped" for r in group}) > 1,
     )
 
 

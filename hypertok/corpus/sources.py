@@ -20,7 +20,7 @@ from hypertok.corpus.encodings import explain
 from hypertok.corpus.records import Part, Plan, Shard, SourceReport
 from hypertok.errors import InputError
 
-#: Told path and reason of each source that is left out.
+#: Told path and reason of each source that is left out, whole or in part.
 Skipped = Callable[[str, str], None]
 
 #: Bytes of one shard: about a quarter of a second of reading, so both cores end together and a killed run
@@ -103,10 +103,10 @@ def locate(root: Path, path: str) -> Path:
 
 
 def tell_skipped(root: Path, report: SourceReport, skipped: Skipped | None) -> None:
-    """Tell of a source that was left out, by its path as a person finds it."""
-    if skipped and report.status == "skipped":
-        path = report.path
-        skipped(path if datasets_source.hub_name(root) else printable(str(locate(root, path))), report.reason)
+    """Tell of a source that was left out, whole or in part, by its path as a person finds it."""
+    if skipped and (report.status == "skipped" or report.partial):
+        path = report.path if datasets_source.hub_name(root) else printable(str(locate(root, report.path)))
+        skipped(path, report.reason if report.status == "skipped" else f"in part: {report.reason}")
 
 
 def root_name(root: Path) -> str:

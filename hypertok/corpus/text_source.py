@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,12 +25,14 @@ _NOT_ASCII = bytes(range(0x80, 0x100))
 
 def read_text(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]:
     """Text and prose of each piece of a text file."""
-    mask: Callable[[str], str] | None = MarkdownMask() if tally.format == "markdown" else None
+    mask: MarkdownMask | None = MarkdownMask() if tally.format == "markdown" else None
     with open(path, "rb") as file:
         for text in decoded_pieces(file, part, tally):
             if mask is None and looks_like_markdown(text):
                 mask = MarkdownMask()
             yield text, mask(text) if mask else blank_addresses(text)
+    if mask is not None and mask.in_fence and part.stop == part.size:
+        tally.note("a code fence (```) is opened and never closed; the words after it are not counted")
 
 
 def judge(head: bytes, tally: Tally) -> bool:
@@ -91,7 +93,7 @@ def decoded_pieces(file: BinaryIO, part: Part, tally: Tally, tell_cuts: bool = T
             position += len(block)
             yield block
         if position < part.stop:
-            tally.note("shorter than it was: changed while it was read")
+            tally.lose("shorter than it was: changed while it was read")
 
     source = blocks(head)
     del head  # the generator holds it, and lets go of it when it has been decoded

@@ -14,6 +14,7 @@ from hypertok.errors import InputError
 from hypertok.experiment.definition import Arm
 from hypertok.tokenizer.extend import Options, extend
 from hypertok.training.options import COMPOSER, READERS
+from hypertok.vocabulary.units import TooFewRows
 
 Tell = Callable[[str], None]
 
@@ -82,7 +83,13 @@ def arm_folder(
             init: str | RowMaker = arm.init
             if arm.init in READERS:
                 init = _reader(arm, corpus, characters, seed)
-            extend_model(model, lexicon, folder, arm.tokenizer, init=init)
+            try:
+                extend_model(model, lexicon, folder, arm.tokenizer, init=init)
+            except TooFewRows as error:
+                raise InputError(
+                    f"arms.{arm.name}: {arm.tokenizer.rows} new rows, and {error.what} {error.found}; lower rows in "
+                    "[tokenizer] of the definition, or build the lexicon from more text"
+                ) from error
     return folder
 
 

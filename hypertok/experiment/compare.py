@@ -7,7 +7,7 @@ is of seeds that both have: of those that all have in columns and plots, of all 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,8 +46,13 @@ class Side:
         return self.arm.name if self.line == "characters" else f"{self.arm.name}, equal compute"
 
     @property
+    def as_shown(self) -> Side:
+        """The same of the seeds shown alone, as its figures by itself are."""
+        return replace(self, runs=self.shown)
+
+    @property
     def sums(self) -> tuple[Bits, Bits]:
-        """(bits, characters) by document, added up over the seeds shown."""
+        """(bits, characters), shapes (seeds, documents), of the seeds shown."""
         return pooled([run.quality for run in self.shown])
 
     @property
@@ -70,19 +75,23 @@ class Side:
         """Of the held-out texts; the same for all seeds."""
         return self.runs[0].quality.characters_per_token
 
-    def against(self, other: Side) -> Interval | None:
-        """Bits per character over those of the other, on the same documents; None without a common seed."""
-        both = self._with(other)
+    def against(self, other: Side, weights: Bits | None = None) -> Interval | None:
+        """Bits per character over those of the other, on the same documents; None without a common seed.
+
+        Args:
+            weights: what each document counts, shape (documents,); all alike if None.
+        """
+        both = self._with(other, weights)
         return paired_ratio(*both) if both else None
 
-    def above(self, other: Side) -> Interval | None:
-        """Bits per character less those of the other, on the same documents; None without a common seed."""
-        both = self._with(other)
+    def above(self, other: Side, weights: Bits | None = None) -> Interval | None:
+        """Bits per character less those of the other, as `against`."""
+        both = self._with(other, weights)
         return paired_difference(*both) if both else None
 
-    def _with(self, other: Side) -> tuple[tuple[Bits, Bits], tuple[Bits, Bits]] | None:
+    def _with(self, other: Side, weights: Bits | None) -> tuple[tuple[Bits, Bits], tuple[Bits, Bits]] | None:
         ours, theirs = common(self, other)
-        return (pooled([run.quality for run in ours]), pooled([run.quality for run in theirs])) if ours else None
+        return (_sums(ours, weights), _sums(theirs, weights)) if ours else None
 
     def drift_against(self, other: Side, name: str) -> float | None:
         """Bits per character on other texts over those of the other arm."""
@@ -96,7 +105,7 @@ class Side:
         return sum(one.bits for one, _ in pairs) / sum(other.bits for _, other in pairs)
 
     def points_against(self, other: Side) -> Interval | None:
-        """Accuracy on minimal pairs less that of the other arm, in points; the interval is by pair."""
+        """Accuracy on minimal pairs less that of the other arm, in points; the interval is by pair and seed."""
         both = [
             (one.pairs.right, two.pairs.right)
             for one, two in zip(*common(self, other), strict=True)
@@ -104,8 +113,8 @@ class Side:
         ]
         if sum(len(pair[0]) for pair in both[:1]) < 2:  # no interval of a single pair
             return None
-        ours, theirs = (np.sum([pair[side] for pair in both], axis=0) * 100.0 for side in (0, 1))
-        count = np.full(len(ours), float(len(both)))
+        ours, theirs = (np.array([pair[side] for pair in both]) * 100.0 for side in (0, 1))
+        count = np.ones_like(ours)
         return paired_difference((ours, count), (theirs, count))
 
 
@@ -173,7 +182,7 @@ def common(one: Side, other: Side) -> tuple[list[RunResult], list[RunResult]]:
 
 
 def pooled(found: Sequence[Quality]) -> tuple[Bits, Bits]:
-    """(bits, characters) by document, added up.
+    """(bits, characters), shapes (seeds, documents).
 
     Raises:
         ArtifactError: they were measured on different documents.
@@ -181,7 +190,12 @@ def pooled(found: Sequence[Quality]) -> tuple[Bits, Bits]:
     bits, characters = zip(*(one.sums for one in found), strict=True)
     if len({tuple(one) for one in characters}) != 1:
         raise ArtifactError("runs of one experiment were measured on different texts; remove the results and run again")
-    return np.sum(bits, axis=0), np.sum(characters, axis=0)
+    return np.stack(bits), np.stack(characters)
+
+
+def _sums(runs: Sequence[RunResult], weights: Bits | None) -> tuple[Bits, Bits]:
+    bits, characters = pooled([run.quality for run in runs])
+    return (bits, characters) if weights is None else (bits * weights, characters * weights)
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:

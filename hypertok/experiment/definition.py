@@ -92,6 +92,7 @@ class Measure(BaseModel):
     document_characters: int = Field(8_000, ge=1)
     context: int = Field(512, ge=2)
     overlap: int = Field(128, ge=1)
+    by_folder: bool = False
     dtype: Dtype = "auto"
     device: str = "auto"
     samples: int = Field(32, ge=1)

@@ -75,9 +75,9 @@ def _groups(runs: Sequence[RunResult], name: FormName) -> list[FormGroup]:
 
 
 def _pooled(groups: Sequence[FormGroup], after: bool) -> tuple[Bits, Bits] | None:
-    """(bits, characters) by document, added up over seeds, whose groups differ; None without characters."""
+    """(bits, characters), shapes (seeds, documents), of seeds, whose groups differ; None without characters."""
     if not groups:
         return None
     bits, characters = zip(*(one.next_sums if after else one.sums for one in groups), strict=True)
-    found = np.sum(bits, axis=0), np.sum(characters, axis=0)
-    return found if len(found[1]) > 1 and found[1].sum() > 0 else None
+    found = np.stack(bits), np.stack(characters)
+    return found if found[1].shape[1] > 1 and found[1].sum() > 0 else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,8 @@ class Read:
     Attributes:
         corpus_characters: of all training texts there are.
         texts: held-out pieces, one of each document, in the order of their names.
+        folders: the top folders of these, "" where there is none.
+        corpus_folders: characters of training text by top folder.
         drift: the same of texts that are not Russian, by name.
         sha256: of model, tokenizer, lexicon, corpus, held-out pieces and drift texts.
         watched: sha256 of the held-out texts that training itself looks at, however many are measured.
@@ -41,6 +44,8 @@ class Read:
 
     corpus_characters: int
     texts: tuple[str, ...] = field(repr=False)
+    folders: tuple[str, ...] = field(repr=False)
+    corpus_folders: dict[str, int] = field(repr=False)
     drift: Mapping[str, tuple[str, ...]] = field(repr=False)
     sha256: dict[str, str]
     watched: str
@@ -81,7 +86,9 @@ def read_inputs(definition: Definition, skipped: Skipped | None = None) -> Read:
     _check_measure(definition, model)
     held = list(read_texts(held_out, skipped=skipped))
     texts_read = read_texts(corpus, skipped=skipped)
-    leaks, characters, corpus_sha = find_leaks(held, texts_read, definition.measure.document_characters)
+    by_folder: Counter[str] = Counter()
+    counted = _counted(texts_read, by_folder)
+    leaks, characters, corpus_sha = find_leaks(held, counted, definition.measure.document_characters)
     if leaks:
         raise InputError(next(iter(leaks.values())))
     if characters < definition.characters:
@@ -90,6 +97,7 @@ def read_inputs(definition: Definition, skipped: Skipped | None = None) -> Read:
             "characters, or give more text"
         )
     texts = pieces([text.text for text in held], definition.measure)
+    folders = tuple(spread([folder_of(text.name) for text in held], len(texts)))
     if len(texts) < 2:
         remedy = (
             "raise measure.characters, or lower measure.document_characters" if len(held) > 1 else "give more texts"
@@ -101,7 +109,19 @@ def read_inputs(definition: Definition, skipped: Skipped | None = None) -> Read:
     if any(not arm.stock for arm in definition.arms):
         hashes["lexicon"] = lexicon_hash(*needed(definition, "lexicon"))
     watched = sha256_of_texts(text.text for text in first_texts(held, WATCHED))
-    return Read(characters, texts, drift, hashes, watched)
+    return Read(characters, texts, folders, dict(by_folder), drift, hashes, watched)
+
+
+def folder_of(name: str) -> str:
+    """The top folder of a text in its corpus, "" for one that lies in none."""
+    return name.partition("/")[0] if "/" in name.partition("#")[0] else ""
+
+
+def _counted(texts: Iterable[Text], by_folder: Counter[str]) -> Iterator[Text]:
+    """The texts, their characters counted by folder on the way."""
+    for text in texts:
+        by_folder[folder_of(text.name)] += len(text)
+        yield text
 
 
 def _check_measure(definition: Definition, model: Path) -> None:

@@ -65,7 +65,7 @@ def front(every: Sequence[Side], stock: Side | None) -> str:
         above = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
         for side, colour, (compression, bpc) in zip(every, _colours(every), points, strict=True):
             # Of the ratio: how hard the texts are moves all arms together, far more than they lie apart.
-            found = side.bpc if stock is None else side.against(stock)
+            found = side.bpc if stock is None else side.as_shown.against(stock.as_shown)
             if found is not None:
                 scale = bpc / found.value
                 error = [[scale * (found.value - found.low)], [scale * (found.high - found.value)]]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -164,23 +164,40 @@ class MemoryResult(BaseModel):
 
 
 class Plan(BaseModel):
-    """What was to be run: the definition without places, and the names of the runs."""
+    """What was to be run: the definition without places, and the names of the runs.
+
+    Attributes:
+        folders: the top folder of each held-out piece, in their order; of an experiment that tells (`by_folder`).
+        corpus_folders: characters of training text by top folder.
+    """
 
     model_config = _STRICT
 
     schema_version: int = 1
     definition: Definition
     runs: tuple[str, ...]
+    folders: tuple[str, ...] = ()
+    corpus_folders: dict[str, int] = {}
 
     @classmethod
-    def of(cls, definition: Definition, runs: Iterator[str]) -> Self:
-        """A plan that names no place of this machine."""
+    def of(
+        cls,
+        definition: Definition,
+        runs: Iterator[str],
+        folders: tuple[str, ...] = (),
+        corpus_folders: Mapping[str, int] | None = None,
+    ) -> Self:
+        """A plan that names no place of this machine but these folders, if it is to tell of them."""
         models = tuple(
             Published(name=one.name, tokenizer=Path(one.tokenizer.name), config=one.config)
             for one in definition.memory.models
         )
         memory = definition.memory.model_copy(update={"models": models})
-        return cls(definition=definition.model_copy(update={"inputs": Inputs(), "memory": memory}), runs=tuple(runs))
+        told: dict[str, Any] = {}
+        if definition.measure.by_folder:
+            told = {"folders": folders, "corpus_folders": dict(corpus_folders or {})}
+        definition = definition.model_copy(update={"inputs": Inputs(), "memory": memory})
+        return cls(definition=definition, runs=tuple(runs), **told)
 
 
 @dataclass(frozen=True)
@@ -189,17 +206,22 @@ class Results:
 
     Attributes:
         folder: where they lie.
-        definition: without its inputs.
         runs: those that are done, in the order of the plan.
         missing: names of those that are not.
         memory: of the kind `memory`.
+        plan: what was to be run.
     """
 
     folder: Path
-    definition: Definition
+    plan: Plan
     runs: tuple[RunResult, ...]
     missing: tuple[str, ...]
     memory: MemoryResult | None
+
+    @property
+    def definition(self) -> Definition:
+        """Without its inputs."""
+        return self.plan.definition
 
     @classmethod
     def load(cls, folder: Path | str) -> Results:
@@ -217,7 +239,7 @@ class Results:
         found = {name: _read(run_path(folder, name), RunResult) for name in plan.runs}
         done = tuple(run for run in found.values() if run is not None)
         missing = tuple(name for name, run in found.items() if run is None)
-        return cls(folder, plan.definition, done, missing, _read(folder / MEMORY, MemoryResult))
+        return cls(folder, plan, done, missing, _read(folder / MEMORY, MemoryResult))
 
 
 def read_plan(folder: Path) -> Plan | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hypertok.artifact import sha256_of
+from hypertok.corpus.sources import refuse_inside
 from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.arms import Tell, key_of
 from hypertok.experiment.definition import Definition
@@ -87,8 +88,8 @@ class Experiment:
             skipped: told path and reason of each file of texts that is left out, of some more than once.
 
         Raises:
-            InputError: inputs are missing or cannot be used, held-out text is in the training text, or a name in `only`
-                is that of no run.
+            InputError: inputs are missing or cannot be used, held-out text is in the training text, results would lie
+                in the texts, or a name in `only` is that of no run.
             ArtifactError: the folder holds results of another definition or of other inputs.
         """
         require_train()
@@ -98,6 +99,9 @@ class Experiment:
     def _run(self, only: Sequence[str], tell: Tell, progress: bool, skipped: Skipped | None) -> Results:
         chosen = self._chosen(only)
         self._refuse_others()
+        for texts in (self.definition.inputs.corpus, self.definition.inputs.held_out):
+            if texts is not None:
+                refuse_inside(self.output, texts)
         if self.definition.kind == "memory":
             from hypertok.experiment.memory import run_memory
 
@@ -108,7 +112,7 @@ class Experiment:
         read = read_inputs(self.definition, skipped)
         keys = {planned.name: self._key(planned, read) for planned in self.planned()}
         done = {name for name, key in keys.items() if self._is_done(name, key)}
-        self._write_plan()
+        self._write_plan(read)
         left = [planned for planned in chosen if planned.name not in done]
         if left:
             Runner(self.definition, self.output, self.work, read, tell, progress).run(left, keys)
@@ -132,13 +136,15 @@ class Experiment:
                 "name another folder with --output, or remove this one"
             )
 
-    def _write_plan(self) -> None:
-        write_result(self.output / PLAN, Plan.of(self.definition, iter([one.name for one in self.planned()])))
+    def _write_plan(self, read: Read | None = None) -> None:
+        folders = (read.folders, read.corpus_folders) if read is not None else ()
+        names = iter([one.name for one in self.planned()])
+        write_result(self.output / PLAN, Plan.of(self.definition, names, *folders))
 
     def _key(self, planned: Planned, read: Read) -> str:
         """Of everything that decides the figures of a run."""
         definition, arm, stock = self.definition, planned.arm, self.definition.stock
-        measure = definition.measure.model_dump(mode="json", exclude={"device"})
+        measure = definition.measure.model_dump(mode="json", exclude={"device", "by_folder"})
         pairs = definition.inputs.pairs
         texts = {"pairs": sha256_of(pairs)} if pairs is not None and pairs.is_file() else {}
         reads = not arm.stock and arm.init in READERS  # rows of the first seed, for all seeds

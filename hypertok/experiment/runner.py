@@ -71,8 +71,11 @@ class Runner:
         self.tell("counting compute")
         theirs = spent(self.model, self.corpus, characters, seed, self.definition.stock.train.epochs)
         for name, folder in folders.items():
-            ours = spent(folder, self.corpus, characters, seed, self.definition.arm(name).train.epochs)
-            self.budgets[name, "compute"] = equal_compute(name, ours, theirs, self.read.corpus_characters)
+            epochs, found = self.definition.arm(name).train.epochs, characters
+            for _ in range(2):  # what comes later in the corpus may have shorter tokens: 1.6 % were met
+                ours = spent(folder, self.corpus, found, seed, epochs)
+                found = equal_compute(name, ours, theirs, self.read.corpus_characters)
+            self.budgets[name, "compute"] = found
 
     def _one(self, planned: Planned, folder: Path, key: str) -> RunResult:
         definition, arm, measure = self.definition, planned.arm, self.definition.measure

@@ -26,8 +26,9 @@ def scale(results: Results) -> str:
     return (
         f"Scale: {model}, {definition.characters:,} characters of training text per arm, {seeds_told}; measured on "
         f"{quality.characters:,} characters of {len(quality.documents):,} held-out documents; {devices}. Intervals "
-        "are 95 % by document: they say how far other texts of the same kind would move a figure, not what a larger "
-        "model or longer training would give."
+        "are 95 %, by document and, where an arm has several seeds, by seed: they say how far other texts of the same "
+        "kind would move a figure (of one seed: not what another training would), not what a larger model or longer "
+        "training would give."
     )
 
 

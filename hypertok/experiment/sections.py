@@ -10,6 +10,7 @@ from hypertok.experiment import plots
 from hypertok.experiment.compare import Side, control_of, sides, stock_of
 from hypertok.experiment.cost_sections import cost_blocks
 from hypertok.experiment.definition import Aims
+from hypertok.experiment.folders import folder_blocks
 from hypertok.experiment.form_tables import form_blocks
 from hypertok.experiment.page import Block, Heading, Paragraph, Plot, Table
 from hypertok.experiment.results import Results, RunResult
@@ -36,9 +37,10 @@ def run_blocks(results: Results) -> Iterator[Block]:
         yield from _steps(every)
     if len({side.characters_per_token for side in every}) > 1:
         yield Heading("Compression and quality")
-        of_what = "" if stock is None else " of the difference to stock,"
-        told = f"Characters per token against bits per character, 95 % intervals{of_what} by document."
+        of_what = "" if stock is None else " of the difference to stock"
+        told = f"Characters per token against bits per character, 95 % intervals{of_what}."
         yield Plot("front", told, plots.front(every, stock))
+    yield from folder_blocks(results.plan, every, stock)
     yield from _controls(results.definition.aims, every)
     yield from _abilities(results.definition.aims, every, stock)
     yield from _phenomena(every)
@@ -90,9 +92,7 @@ def _quality(results: Results, every: Sequence[Side], stock: Side | None) -> Ite
         "reads more characters and is compared with the stock arm at its own budget. Perplexity per token does not "
         "compare across tokenizers and is left out."
     )
-    yield Plot(
-        "bars", "Bits per character, 95 % intervals by document; short strokes: single seeds.", plots.bars(every, stock)
-    )
+    yield Plot("bars", "Bits per character, 95 % intervals; short strokes: single seeds.", plots.bars(every, stock))
 
 
 def _steps(every: Sequence[Side]) -> Iterator[Block]:
@@ -164,9 +164,9 @@ def _abilities(aims: Aims, every: Sequence[Side], stock: Side | None) -> Iterato
         )
         yield Table(head, rows)
         yield Paragraph(
-            "Minimal pairs: share in which the grammatical sentence is likelier, interval by pair. Copying: share of "
-            f"characters before the first mistake{_passages(every)}. New units: their share of the characters that "
-            "the model writes, beside their share of real text."
+            "Minimal pairs: share in which the grammatical sentence is likelier, interval by pair and seed. Copying: "
+            f"share of characters before the first mistake{_passages(every)}. New units: their share of the characters "
+            "that the model writes, beside their share of real text."
         )
 
 
@@ -176,7 +176,7 @@ def _copied(side: Side) -> str:
     told = share([one.exact_characters for one in found])
     if not found or not all(len(one.by_passage) > 1 for one in found):
         return told
-    right, whole = np.sum([one.by_passage for one in found], axis=0).T  # seeds repeat the same passages
+    right, whole = np.moveaxis(np.array([one.by_passage for one in found]), -1, 0)  # seeds repeat the same passages
     one = ratio(right, whole)
     return f"{told} [{one.low:.1%}, {one.high:.1%}]"
 

@@ -40,21 +40,26 @@ def share(values: Sequence[float]) -> str:
 
 
 def ratio_verdict(ratio: Interval | None, aim: float, strict: bool) -> str:
-    """Of a ratio of bits per character: what was aimed at, and whether the whole interval agrees."""
+    """Of a ratio of bits per character: what was aimed at, and whether the whole interval, of several seeds, agrees."""
     if ratio is None:
         return ""
     good = ratio.value < aim if strict else ratio.value <= aim
     sure = ratio.high <= aim if good else ratio.low > aim
     word = "met" if good else f"missed by {ratio.value - aim:.2%}"
-    doubt = "" if sure else ", not surely"
-    return f"{word}{doubt} (aim: {'below ' if strict else 'at most '}{(aim - 1) * 100:+.3g}%)"
+    return f"{word}{_doubt(ratio, sure)} (aim: {'below ' if strict else 'at most '}{(aim - 1) * 100:+.3g}%)"
 
 
 def points_verdict(points: Interval, aim: float) -> str:
-    """Of a difference in points: whether it is at least the aim, and whether the whole interval is."""
+    """Of a difference in points: whether it is at least the aim; whether the whole interval is, of several seeds."""
     sure = points.low >= aim if points.value >= aim else points.high < aim
-    told = at_least(points.value, aim)
-    return told if sure else told.replace(" (", ", not surely (")
+    return at_least(points.value, aim).replace(" (", f"{_doubt(points, sure)} (")
+
+
+def _doubt(one: Interval, whole: bool) -> str:
+    """What a verdict adds: how far apart trainings of two seeds lie (up to 1 %) the interval of one does not tell."""
+    if not whole:
+        return ", not surely"
+    return "" if one.seeds > 1 else ", on one seed"
 
 
 def at_least(value: float, aim: float) -> str:

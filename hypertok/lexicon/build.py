@@ -26,7 +26,7 @@ from hypertok.lexicon.recipe import Progress, Recipe
 from hypertok.lexicon.runs import run_table
 from hypertok.lexicon.statistics import learning_statistics
 from hypertok.progress import silent
-from hypertok.replacing import discard
+from hypertok.replacing import alone, discard
 
 
 class BuildResult(BaseModel):
@@ -40,11 +40,11 @@ class BuildResult(BaseModel):
 
 def build_lexicon(
     corpus: Path | str,
-    output: Path,
+    output: Path | str,
     recipe: Recipe | None = None,
     *,
-    overrides: Path | None = None,
-    base: Path | None = None,
+    overrides: Path | str | None = None,
+    base: Path | str | None = None,
     engine: Literal["local", "ray"] = "local",
     workers: int | None = None,
     progress: Progress | None = None,
@@ -57,10 +57,11 @@ def build_lexicon(
     Raises:
         InputError: no such corpus, no Russian words, a faulty overrides file, or an output inside the corpus.
         ArtifactError: `output` or the folder beside it for finished work is something else, `output` is a lexicon that
-            cannot be read, or `base` is damaged.
+            cannot be read, `base` is damaged, or another process makes `output`.
     """
     recipe = recipe or Recipe()
-    output = output.resolve()
+    output = Path(output).resolve()
+    overrides = Path(overrides) if overrides else None
     work = output.with_name(f"{output.name}.work").resolve()  # it may be a link to another disk
     refuse_inside(output, corpus)
     refuse_inside(work, corpus)
@@ -70,44 +71,45 @@ def build_lexicon(
     old = Lexicon.load(base) if base else _standing(output)
     said = sha256_of(overrides) if overrides else None  # now: it may be edited while texts are counted
     tell = progress or silent
-    counted = count_corpus(corpus, work, engine=engine, workers=workers, progress=lambda d, t: tell("count", d, t))
-    parents = {"corpus": counted.fingerprint, "shipped_data": _shipped_data()}
-    if said:
-        parents["overrides"] = said
-    if old and old.folder == output and _same(old.manifest, parents, recipe):
-        discard(work)
-        return BuildResult(manifest=old.manifest, fresh=False)
-    if old:
-        parents["base"] = old.sha256
-    overriding = own | theirs if theirs else own
-    with writing(output, KIND) as folder, ExitStack() as stack:
-        if recipe.statistics:
-            learning = learning_statistics(
-                counted.plan,
+    with alone(output):
+        counted = count_corpus(corpus, work, engine=engine, workers=workers, progress=lambda d, t: tell("count", d, t))
+        parents = {"corpus": counted.fingerprint, "shipped_data": _shipped_data()}
+        if said:
+            parents["overrides"] = said
+        if old and old.folder == output and _same(old.manifest, parents, recipe):
+            discard(work)
+            return BuildResult(manifest=old.manifest, fresh=False)
+        if old:
+            parents["base"] = old.sha256
+        overriding = own | theirs if theirs else own
+        with writing(output, KIND) as folder, ExitStack() as stack:
+            if recipe.statistics:
+                learning = learning_statistics(
+                    counted.plan,
+                    folder,
+                    engine=engine,
+                    workers=workers,
+                    progress=lambda d, t: tell("statistics", d, t),
+                )
+                wait = stack.enter_context(learning)
+            tables = assemble(counted, recipe, overriding, old, workers=workers, progress=tell)
+            tell("write", 0, 1)
+            _write(folder, tables, counted)
+            if recipe.statistics:
+                run_table(counted).write_parquet(folder / "runs.parquet", compression="zstd", statistics=False)
+                wait()
+            manifest = seal(
                 folder,
-                engine=engine,
-                workers=workers,
-                progress=lambda d, t: tell("statistics", d, t),
+                kind=KIND,
+                schema_version=SCHEMA_VERSION,
+                parents=parents,
+                recipe=recipe.model_dump(),
+                versions=_versions(),
+                facts=_facts(tables, counted),
             )
-            wait = stack.enter_context(learning)
-        tables = assemble(counted, recipe, overriding, old, workers=workers, progress=tell)
-        tell("write", 0, 1)
-        _write(folder, tables, counted)
-        if recipe.statistics:
-            run_table(counted).write_parquet(folder / "runs.parquet", compression="zstd", statistics=False)
-            wait()
-        manifest = seal(
-            folder,
-            kind=KIND,
-            schema_version=SCHEMA_VERSION,
-            parents=parents,
-            recipe=recipe.model_dump(),
-            versions=_versions(),
-            facts=_facts(tables, counted),
-        )
-    discard(work)
-    tell("write", 1, 1)
-    return BuildResult(manifest=manifest, fresh=True)
+        discard(work)
+        tell("write", 1, 1)
+        return BuildResult(manifest=manifest, fresh=True)
 
 
 def _standing(output: Path) -> Lexicon | None:
@@ -139,7 +141,8 @@ def _same(old: Manifest, parents: dict[str, str], recipe: Recipe) -> bool:
 def _write(folder: Path, tables: Tables, counted: CountedCorpus) -> None:
     for name, table in tables.named():
         table.write_parquet(folder / f"{name}.parquet", compression="zstd", statistics=False)
-    sources = pl.DataFrame([asdict(report) for report in counted.reports], schema=_SOURCES)
+    reports = [asdict(report) for report in counted.reports]
+    sources = pl.DataFrame([{name: report[name] for name in _SOURCES} for report in reports], schema=_SOURCES)
     sources.sort("path").write_parquet(folder / "sources.parquet", compression="zstd", statistics=False)
 
 
@@ -159,6 +162,7 @@ def _facts(tables: Tables, counted: CountedCorpus) -> dict[str, object]:
         "forms": tables.forms.filter(pl.col("main")).height,
         "forms_attested": len(in_lexicon),
         "sources": {status: statuses.count(status) for status in ("read", "repaired", "skipped")},
+        "sources_in_part": sum(report.partial for report in counted.reports),
         "lookalike_words": sum(report.lookalikes for report in counted.reports),
         "forms_pruned": counted.pruned,
     }

@@ -125,7 +125,8 @@ def number_variants(
     forms = forms.join(lemma, on="concept", how="left").with_columns(
         lemma=(with_e("form") == with_e("lemma")).fill_null(False)
     )
-    had = (pl.DataFrame(schema=COLUMNS) if old is None else old).select("concept", "inflection", "form", had="variant")
+    place = pl.int_range(pl.len()).over("concept", "inflection")  # beyond the last mark `variant` is the same for all
+    had = (pl.DataFrame(schema=COLUMNS) if old is None else old).select("concept", "inflection", "form", had=place)
     forms = forms.join(had, on=["concept", "inflection", "form"], how="left", maintain_order="left")
     order = ["concept", "inflection", "had", "main", "lemma", "count", "attested", "form"]
     forms = forms.sort(order, descending=[False, False, False, True, True, True, True, False], nulls_last=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -240,7 +241,7 @@ class Lexicon:
                 return spelling, rows
         raise InputError(
             f"{word!r} is not in {self.folder}: the corpus does not have it, or too rarely; see "
-            f"`hypertok lexicon info {self.folder}`, or add it in an overrides file"
+            f"`hypertok lexicon info {shlex.quote(str(self.folder))}`, or add it in an overrides file"
         )
 
     def _inflection(self, number: int) -> str:

@@ -128,6 +128,11 @@ def load_subject(
     coding = coding or load_coding(folder)
     try:
         model = load_model(folder, dtype)
+    except ImportError as error:  # of a quantised model, whose package is in no extra
+        raise InputError(
+            f"{folder}: transformers lacks a package for this model ({first_line(error)}); install it, or take the "
+            "model's original checkpoint"
+        ) from error
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"{folder}: no model that transformers loads ({first_line(error)}); give a folder with config.json and "

@@ -5,6 +5,7 @@ And what to say of a folder that has none, because it holds an adapter.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ def refuse_adapter(folder: Path) -> None:
     """
     if kind_of(folder) == ADAPTER_KIND:
         raise InputError(
-            f"{folder}: what was trained, without its model; put both together first: hypertok merge {folder} -o OUTPUT"
+            f"{folder}: what was trained, without its model; put both together first: hypertok merge "
+            f"{shlex.quote(str(folder))} -o OUTPUT"
         )
     if (folder / ADAPTER_CONFIG).is_file():
         raise InputError(

@@ -22,6 +22,7 @@ from hypertok.errors import ArtifactError
 from hypertok.model.checkpoint import CONFIG, Checkpoint
 from hypertok.model.pair import MERGED_STOCK, Pair
 from hypertok.model.trained import merged, open_trained
+from hypertok.tokenizer.folder import listed_templates
 
 SCHEMA_VERSION = 1
 _GENERATION = "generation_config.json"
@@ -117,8 +118,16 @@ def _copy_tokenizer(pair: Pair, folder: Path) -> None:
         left_out |= path.suffix == ".py" and path.name not in own
         if path.is_file() and not left_out and not (folder / path.name).exists():
             shutil.copyfile(path, folder / path.name)
+    templates = listed_templates(pair.folder)
     for path in (folder / CONFIG, folder / "tokenizer_config.json"):
-        if not own and path.is_file() and (content := json.loads(path.read_bytes())).pop("auto_map", None):
+        if own or not path.is_file():
+            continue
+        content = json.loads(path.read_bytes())
+        changed = content.pop("auto_map", None) is not None
+        if templates and path.name != CONFIG:
+            content["chat_template"], changed = templates, True
+            (folder / "chat_template.jinja").unlink(missing_ok=True)  # transformers would take it for all of them
+        if changed:
             path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 

@@ -79,7 +79,7 @@ def write_tokenizer(folder: Path, stock: Stock, data: dict[str, Any]) -> list[Pa
     }
     if "auto_map" in config:
         files[_CODE_FILE] = _CODE.encode()
-    listed = bool(other_templates(stock))  # beside a list transformers would take the one in the file for all
+    listed = bool(other_templates(stock.folder))  # beside a list transformers would take the one in the file for all
     for name in COPIED:
         if (stock.folder / name).is_file() and not (listed and name == "chat_template.jinja"):
             files[name] = (stock.folder / name).read_bytes()
@@ -99,12 +99,8 @@ def _config(stock: Stock) -> dict[str, Any]:
         config["auto_map"] = {"AutoTokenizer": [None, f"{Path(_CODE_FILE).stem}.HypertokTokenizer"]}
     if "fix_mistral_regex" in config:  # it replaces the pre-tokenizer; a saved tokenizer has the right one
         config["fix_mistral_regex"] = False
-    if templates := other_templates(stock):
-        named = {path.stem: path.read_text(encoding="utf-8") for path in templates}
-        default = stock.folder / "chat_template.jinja"
-        if default.is_file():
-            named["default"] = default.read_text(encoding="utf-8")
-        config["chat_template"] = [{"name": name, "template": text} for name, text in sorted(named.items())]
+    if templates := listed_templates(stock.folder):
+        config["chat_template"] = templates
     return config
 
 
@@ -114,9 +110,18 @@ def _class_of(stock: Stock) -> str:
     return str(named or _CLASS_OF_TYPE.get(str(stock.model_config.get("model_type")), "")).removesuffix("Fast")
 
 
-def other_templates(stock: Stock) -> list[Path]:
+def other_templates(folder: Path) -> list[Path]:
     """Chat templates besides the default one, as transformers 5 saves them: a folder of files."""
-    return sorted((stock.folder / "additional_chat_templates").glob("*.jinja"))
+    return sorted((folder / "additional_chat_templates").glob("*.jinja"))
+
+
+def listed_templates(folder: Path) -> list[dict[str, str]]:
+    """The same and the default one, as tokenizer_config.json lists them; [] where there are no others."""
+    named = {path.stem: path.read_text(encoding="utf-8") for path in other_templates(folder)}
+    default = folder / "chat_template.jinja"
+    if named and default.is_file():
+        named["default"] = default.read_text(encoding="utf-8")
+    return [{"name": name, "template": text} for name, text in sorted(named.items())]
 
 
 def _may_be_forced(stock: Stock) -> bool:

@@ -125,8 +125,13 @@ class HyperTokenizer:
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
         """The text of ids. Any ids give a text, as a model may say anything: what means nothing becomes U+FFFD."""
-        text = self.plain.decode(ids, skip_special_tokens=skip_special_tokens)
-        return self._symbols.decode(text) if self._symbols else text
+        if self._symbols is None:
+            return self.plain.decode(ids, skip_special_tokens=skip_special_tokens)
+        if not skip_special_tokens:
+            return self._symbols.decode(self.plain.decode(ids))
+        # Each part by itself: a space is implied between words that stand side by side, not where a token was left out.
+        parts = self.plain.parts(ids)
+        return "".join(map(self._symbols.decode, parts))
 
     def decode_batch(self, batch: Sequence[Sequence[int]], *, skip_special_tokens: bool = False) -> list[str]:
         """The text of each sequence of ids."""
@@ -136,9 +141,10 @@ class HyperTokenizer:
         """The tokens of a text with their places in `decode(encode(text))`, which is `text` itself if in NFC."""
         if self._symbols is None:
             return self.plain.tokens(self.encode(text), self.new_ids.__contains__)
-        written, places = self._symbols.aligned(text)
+        ids = self.encode(text)
+        written, places = self._symbols.aligned(self.decode(ids))  # a tokenizer may take a first space for its own
         found = []
-        for token in self.plain.tokens(self.encode(text), self.new_ids.__contains__):
+        for token in self.plain.tokens(ids, self.new_ids.__contains__):
             start, end = places[token.start], places[token.end]
             whole = start < end and "\\x" not in token.text
             text_of = written[start:end] if whole else spelled(token.text)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import dropwhile, takewhile
+from itertools import dropwhile, groupby, takewhile
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -96,11 +96,20 @@ class PlainTokenizer:
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
         """The text of ids; ids without a token give nothing, bytes that are no character U+FFFD."""
-        left_out = self._special if skip_special_tokens else frozenset()
-        ids = [int(identifier) for identifier in ids]  # a tensor has numbers that are no keys
-        ids = list(dropwhile(left_out.__contains__, ids))  # what follows BOS begins the text
+        if skip_special_tokens:
+            return "".join(self.parts(ids))
+        return b"".join(self.pieces([int(one) for one in ids])).decode("utf-8", "replace")  # a tensor's are no keys
+
+    def parts(self, ids: Sequence[int]) -> list[str]:
+        """The texts between special tokens."""
+        ids = list(dropwhile(self._special.__contains__, map(int, ids)))  # what follows BOS begins the text
         pieces = zip(ids, self.pieces(ids), strict=True)
-        return b"".join(piece for identifier, piece in pieces if identifier not in left_out).decode("utf-8", "replace")
+        grouped = groupby(pieces, lambda one: one[0] in self._special)
+        return [
+            b"".join(piece for _, piece in part).decode("utf-8", "replace")
+            for left_out, part in grouped
+            if not left_out
+        ]
 
     def tokens(self, ids: Sequence[int], is_new: Callable[[int], bool] = lambda _: False) -> list[Token]:
         """The tokens of ids with their places in `decode(ids)`."""

@@ -88,6 +88,11 @@ def symbol_pretokenizer(stock: Stock, run: str) -> dict[str, Any] | None:
         _check_one_piece(stock)
         return None
     parts, place, _ = _words_split(stock)
+    # Before every pattern: an earlier one may cut symbols out (DeepSeek's of Chinese characters), and each later one
+    # looks at all pieces again.
+    for before in range(place):
+        if _pattern(parts[before]):
+            parts = _with_run(parts, before, run)["pretokenizers"]
     return _with_run(parts, place, run)
 
 

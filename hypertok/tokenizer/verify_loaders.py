@@ -88,7 +88,7 @@ def _template_files(pair: Pair) -> Line:
             tally.want(config.get(key) == value, f"{key} is {short(config.get(key))}")
     for name in ("chat_template.jinja", "special_tokens_map.json"):
         ours, theirs = pair.folder / name, pair.stock.folder / name
-        listed = name == "chat_template.jinja" and bool(other_templates(pair.stock))
+        listed = name == "chat_template.jinja" and bool(other_templates(pair.stock.folder))
         if theirs.is_file() and not listed:
             tally.want(ours.is_file() and ours.read_bytes() == theirs.read_bytes(), f"{name} is not the stock's")
     if not tally.checked:

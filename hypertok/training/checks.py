@@ -51,7 +51,9 @@ _WIDTHS, _INNER_WIDTHS = 18, 4
 _OF_EXPERT = re.compile(r"(?:^|\.)experts\.\d+\.")
 _UNKNOWN_EXPERTS = ("qwen2_moe",)
 #: What makes a run fit.
-LESS_MEMORY = "lower batch (and raise accumulate), context or rows, set recompute, or take bfloat16"
+LESS_MEMORY = (
+    "lower batch (and raise accumulate) or context, set recompute, take bfloat16 or a model with fewer new rows"
+)
 #: Bytes of a process before it loads a model: torch, transformers, a tokenizer of 262,144 tokens.
 _LIBRARIES = 900 << 20
 
@@ -159,8 +161,7 @@ def check_room(needs: Needs, work: Path, *, cpu: bool, written: int = 0, checkpo
             f"training needs about {_gib(needs.memory)} of memory ({told}) and there is {_gib(memory)}; {LESS_MEMORY}"
         )
     needed = needs.checkpoint * checkpoints + needs.result - written
-    remedy = "lower keep, or write to another disk" if checkpoints > 1 else "write to another disk"
-    require_disk(work, needed, "checkpoints and the result need about", remedy)
+    require_disk(work, needed, "checkpoints and the result need about", "write to another disk")
 
 
 def _own_gpu() -> int:

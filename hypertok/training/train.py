@@ -107,8 +107,8 @@ def train(
 
     Raises:
         InputError: the text is too short or holds held-out documents, the output lies inside it, model and tokenizer do
-            not belong together, the context is too long for the model, its layers cannot be compiled here, or there is
-            too little memory or disk.
+            not belong together, the context is too long for the model, its layers cannot be compiled here, there is too
+            little memory or disk, or nothing to evaluate on where options ask for it.
         ArtifactError: `output` is something else, or an unfinished run is in the way.
         Diverged: the loss is no number any more; the message names the last good checkpoint.
     """
@@ -119,6 +119,8 @@ def train(
         if texts is not None:
             refuse_inside(output, texts)
     require_tensorboard(options)
+    if options.evaluate_every and held_out is None:
+        raise InputError("evaluate_every: there is no held-out text to evaluate on; name some with --held-out")
     if first:
         refuse_output(output, work, resume=resume)
     pair = Pair.open(model_folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from hypertok.progress import Steps, silent
@@ -9,6 +10,9 @@ from hypertok.vocabulary.merges import all_merges, count_emitted, merges_for
 from hypertok.vocabulary.segmentation import Segmentation
 from hypertok.vocabulary.texts import Texts
 from hypertok.vocabulary.units import StockTokenizer, TooFewUnits, Units
+
+#: First bytes of a letter U+0400–U+04FF; UTF-8 has them nowhere else.
+_CYRILLIC = re.compile(rb"[\xd0-\xd3]")
 
 
 def learn_units(
@@ -38,7 +42,8 @@ def learn_units(
     apart: set[str] = set()
     for left, right in merges_for(words, often, rows, lambda: len(made) == rows):
         string = segmentation.string(left + right)
-        if string in stock.unmergeable or not apart.isdisjoint((left, right)):
+        barred = string in stock.unmergeable or not apart.isdisjoint((left, right))
+        if barred or not _CYRILLIC.search(stock.bytes_of(string)):  # « —» alone stands in text of any language
             apart.add(left + right)
             continue
         if string not in stock.vocabulary:

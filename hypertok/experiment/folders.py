@@ -1,0 +1,90 @@
+"""Bits per character by top folder of the held-out text, and weighted as the training text has these folders.
+
+A few characters of each document are measured, so kinds of text count by their number of files: where a folder holds
+many small ones, the mean is theirs, whatever is read most.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from hypertok.experiment.compare import Side
+from hypertok.experiment.page import Block, Heading, Paragraph, Table
+from hypertok.experiment.results import Plan
+from hypertok.experiment.wording import difference, percent
+from hypertok.measure.scoring import Bits
+
+
+def folder_blocks(plan: Plan, every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
+    """A table, where the plan tells folders and there are arms to compare."""
+    names = sorted(set(plan.folders))
+    compared = [side for side in every if side is not stock]
+    if len(names) < 2 or stock is None or not compared:
+        return
+    sizes = [document.characters for document in stock.shown[0].quality.documents]
+    rows = [
+        ["held-out documents", *(str(Counter(plan.folders)[name]) for name in names), "", ""],
+        ["of their characters", *_shares(names, _by_folder(plan, sizes)), "", ""],
+        ["of the training text", *_shares(names, plan.corpus_folders), "", ""],
+    ]
+    weights = training_weights(plan, sizes)
+    for side in compared:
+        alone = [np.array([one == name for one in plan.folders], float) for name in names]
+        rows.append(
+            [
+                side.label,
+                *(f"{_change(side, stock, one)}{_tokens(side, stock, one)}" for one in alone),
+                f"{percent(side.against(stock, weights))}{_tokens(side, stock, weights)}",
+                difference(side.above(stock, weights)),
+            ]
+        )
+    yield Heading("By folder of the held-out text")
+    yield Table(
+        (
+            "bits per character (tokens) against stock",
+            *(name or "(no folder)" for name in names),
+            "weighted",
+            "above stock, weighted",
+        ),
+        rows,
+    )
+    yield Paragraph(
+        "Weighted: documents of a folder count as its share of the training text; what all would be if held-out text "
+        "were mixed like it. Some folders have few documents, so theirs stand without intervals."
+    )
+
+
+def _change(side: Side, stock: Side, weights: Bits) -> str:
+    found = side.against(stock, weights)
+    return f"{found.value - 1:+.2%}" if found is not None else ""
+
+
+def _tokens(side: Side, stock: Side, weights: Bits) -> str:
+    """What it reads of the same documents, which is the same for all seeds; nothing of the stock model itself."""
+    ours, theirs = (weights @ [document.tokens for document in one.runs[0].quality.documents] for one in (side, stock))
+    return f" ({ours / theirs - 1:+.1%})" if ours != theirs else ""
+
+
+def training_weights(plan: Plan, sizes: Sequence[int]) -> Bits:
+    """What each held-out document counts, shape (documents,), so that folders have the shares that training text has.
+
+    Args:
+        sizes: characters of the documents.
+    """
+    measured = _by_folder(plan, sizes)
+    return np.array([plan.corpus_folders.get(name, 0) / measured[name] for name in plan.folders])
+
+
+def _by_folder(plan: Plan, sizes: Sequence[int]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for name, size in zip(plan.folders, sizes, strict=True):
+        found[name] += size
+    return found
+
+
+def _shares(names: Sequence[str], characters: dict[str, int]) -> list[str]:
+    every = sum(characters.values())
+    return [f"{characters.get(name, 0) / every:.1%}" for name in names]
