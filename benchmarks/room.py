@@ -34,12 +34,14 @@ def one(task: dict[str, Any]) -> dict[str, Any]:
     from hypertok.model.pair import Pair
     from hypertok.training.checks import estimate
     from hypertok.training.options import TrainOptions
+    from hypertok.training.precision import settled
     from hypertok.training.train import train
 
     characters = 3 * STEPS * task["batch"] * task["context"]
     options = TrainOptions(
         rows=task["rows"], batch=task["batch"], context=task["context"], characters=characters, device=task["device"]
     )
+    options = settled(options)
     pair = Pair.open(task["model"])
     with tempfile.TemporaryDirectory() as folder:
         device = train(task["model"], task["texts"], Path(folder) / "run", options).manifest.facts["device"]

@@ -147,7 +147,7 @@ def test_no_module_needs_the_heavy_extras() -> None:
 def test_public_names_exist_and_are_lazy() -> None:
     hypertok = importlib.import_module("hypertok")
     public = getattr(hypertok, "__all__", [])
-    assert "Lexicon" in public, "DESIGN: the public names stand on one screen"
+    assert "Lexicon" in public, "the public names stand on one screen"
     for name in public:
         assert getattr(hypertok, name) is not None
     with pytest.raises(AttributeError):

@@ -26,7 +26,7 @@ from itertools import pairwise
 
 import ftfy.bad_codecs  # noqa: F401  registers sloppy-windows-*, which decode every byte
 
-from hypertok.corpus.bigrams import pair_costs
+from hypertok.corpus.bigrams import letter_class, pair_costs
 
 #: Bytes that decide whether a file is text.
 HEAD = 64 << 10
@@ -170,8 +170,6 @@ def _cost(sample: bytes, name: str) -> float:
 @lru_cache
 def _byte_classes(name: str) -> bytes:
     """For each byte the letter class (see bigrams.py) it has when read as `name`."""
-    from hypertok.corpus.bigrams import letter_class
-
     text = bytes(range(256)).decode(codec_of(name), "replace")
     return bytes(letter_class(c) for c in text)
 

@@ -23,7 +23,7 @@ from hypertok.experiment.results import MEMORY, MemoryResult, MemoryRow, read_me
 from hypertok.measure.memory import MeasuredMemory, configuration_of, measure_prefill, predict_memory
 from hypertok.measure.passages import sha256_of_texts
 from hypertok.measure.subject import device_of, load_coding
-from hypertok.model.config import read_config
+from hypertok.model.config import positions_of, read_config
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import padded
 from hypertok.tokenizer.plain import PlainTokenizer
@@ -178,9 +178,8 @@ class _Maker:
             return None
 
     def _prefill_tokens(self, model: Path) -> int:
-        text = read_config(model).get_text_config(decoder=True)
-        positions = getattr(text, "max_position_embeddings", None) or 1 << 40
-        return min(self.definition.memory.prefill_tokens, int(positions) - 1)
+        positions = positions_of(read_config(model)) or 1 << 40
+        return min(self.definition.memory.prefill_tokens, positions - 1)
 
     def _cut(self, encode: Encode) -> tuple[str, int]:
         """The text that is read, and the characters that the wanted number of stock tokens stands for."""

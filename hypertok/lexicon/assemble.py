@@ -23,6 +23,7 @@ from hypertok.lexicon.forms import COLUMNS, form_table, number_variants, with_e,
 from hypertok.lexicon.grammemes import concept_pos
 from hypertok.lexicon.inflections import Inflections, shipped_inflections
 from hypertok.lexicon.lexicon import Lexicon
+from hypertok.lexicon.mark_names import CASE_NAMES
 from hypertok.lexicon.morphology import Analyses, analyse, analyzer
 from hypertok.lexicon.overrides import Overrides
 from hypertok.lexicon.phrases import MAX_PHRASES, Phrases, find_phrases
@@ -286,8 +287,7 @@ def _with_base(concepts: pl.DataFrame, forms: pl.DataFrame, old: Lexicon | None)
 def _inflection_table(inflections: Inflections) -> pl.DataFrame:
     """All marks of symbol text: mark, role, id, key."""
     rows = [(marks.ESCAPE, "escape", 0, "")]
-    cases = ("lower", "Title", "UPPER", "Title-In-Every-Part")
-    rows += [(mark, "case", n, name) for n, (mark, name) in enumerate(zip(marks.CASE_MARKS, cases, strict=True))]
+    rows += [(mark, "case", n, name) for n, (mark, name) in enumerate(zip(marks.CASE_MARKS, CASE_NAMES, strict=True))]
     rows += [(mark, "variant", n, "") for n, mark in enumerate(marks.VARIANTS, 1)]
     rows += [(marks.inflection_mark(n), "inflection", n, key) for n, key in enumerate(inflections.keys, 1)]
     schema = {"mark": pl.String, "role": pl.String, "id": pl.UInt16, "key": pl.String}

@@ -98,20 +98,17 @@ class ContextModel:
             arrays[f"scale.{name}"] = np.array(scale)
         np.savez_compressed(path, allow_pickle=False, **arrays)
 
-    def estimate(
-        self, streams: Callable[[], Iterable[Tokens]], analyses: Analyses, rounds: int = ROUNDS
-    ) -> npt.NDArray[np.float64]:
+    def estimate(self, streams: Callable[[], Iterable[Tokens]], analyses: Analyses) -> npt.NDArray[np.float64]:
         """Expected number of uses of every analysis in a corpus. Shape (A,).
 
         Args:
             streams: called once per round; gives the corpus's token streams, numbered as `analyses.forms`.
             analyses: of all forms of the corpus.
-            rounds: passes over the corpus.
         """
         readings = read(analyses, self.inventory)
         counts = np.zeros(len(readings.tag))
-        for n in range(rounds):
-            counts = self.count(streams, readings, counts, every=1 if n + 1 == rounds else _SAMPLE)
+        for n in range(ROUNDS):
+            counts = self.count(streams, readings, counts, every=1 if n + 1 == ROUNDS else _SAMPLE)
         return _per_analysis(counts, readings, analyses)
 
     def count(

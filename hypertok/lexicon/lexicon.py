@@ -20,6 +20,7 @@ from hypertok.corpus.words import form_of
 from hypertok.errors import ArtifactError, InputError
 from hypertok.lexicon.book import Book
 from hypertok.lexicon.inflections import shipped_inflections
+from hypertok.lexicon.mark_names import spelled
 
 KIND = "lexicon"
 SCHEMA_VERSION = 1
@@ -188,7 +189,7 @@ class Lexicon:
         code = self.encode(asked if by_itself else apply_case(form, cases))
         if number is not None:
             code = main.concept.symbol
-        return Explanation(form, code, self._spell(code), readings, forms)
+        return Explanation(form, code, spelled(code), readings, forms)
 
     def to_json(self) -> str:
         """All concepts as one JSON object {lemma: symbol}, the most frequent first.
@@ -214,15 +215,6 @@ class Lexicon:
         table = self.concepts.with_row_index("id").sort("count", "id", descending=[True, False])
         for row in table.iter_rows(named=True):
             yield apply_case(row["lemma"], self.book.cases_of(row["id"])), row
-
-    def _spell(self, code: str) -> str:
-        names = dict(self._marks.iter_rows())
-        return "".join(f"⟨{names[char]}⟩" if char in names else char for char in code)
-
-    @cached_property
-    def _marks(self) -> pl.DataFrame:
-        key = pl.when(pl.col("key") == "").then(pl.format("{} {}", "role", "id")).otherwise("key")
-        return pl.read_parquet(self.folder / "inflections.parquet").select("mark", key)
 
     def _base_form(self, concept: int) -> tuple[str, list[int]]:
         """A concept's lemma (or, where it has none, its first form) and that form's rows in this concept."""

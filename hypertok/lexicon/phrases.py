@@ -20,7 +20,7 @@ from hypertok.lexicon.phrase_counts import Candidates, Streams, count_pairs, cou
 from hypertok.lexicon.phrase_forms import Inflector, Term
 from hypertok.lexicon.phrase_readings import CONCEPT, KEYS, collect_concepts, frequent_pairs, read_all
 from hypertok.lexicon.phrase_selection import associate, nested, observe, stands_alone, threshold
-from hypertok.lexicon.phrase_words import Stopwords, WordTable, load_stopwords, tabulate_words
+from hypertok.lexicon.phrase_words import WordTable, load_stopwords, tabulate_words
 from hypertok.progress import Count
 
 #: Phrases kept, commonest first; the shared 107 MB corpus has about 1,400 at the default minimum.
@@ -61,7 +61,6 @@ def find_phrases(
     *,
     min_count: int | None = None,
     max_phrases: int = MAX_PHRASES,
-    stopwords: Stopwords | None = None,
     progress: Count | None = None,
 ) -> Phrases:
     """The multiword concepts of a corpus.
@@ -70,7 +69,6 @@ def find_phrases(
         streams: gives the token streams anew on each call (three passes); form numbers follow `analyses`.
         weights: (A,) how often each analysis is expected to occur in the corpus.
         min_count: least number of occurrences; by default `default_min_count` of the corpus.
-        stopwords: words that make no term; by default the shipped list.
     """
     if max_phrases < 1:
         return _nothing()
@@ -78,7 +76,7 @@ def find_phrases(
     expected: npt.NDArray[np.float64] = np.asarray(weights, np.float64)
     total = float(expected.sum())
     least = default_min_count(total) if min_count is None else max(min_count, 2)
-    words = tabulate_words(analyses, expected, stopwords or load_stopwords())
+    words = tabulate_words(analyses, expected, load_stopwords())
     step()
     pairs = frequent_pairs(count_pairs(streams, words), words, least)
     step()

@@ -39,7 +39,7 @@ _COMPUTED = re.compile(r"\.(?:attn|attention)\.(?:masked_)?bias$|\.inv_freq$")
 
 
 def merge(
-    trained: Path | str, output: Path, *, model: Path | str | None = None, dtype: str | torch.dtype = "auto"
+    trained: Path | str, output: Path | str, *, model: Path | str | None = None, dtype: str | torch.dtype = "auto"
 ) -> Manifest:
     """Merge a trained folder with its model and write the result.
 
@@ -56,7 +56,7 @@ def merge(
         ArtifactError: the folder is damaged, the model is another one, or `output` is something else.
         InputError: the model cannot be read, or there is too little disk.
     """
-    trained = Path(trained)
+    trained, output = Path(trained), Path(output)
     manifest, pair = open_trained(trained, None if model is None else Path(model))
     for folder in (trained, pair.folder):
         if output.exists() and output.samefile(folder):

@@ -1,6 +1,6 @@
 """The delta: for every new id what it is made of and what it means, in one Parquet table.
 
-The model side initialises and trains its new rows from this table alone.
+What the model side needs to know of a row is here; to compose rows of words it reads the lexicon, too.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from hypertok.codec.marks import INFLECTION_FIRST, INFLECTION_LAST
+from hypertok.codec.marks import INFLECTION_FIRST, INFLECTION_LAST, inflection_id
 from hypertok.corpus.elements import HYPHENATED
 from hypertok.corpus.words import form_of
 from hypertok.lexicon.lexicon import Lexicon
@@ -68,9 +68,9 @@ def characters_ending(pieces: list[bytes]) -> list[int]:
     return lengths
 
 
-def _inflection(mark: str) -> int:
+def _inflection(character: str) -> int:
     """The number of an inflection mark, 0 for any other character."""
-    return ord(mark) - INFLECTION_FIRST + 1 if INFLECTION_FIRST <= ord(mark) <= INFLECTION_LAST else 0
+    return inflection_id(character) if INFLECTION_FIRST <= ord(character) <= INFLECTION_LAST else 0
 
 
 class _Meaning:

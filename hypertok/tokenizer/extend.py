@@ -81,7 +81,7 @@ class Options(BaseModel):
 def extend(
     stock_path: Path | str,
     lexicon_path: Path | str,
-    output: Path,
+    output: Path | str,
     options: Options | None = None,
     *,
     progress: Steps | None = None,
@@ -96,7 +96,7 @@ def extend(
         InputError: the stock tokenizer is of an unsupported kind, or there are not so many units.
         ArtifactError: the lexicon is damaged or too old, or `output` is something else.
     """
-    options = options or Options()
+    options, output = options or Options(), Path(output)
     if options.replace_unused and RUSSIAN not in options.replace_unused:
         options = options.model_copy(update={"replace_unused": (*options.replace_unused, RUSSIAN)})
     stock = Stock.load(stock_path)

@@ -17,6 +17,7 @@ import numpy as np
 
 from hypertok.artifact import Manifest, open_checked
 from hypertok.errors import ArtifactError, InputError
+from hypertok.lexicon.mark_names import spelled
 from hypertok.tokenizer.kind import (
     COMMAND,
     DELTA,
@@ -30,7 +31,7 @@ from hypertok.tokenizer.kind import (
 from hypertok.tokenizer.plain import PlainTokenizer, read_plain
 from hypertok.tokenizer.spelling import Spelling
 from hypertok.tokenizer.stock import Family
-from hypertok.tokenizer.symbol_text import SymbolText, spelled
+from hypertok.tokenizer.symbol_text import SymbolText
 from hypertok.tokenizer.tokens import Constituent, Explained, Token
 
 if TYPE_CHECKING:

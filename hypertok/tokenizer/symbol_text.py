@@ -1,4 +1,4 @@
-"""Symbol text around a tokenizer: text to it and back, places in both, and its marks in words for people."""
+"""Symbol text around a tokenizer: text to it and back, and places in both."""
 
 from __future__ import annotations
 
@@ -88,23 +88,3 @@ class SymbolText:
             bare = group.translate(dict.fromkeys(_MARKS))
             lemma = self.codec.decode(bare)
             return lemma if lemma != bare else group.translate(dict.fromkeys(_MARKS, "\ufffd"))
-
-
-def spelled(text: str) -> str:
-    """Symbol text with its marks in words: «肝⟨sing,gent⟩»."""
-    return text if text.isascii() else "".join(map(_mark_name, text))
-
-
-def _mark_name(character: str) -> str:
-    if not marks.BLOCK_FIRST <= ord(character) <= marks.BLOCK_LAST:
-        return character
-    if character in marks.CASE_MARKS:
-        return f"⟨{('lower', 'Title', 'UPPER', 'Title-Each')[marks.CASE_MARKS.index(character)]}⟩"
-    if character in marks.VARIANTS:
-        return f"⟨variant {marks.variant_id(character)}⟩"
-    if ord(character) >= marks.INFLECTION_FIRST:
-        from hypertok.lexicon.inflections import shipped_inflections
-
-        keys, number = shipped_inflections().keys, marks.inflection_id(character)
-        return f"⟨{keys[number - 1] or 'uninflected' if number <= len(keys) else number}⟩"
-    return "⟨escape⟩" if character == marks.ESCAPE else character

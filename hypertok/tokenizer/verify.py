@@ -35,8 +35,8 @@ def verify(
     folder: Path | str,
     against: Path | str,
     *,
-    texts: Path | None = None,
-    lexicon: Path | None = None,
+    texts: Path | str | None = None,
+    lexicon: Path | str | None = None,
     progress: Callable[[Line], None] | None = None,
     skipped: Skipped | None = None,
 ) -> Report:
@@ -56,8 +56,9 @@ def verify(
         InputError: the stock tokenizer or the texts cannot be read.
     """
     folder, lines = Path(folder), []
+    lexicon = Path(lexicon) if lexicon else None
     pair = open_pair(folder, Stock.load(against), lexicon)
-    extra = file_texts(texts, skipped) if texts else iter(())
+    extra = file_texts(Path(texts), skipped) if texts else iter(())
     first = next(extra, None)  # a wrong path is told before the work, not after it
     extra = chain(() if first is None else (first,), extra)
     steps: list[tuple[str, Callable[[], Iterable[Line]]]] = [

@@ -92,6 +92,7 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = 
     """What training this model with these options needs on each device.
 
     Args:
+        options: settled (`precision.settled`), for "auto" has no size.
         spread: devices that FSDP spreads the model over.
         cpu: it is trained there, where the program lies in the same memory.
     """

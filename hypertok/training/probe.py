@@ -1,6 +1,6 @@
 """`--init auto` and `--init composer`: rows that a few steps on the person's text have been asked about.
 
-Loss before training does not predict the outcome, fifty steps do (the design notes). All probes read the same text in
+Loss before training does not predict the outcome, fifty steps do better. All probes read the same text in
 the same order, with the model frozen and the new rows alone trained, and are judged by bits per character of text that
 none of them was trained on. Of a strategy the rows before these steps are taken. The composer (`model/shared_rows.py`)
 is itself trained: if it wins, the rows of its probe are dropped, it is trained anew from `weighted` for

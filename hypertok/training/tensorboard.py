@@ -19,7 +19,9 @@ def require_tensorboard(options: TrainOptions) -> None:
         InputError: it is not.
     """
     if options.report_to == "tensorboard" and find_spec("tensorboard") is None:
-        raise InputError("report_to tensorboard: not installed; pip install tensorboard, or leave report_to out")
+        raise InputError(
+            "report_to tensorboard: not installed; pip install tensorboard (of the extra train), or leave it out"
+        )
 
 
 def tensorboard(args: Any, output: Path, first: bool) -> list[TrainerCallback]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from hypertok.lexicon.lexicon import Lexicon
+from hypertok.lexicon.runs import WEIGHT_UNIT
 from hypertok.vocabulary.general import general_words
 from hypertok.vocabulary.units import Span
 
@@ -98,9 +99,9 @@ def _spanned(runs: pl.DataFrame, span: Span, apart: Collection[str]) -> pl.DataF
 
 def _summed(table: pl.DataFrame) -> pl.DataFrame:
     # Whole numbers, because the order in which floats are summed is not fixed.
-    whole = table.with_columns((pl.col("weight") * 256).round().cast(pl.Int64))
+    whole = table.with_columns((pl.col("weight") / WEIGHT_UNIT).round().cast(pl.Int64))
     total = whole.group_by("run").agg(pl.col("count").sum(), pl.col("weight").sum())
-    return total.select("run", "count", weight=pl.col("weight") / 256)
+    return total.select("run", "count", weight=pl.col("weight") * WEIGHT_UNIT)
 
 
 def rounded(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:

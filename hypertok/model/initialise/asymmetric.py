@@ -1,8 +1,7 @@
 """Untied models only: plain mean with its norm restored for the input, length-weighted mean for the output.
 
-A mean of several rows is shorter than they are, and the first layers of a model see that. The recipe is that of
-the project's design notes, which do not say what the norm is restored to; here it is the mean norm of the unit's own
-constituents. For a tied model the calibration does harm (the norm of an output row raises its logit; measured there),
+A mean of several rows is shorter than they are, and the first layers of a model see that: it is made as long as the
+unit's own constituents are on the mean. For a tied model that does harm (the norm of an output row raises its logit),
 so a tied model is refused rather than silently given what `weighted` gives.
 """
 
