@@ -21,7 +21,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "hypertok"
 #: From the top down; names on one line are one floor and do not use each other.
 FLOORS = (
     ("__main__",), ("cli",), ("experiment",), ("training", "measure"), ("model",), ("tokenizer",), ("vocabulary",),
-    ("lexicon",), ("archive",), ("codec",), ("corpus",), ("artifact", "data"), ("errors", "progress", "replacing"),
+    ("lexicon",), ("archive",), ("codec",), ("corpus",), ("artifact", "data"), ("replacing",),
+    ("errors", "progress"),
 )  # fmt: skip
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 HEAVY = (

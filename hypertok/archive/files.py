@@ -20,6 +20,8 @@ from hypertok.progress import Count
 _NAMES_TOLD = 3
 #: Bytes of a path that Linux takes; every folder on the way is looked at, so a small archive could fill all memory.
 _LONGEST = 4_096
+#: Folders on the way: those who make and remove them one inside the other end at about 950 (Python, for one).
+_DEEPEST = 250
 #: Characters of an unsafe path that are shown.
 _TOLD = 200
 #: Names that Windows reserves for devices, with any extension.
@@ -119,6 +121,8 @@ def _unsafe(path: str) -> str | None:
         return "it has a backslash"
     if len(path.encode("utf-8", "surrogatepass")) > _LONGEST:
         return f"it is longer than {_LONGEST:,} bytes"
+    if path.count("/") > _DEEPEST:
+        return f"it is more than {_DEEPEST} folders deep"
     for part in path.split("/"):
         if part in ("", ".", ".."):
             return f"it has the part {part!r}"
@@ -197,10 +201,8 @@ def write_members(members: Sequence[Member], target: Path, *, name: str, force: 
     files, folders = list[Path](), list[Path]()  # those that are new
     try:
         for place, member in zip(places, members, strict=True):
-            missing = [above for above in place.parents if not above.exists()]
-            folders += reversed(missing)
-            for above in reversed(missing):  # not `parents`, which recurses: a path may have 2,000 parts
-                above.mkdir(exist_ok=True)
+            folders += reversed([above for above in place.parents if not above.exists()])
+            place.parent.mkdir(parents=True, exist_ok=True)
             # Looked at again, for the folders made meanwhile may be someone else's links.
             _check_place(place, target, force)
             if not place.exists():

@@ -33,8 +33,9 @@ NOT_TEXT = re.compile(r"vision|visual|audio|image|talker|multi_modal")
 _ELSEWHERE = re.compile(rf"\.\d+\.|{NOT_TEXT.pattern}")
 _SAVE = "load it with transformers and save it with save_pretrained(folder, safe_serialization=True), then extend that"
 _GGUF = (
-    "take the model's original safetensors, or make some: model = AutoModelForCausalLM.from_pretrained(folder, "
-    "gguf_file=NAME); del model.config.quantization_config if it has one; model.save_pretrained(OTHER_FOLDER)"
+    "take the model's original safetensors, or make some: AutoModelForCausalLM.from_pretrained(folder, gguf_file=NAME, "
+    "quantization_config=GgufConfig(dequantize=True)).save_pretrained(OTHER_FOLDER), of transformers 5.23, and put the "
+    "original tokenizer.json there"
 )
 _ORIGINAL = "extend the original model in bf16, fp16 or fp32 and quantise the result"
 
