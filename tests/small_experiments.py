@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from tiny_models import put_model, tiny_model
+
+if TYPE_CHECKING:
+    from hypertok.experiment.results import Results
+    from hypertok.experiment.run import Experiment
 
 #: Held-out documents; none of their sentences is among those that the small lexicon is built from.
 HELD_OUT = (
@@ -106,3 +113,76 @@ def definition(folder: Path, name: str, text: str) -> Path:
     (folder / "defaults.toml").write_text(SMALL, encoding="utf-8")
     (folder / f"{name}.toml").write_text(text, encoding="utf-8")
     return folder / f"{name}.toml"
+
+
+AB = """
+title = "Tiny: stock, control, ours"
+lines = ["characters", "compute"]
+steps = [2]
+
+[measure]
+parts = ["drift", "pairs", "emission", "memory", "speed", "samples"]
+
+[arms.untouched]
+stock = true
+untrained = true
+
+[arms.stock]
+stock = true
+
+[arms.control.tokenizer]
+units = "bpe"
+
+[arms.ours]
+"""
+
+
+@dataclass
+class Done:
+    """An experiment that was stopped in its third run and begun again."""
+
+    experiment: Experiment
+    results: Results
+    first: dict[str, bytes]
+    told: list[str]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("runs/*.json"))}
+
+
+def undated(data: bytes) -> Any:
+    """A result without the minute in which it was made, and how fast the machine was then."""
+    found = json.loads(data)
+    del found["provenance"]["made"], found["speed"]
+    return found
+
+
+def stopped_and_begun_again(folder: Path, inputs: Inputs) -> Done:
+    """The experiment AB, interrupted in its third run."""
+    from hypertok.experiment.run import Experiment
+
+    path = definition(folder, "ab", AB)
+    experiment = Experiment.from_toml(path, inputs=inputs)
+
+    def interrupt(text: str) -> None:
+        if text.startswith("run 3 of"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        experiment.run(tell=interrupt)
+    first = files(experiment.output)
+    told: list[str] = []
+    return Done(experiment, experiment.run(tell=told.append), first, told)
+
+
+def trained_as(done: Done, arm: str, seed: int) -> Path:
+    """Folder of what an arm was trained to at equal characters."""
+    run = next(run for run in done.results.runs if run.name == f"{arm}-characters-s{seed}")
+    assert run.trained is not None
+    (found,) = (
+        path.parent
+        for path in (done.experiment.work / "trained").glob("*/manifest.json")
+        if json.loads(path.read_bytes())["facts"]["loss"] == run.trained.loss
+    )
+    return found

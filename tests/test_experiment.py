@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 pytest.importorskip("peft")
 
-from small_experiments import HELD_OUT, ROWS, Inputs, definition
+from small_experiments import (
+    AB,
+    HELD_OUT,
+    ROWS,
+    Done,
+    Inputs,
+    definition,
+    files,
+    stopped_and_begun_again,
+    trained_as,
+    undated,
+)
 from typer.testing import CliRunner
 
 from hypertok.cli.main import app
@@ -32,48 +40,6 @@ from hypertok.measure.options import MeasureOptions
 from hypertok.measure.speed import measure_speed
 from hypertok.model.merge import merge
 
-AB = """
-title = "Tiny: stock, control, ours"
-lines = ["characters", "compute"]
-steps = [2]
-
-[measure]
-parts = ["drift", "pairs", "emission", "memory", "speed", "samples"]
-
-[arms.untouched]
-stock = true
-untrained = true
-
-[arms.stock]
-stock = true
-
-[arms.control.tokenizer]
-units = "bpe"
-
-[arms.ours]
-"""
-
-
-@dataclass
-class Done:
-    """An experiment that was stopped in its third run and begun again."""
-
-    experiment: Experiment
-    results: Results
-    first: dict[str, bytes]
-    told: list[str]
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("runs/*.json"))}
-
-
-def undated(data: bytes) -> Any:
-    """A result without the minute in which it was made, and how fast the machine was then."""
-    found = json.loads(data)
-    del found["provenance"]["made"], found["speed"]
-    return found
-
 
 @pytest.fixture(scope="module", autouse=True)
 def _short_text_for_speed() -> Iterator[None]:
@@ -85,18 +51,7 @@ def _short_text_for_speed() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def done(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Done:
-    path = definition(tmp_path_factory.mktemp("ab") / "experiments", "ab", AB)
-    experiment = Experiment.from_toml(path, inputs=inputs)
-
-    def interrupt(text: str) -> None:
-        if text.startswith("run 3 of"):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        experiment.run(tell=interrupt)
-    first = files(experiment.output)
-    told: list[str] = []
-    return Done(experiment, experiment.run(tell=told.append), first, told)
+    return stopped_and_begun_again(tmp_path_factory.mktemp("ab") / "experiments", inputs)
 
 
 def test_every_arm_budget_and_seed_has_a_result(done: Done) -> None:
@@ -196,18 +151,6 @@ def test_figures_are_those_of_the_merged_model(done: Done, tmp_path: Path) -> No
     assert [at.step for at in run.steps] == [0, 2]
     assert len({at.quality.bits_per_character for at in run.steps} | {run.quality.bits_per_character}) == 3
     assert run.steps[0].quality.tokens == run.quality.tokens
-
-
-def trained_as(done: Done, arm: str, seed: int) -> Path:
-    """Folder of what an arm was trained to at equal characters."""
-    run = next(run for run in done.results.runs if run.name == f"{arm}-characters-s{seed}")
-    assert run.trained is not None
-    (found,) = (
-        path.parent
-        for path in (done.experiment.work / "trained").glob("*/manifest.json")
-        if json.loads(path.read_bytes())["facts"]["loss"] == run.trained.loss
-    )
-    return found
 
 
 def test_everything_is_measured_and_says_where_it_comes_from(done: Done) -> None:

@@ -82,7 +82,7 @@ def test_a_run_that_does_not_begin_is_not_in_the_way(
     assert not (tmp_path / "run.work").exists()
     (tmp_path / "run.work").mkdir()
     refuse_output(tmp_path / "run", tmp_path / "run.work", resume=False)
-    monkeypatch.setattr("hypertok.training.train.find_spec", lambda name: None)
+    monkeypatch.setattr("hypertok.training.tensorboard.find_spec", lambda name: None)
     with pytest.raises(InputError, match="report_to tensorboard: not installed"):
         train(model, small_corpus, tmp_path / "run", QUICK.model_copy(update={"report_to": "tensorboard"}))
 

@@ -12,7 +12,8 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from hypertok.errors import InputError
-from hypertok.experiment.definition import Definition, Inputs, Kind, expanded
+from hypertok.experiment.definition import Arm, Definition, Inputs, Kind, expanded
+from hypertok.training.options import TrainOptions
 
 DEFAULTS = "defaults.toml"
 #: What a folder's definition is called.
@@ -178,7 +179,23 @@ def _told(error: ValidationError, arms: Sequence[str]) -> str:
         place[1] = arms[int(place[1])]
     where = ".".join(place) or "the whole"
     if one["type"] == "extra_forbidden":
-        return f"{where}: unknown key; {DEFAULTS} documents every one, take it out or correct its name"
+        return f"{where}: unknown key; take it out or correct its name, known are {', '.join(_known(place[:-1]))}"
     if one["loc"] == ("kind",):
         return f"kind: {one['input']!r} is none; choose one of {', '.join(get_args(Kind))}"
-    return f"{where}: {one['msg']}; {DEFAULTS} says what fits"
+    return f"{where}: {one['msg']}"
+
+
+def _known(place: Sequence[str]) -> list[str]:
+    """The keys of a table, by its place in the file."""
+    inside = [part for part in place[2:] if not part.isdecimal()] if place[:1] == ["arms"] else list(place)
+    model: Any = Arm if place[:1] == ["arms"] else Definition
+    for name in inside:
+        if (field := model.model_fields.get(name)) is None or not hasattr(field.annotation, "model_fields"):
+            return []
+        model = field.annotation
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    if model is Definition:
+        return [BASE, *_SHARED, *names]
+    return [
+        name for name in names if not (model is Arm and name == "name") and not (model is TrainOptions and name in _OWN)
+    ]
