@@ -122,11 +122,9 @@ def _check_symbols(symbols: frozenset[str]) -> None:
         )
 
 
-_NOT_SYMBOL = re.compile(f"[{JOINERS}{STRESS}\0-\x7f{LETTERS}{chr(marks.BLOCK_FIRST)}-{chr(marks.BLOCK_LAST)}]")
+_NOT_SYMBOL = re.compile(f"[{JOINERS}{STRESS}\0-\x7f{LETTERS}{marks.BLOCK_RANGE}]")
 _PIECE = re.compile(rf"{WORD_PATTERN} ?|[^{LETTERS}]+")
-_CASE = f"[{marks.CASE_MARKS[0]}-{marks.CASE_MARKS[-1]}]"
-_VARIANT = f"[{marks.VARIANTS[0]}-{marks.VARIANTS[-1]}]"
-_INFLECTION = f"[{chr(marks.INFLECTION_FIRST)}-{chr(marks.INFLECTION_LAST)}]"
+_CASE, _VARIANT, _INFLECTION = f"[{marks.CASE_RANGE}]", f"[{marks.VARIANT_RANGE}]", f"[{marks.INFLECTION_RANGE}]"
 
 
 #: Case mark, symbol, inflection mark, variant mark, space.

@@ -22,6 +22,10 @@ CASE_LOWER, CASE_TITLE, CASE_UPPER, CASE_EACH = CASE_MARKS = "\ue001\ue002\ue003
 VARIANTS = "".join(map(chr, range(0xE010, 0xE020)))
 INFLECTION_FIRST, INFLECTION_LAST = 0xE100, 0xE4FF
 BLOCK_FIRST, BLOCK_LAST = 0xE000, 0xE4FF
+#: The marks as the inside of a character class.
+CASE_RANGE, VARIANT_RANGE = f"{CASE_MARKS[0]}-{CASE_MARKS[-1]}", f"{VARIANTS[0]}-{VARIANTS[-1]}"
+INFLECTION_RANGE = f"{chr(INFLECTION_FIRST)}-{chr(INFLECTION_LAST)}"
+BLOCK_RANGE = f"{chr(BLOCK_FIRST)}-{chr(BLOCK_LAST)}"
 #: No concept symbol lies below this code point, except a few signs (§, €, ±) that the lexicon names.
 SYMBOLS_FIRST = 0x2190
 

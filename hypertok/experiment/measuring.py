@@ -24,7 +24,7 @@ from hypertok.measure.parts import Figures, live_parts, predicted
 from hypertok.measure.passages import spread
 from hypertok.measure.quality import Quality, Scored, score_texts
 from hypertok.measure.scoring import Ids
-from hypertok.measure.subject import LIGHTER, Subject, device_of, encode_checked, load_coding, require_positions
+from hypertok.measure.subject import LIGHTER, Subject, device_of, load_coding
 from hypertok.model.config import read_config
 from hypertok.model.full_gpu import full_gpu_told
 from hypertok.tokenizer.hyper import HyperTokenizer
@@ -172,12 +172,11 @@ def _samples(subject: Subject, measure: Measure, seed: int) -> tuple[Sample, ...
     coding = subject.coding
     if not measure.prompts:
         return ()
-    prompts = [[*coding.start, *encode_checked(coding.encode, one, subject.rows).tolist()] for one in measure.prompts]
+    prompts = list(map(subject.ids, measure.prompts))
     if not all(prompts):
         raise InputError("a prompt without tokens; write some words in measure.prompts")
     what = f"a prompt of {max(map(len, prompts)):,} tokens and {measure.new_tokens:,} after it"
-    longest = max(map(len, prompts)) + measure.new_tokens - 1  # the last token is not read again
-    require_positions(subject.positions, longest, what, "lower measure.new_tokens")
+    subject.require_room(prompts, measure.new_tokens, what, "lower measure.new_tokens")
     written = generate(subject, prompts, tokens=measure.new_tokens, seed=seed)
     return tuple(
         Sample(prompt=text, text=_storable(coding.continuation(prompt, ids)))

@@ -13,7 +13,7 @@ from hypertok.errors import InputError
 from hypertok.measure.bootstrap import Interval, ratio
 from hypertok.measure.generate import generate
 from hypertok.measure.passages import cut_passages, sentence_ends
-from hypertok.measure.subject import Subject, encode_checked, require_positions
+from hypertok.measure.subject import Subject
 
 #: What stands between a passage and its repetition: a base model knows blank lines, not requests.
 MARKER = "\n\nТо же самое ещё раз, слово в слово:\n\n"
@@ -69,12 +69,11 @@ def measure_copy(
     prompts = []
     for passage, place in tasks:
         shown = f"{passage}{marker}{passage[:place]}"
-        prompts.append([*coding.start, *encode_checked(coding.encode, shown, subject.rows).tolist()])
+        prompts.append(subject.ids(shown))
     # A model may write the same with shorter tokens than the tokenizer would take.
     budget = max(len(coding.encode(rest)) for rest in rests) * 3 // 2 + 8
-    longest = max(map(len, prompts)) + budget - 1  # the last token is not read again
     what = f"repeating a passage of {characters:,} characters"
-    require_positions(subject.positions, longest, what, "leave copy out, or give shorter passages (characters)")
+    subject.require_room(prompts, budget, what, "leave copy out, or give shorter passages (characters)")
     written = generate(subject, prompts, tokens=budget)
     by_passage = tuple(
         (_in_common(coding.continuation(prompt, ids), rest), len(rest))

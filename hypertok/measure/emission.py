@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hypertok.errors import InputError
 from hypertok.measure.generate import generate
 from hypertok.measure.passages import cut_passages, sentence_ends
-from hypertok.measure.subject import Coding, Subject, encode_checked, require_positions
+from hypertok.measure.subject import Coding, Subject
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,10 @@ def measure_emission(
         )
     prompts, real, written = [], _Share(), _Share()
     for passage, cut in found:
-        prompts.append([*coding.start, *encode_checked(coding.encode, passage[:cut], subject.rows).tolist()])
+        prompts.append(subject.ids(passage[:cut]))
         real.add(subject, (), coding.encode(passage[cut:]))
-    longest = max(map(len, prompts)) + new_tokens - 1  # the last token is not read again
     what = f"continuing {prompt_characters:,} characters by {new_tokens:,} tokens"
-    require_positions(subject.positions, longest, what, "set new_tokens to fewer, or leave emission out")
+    subject.require_room(prompts, new_tokens, what, "set new_tokens to fewer, or leave emission out")
     rows = generate(subject, prompts, tokens=new_tokens, seed=seed, whole_length=True)
     for prompt, ids in zip(prompts, rows, strict=True):
         written.add(subject, prompt, ids)

@@ -12,7 +12,7 @@ from typing import Any
 from hypertok.errors import InputError
 from hypertok.measure.generate import generate
 from hypertok.measure.passages import cut_passages, sentence_ends
-from hypertok.measure.subject import Subject, encode_checked, last_logits, require_positions, wait_for
+from hypertok.measure.subject import Subject, last_logits, require_positions, wait_for
 
 #: Characters before what is generated, at most.
 _PROMPT = 200
@@ -69,10 +69,7 @@ def measure_speed(
 
     model, coding = subject.model, subject.coding
     read = "\n\n".join(texts)[:characters]
-    ids, *prompts = (
-        [*coding.start, *encode_checked(coding.encode, text, subject.rows).tolist()]
-        for text in (read, *_prompts(texts, read))
-    )
+    ids, *prompts = map(subject.ids, (read, *_prompts(texts, read)))
     if not read or not all(prompts):
         raise InputError("no text to time the model on; name texts that hold some")
     longest = max(len(ids), *(len(prompt) + new_tokens - 1 for prompt in prompts))  # the last token is not read again

@@ -77,6 +77,23 @@ class Subject:
         """For messages."""
         return str(self.folder or type(self.model).__name__)
 
+    def ids(self, text: str) -> list[int]:
+        """Ids of a text, those before every text included.
+
+        Raises:
+            InputError: see `encode_checked`.
+        """
+        return [*self.coding.start, *encode_checked(self.coding.encode, text, self.rows).tolist()]
+
+    def require_room(self, prompts: Sequence[Sequence[int]], tokens: int, what: str, remedy: str) -> None:
+        """See that the model can go on from each of the prompts by so many tokens.
+
+        Raises:
+            InputError: it cannot.
+        """
+        longest = max(map(len, prompts)) + tokens - 1  # the last token is not read again
+        require_positions(self.positions, longest, what, remedy)
+
 
 def load_coding(folder: Path) -> Coding:
     """The coding of a model folder: HyperTokenizer for symbol text, tokenizer.json, or what AutoTokenizer finds.

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypertok.artifact import write_file
 from hypertok.errors import ArtifactError, InputError
+from hypertok.tokenizer.pretokenizer import GPT2_PATTERN
 from hypertok.tokenizer.stock import Family, Stock
 from hypertok.tokenizer.tokenizer_json import BYTE_CHARACTERS
 
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     import tiktoken
 
 FORMAT = "hypertok-tiktoken-1"
-#: The pattern inside `ByteLevel` with use_regex, that of GPT-2.
-GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 CONSTRUCT = (
     "tiktoken.Encoding(name, pat_str=pat_str, special_tokens=special_tokens, mergeable_ranks={bytes: rank for each "
     "line 'base64(bytes) rank' of the file named in ranks})"

@@ -30,7 +30,8 @@ from hypertok.tokenizer.stock import Family, Stock, built, merging_model
 _WORDS_IN_RUN = 32
 
 _END = r"(?![\p{L}\p{M}\p{N}'])"
-_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+#: The pattern inside `ByteLevel` with use_regex.
+GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _LEFT = re.compile(
     r"""(?:^|\|)(?:
         (?P<other>\[\^\\r\\n\\p\{L\}\\p\{N\}\]\?)\+?(?:\\p\{L\}|\[\\p\{L\}\\p\{M\}\]|\[\\p\{Lu\})
@@ -154,7 +155,7 @@ def _parts(stock: Stock) -> list[dict[str, Any]]:
     if last.get("add_prefix_space", True):
         raise InputError(f"{stock.path}: the pre_tokenizer puts a space before every piece; {_REMEDY}")
     if last.get("use_regex", True):
-        split = {"type": "Split", "pattern": {"Regex": _GPT2}, "behavior": "Isolated", "invert": False}
+        split = {"type": "Split", "pattern": {"Regex": GPT2_PATTERN}, "behavior": "Isolated", "invert": False}
         return [*before, split, {**last, "use_regex": False}]
     return [*before, last]
 

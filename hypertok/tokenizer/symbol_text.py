@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 _MARKS = range(marks.BLOCK_FIRST, marks.BLOCK_LAST + 1)
 #: One concept with its marks, an escaped character, or one character of the text.
 GROUP = re.compile(
-    f"{marks.ESCAPE}.|[{marks.CASE_MARKS}]?[^{chr(marks.BLOCK_FIRST)}-{chr(marks.BLOCK_LAST)}]"
-    f"[{chr(marks.INFLECTION_FIRST)}-{chr(marks.INFLECTION_LAST)}]?[{marks.VARIANTS}]?|.",
+    f"{marks.ESCAPE}.|[{marks.CASE_RANGE}]?[^{marks.BLOCK_RANGE}][{marks.INFLECTION_RANGE}]?[{marks.VARIANT_RANGE}]?|.",
     re.DOTALL,
 )
 

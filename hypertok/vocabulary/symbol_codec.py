@@ -25,9 +25,6 @@ from hypertok.lexicon.book import Book
 GLUE = "\ue005"
 #: After these characters, as after a coded word, a coded word is expected to follow a space.
 _SPACED = rf"{LETTERS}A-Za-z0-9,;:.!?…—–»”)%"
-_CASES = f"{marks.CASE_MARKS[0]}-{marks.CASE_MARKS[-1]}"
-_INFLECTIONS = f"{chr(marks.INFLECTION_FIRST)}-{chr(marks.INFLECTION_LAST)}"
-_VARIANTS = f"{marks.VARIANTS[0]}-{marks.VARIANTS[-1]}"
 #: Ranges in one character class at most: Oniguruma takes 10,000 in all parts of a class.
 _CLASS = 4_000
 #: Words in a run at most; the rest is another run.
@@ -63,10 +60,10 @@ class SymbolCodec(Codec):
         super().__init__(_Restricted(book, symbols))
         self.symbols = symbols
         low = marks.low_symbols(symbols)
-        starts = f"{_CASES}{_ranges(symbols)}"
+        starts = f"{marks.CASE_RANGE}{_ranges(symbols)}"
         # The wide range comes first because the exact one is slow to say no.
         start = f"(?=[{re.escape(low)}{chr(marks.SYMBOLS_FIRST)}-\U0010ffff])(?=[{starts}])"
-        before = f"[{_SPACED}{_INFLECTIONS}{_VARIANTS}{_ranges(symbols)}]"
+        before = f"[{_SPACED}{marks.INFLECTION_RANGE}{marks.VARIANT_RANGE}{_ranges(symbols)}]"
         self._closing = re.compile(f"{ESCAPE}.|({before})( ?){start}", re.DOTALL)
         self._opening = re.compile(f"{ESCAPE}.|({before})({GLUE}?){start}", re.DOTALL)
 
@@ -140,9 +137,8 @@ def symbol_run_pattern(symbols: Collection[str]) -> str:
     """
     parts = _range_list(symbols)
     one_of = "|".join(f"[{''.join(parts[at : at + _CLASS])}]" for at in range(0, len(parts), _CLASS)) or "(?!)"
-    coded = f"(?:[{_CASES}]?(?:{one_of})[{_INFLECTIONS}]?[{_VARIANTS}]?)"
+    coded = f"(?:[{marks.CASE_RANGE}]?(?:{one_of})[{marks.INFLECTION_RANGE}]?[{marks.VARIANT_RANGE}]?)"
     signs = "".join(_range_list(symbol for symbol in symbols if not symbol.isalpha()))
-    block = f"{chr(marks.BLOCK_FIRST)}-{chr(marks.BLOCK_LAST)}"
-    first = rf"(?:{coded}|[^\r\n\p{{L}}\p{{M}}\p{{N}}{block}{signs}]?{_RUSSIAN})"
+    first = rf"(?:{coded}|[^\r\n\p{{L}}\p{{M}}\p{{N}}{marks.BLOCK_RANGE}{signs}]?{_RUSSIAN})"
     further = rf"(?:(?:[,;:]?(?: (?:[—–]|- ))?|-){coded}|(?:[,;:]? (?:[—–-] )?|-){_RUSSIAN})"
     return f"{first}{further}{{0,{_WORDS_IN_RUN - 1}}}"
