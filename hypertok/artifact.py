@@ -25,7 +25,7 @@ from hypertok.errors import ArtifactError, InputError
 from hypertok.replacing import previous_of, replacing
 
 MANIFEST = "manifest.json"
-#: What to do with a folder of another kind than is needed, where it is no matter of making another one.
+#: What to do with a folder that is no extended tokenizer, where it is no matter of making another one.
 _INSTEAD = {
     "adapter": "it was trained, and lacks its model: put both together with: hypertok merge {folder} -o OUTPUT",
     "model": "a stock model with an adapter merged, so it has no units of hypertok",
@@ -212,7 +212,9 @@ def read_manifest(folder: Path, *, kind: str, command: str, schema_version: int 
     except (OSError, ValidationError) as error:
         raise ArtifactError(f"{path}: unreadable manifest ({error}); build it again with: {command}") from error
     if manifest.kind != kind:
-        remedy = _INSTEAD.get(manifest.kind, f"make one with: {command}").format(folder=shlex.quote(str(folder)))
+        remedy = f"make one with: {command}"
+        if kind == "tokenizer" and manifest.kind in _INSTEAD:
+            remedy = _INSTEAD[manifest.kind].format(folder=shlex.quote(str(folder)))
         raise ArtifactError(f"{folder}: of kind {manifest.kind!r}, and {kind!r} is needed; {remedy}")
     return manifest
 

@@ -14,6 +14,11 @@ from pathlib import Path
 
 from hypertok.errors import ArtifactError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment, unused-ignore]
+
 #: What a rename says when another writer of the same target came between, and how often that may be.
 _CAME_BETWEEN = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)
 _TRIES = 20
@@ -47,27 +52,29 @@ def unfinished(parent: Path, name: str) -> Path:
 
 @contextmanager
 def alone(target: Path) -> Iterator[None]:
-    """Be the only process of this machine that makes `target`, where two would share a folder of finished work.
+    """Be the only process that makes `target`, where two would share a folder of finished work.
+
+    A lock, which falls with the process that holds it; on Windows, which has another kind, none.
 
     Raises:
-        ArtifactError: another one does.
+        ArtifactError: another process has it.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    stem = f".{target.name}.made.{platform.node()}."
-    for mark in target.parent.glob(f"{glob.escape(stem)}*"):
-        process = mark.name.rpartition(".")[2]
-        if _lives(process):
-            raise ArtifactError(
-                f"{target}: process {process} is making it; wait for it, or name another output (if that is some other "
-                f"program, remove {mark})"
-            )
-        mark.unlink(missing_ok=True)
-    mark = target.with_name(f"{stem}{os.getpid()}")
-    mark.touch()
-    try:
+    if fcntl is None:
         yield
-    finally:
-        mark.unlink(missing_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path = target.with_name(f".{target.name}.lock")
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ArtifactError(
+                f"{target}: another process is making it; wait for it, or name another output"
+            ) from None
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def discard(folder: Path) -> None:

@@ -25,7 +25,7 @@ from hypertok.tokenizer.stock import Stock
 from hypertok.vocabulary import general
 
 # Helpers that assert: what they compared is to be shown as in a test.
-pytest.register_assert_rewrite("given_up", "lexicon_checks", "proofs", "stock_files")
+pytest.register_assert_rewrite("codec_texts", "given_up", "lexicon_checks", "proofs", "stock_files")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 VAULT = REPOSITORY / "examples" / "vault"

@@ -214,6 +214,8 @@ def test_a_table_of_more_bytes_than_it_tells_is_damage() -> None:
     assert _read_table(b"\x01\x00\x00rest") == ([True], [b""], b"rest")
     with pytest.raises(ArtifactError, match="member table is damaged"):
         _read_table(b"\x01\x00" + _varint(len(packed)) + packed)
+    with pytest.raises(ArtifactError, match="member table is damaged"):
+        _read_table(b"\x01" + _varint(1 << 65) + _varint(len(packed)) + packed)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])

@@ -106,6 +106,8 @@ def test_folders_count_as_much_as_in_the_training_text(results: Results) -> None
     assert weighted.endswith("] (-10.0%)")
     assert above.startswith("+0.0900 [")
     assert not [*folder_blocks(results.plan, every, every[0])], "of an experiment that does not tell"
+    flat = plan.model_copy(update={"corpus_folders": {"": 1000}})
+    assert not [*folder_blocks(flat, every, every[0])], "training text without these folders gives no weights"
 
 
 def at(value: float, low: float, high: float, seeds: int = 2) -> Interval:

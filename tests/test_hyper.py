@@ -91,6 +91,8 @@ TEXTS = st.lists(PIECES, max_size=12).map("".join)
 @example(text="<|im_start|>user\nи\u0306 е\u0301<|im_end|>")
 @example(text="肝 и печень\ue005. Печени\u0338 ПЕЧЕНЬ 肝печень")
 @example(text=" a</s> печень</s>печени</s></s>  c<s>")
+@example(text="Печень▁печени мир▁Печень")
+@example(text=" печень")
 def test_text_comes_back(made: Made, text: str) -> None:
     assert_round_trip(*made, text)
 

@@ -60,6 +60,7 @@ def test_a_formatted_message_is_one_text_and_messages_are_apart(tmp_path: Path) 
         {"text": [link, {"type": "bold", "text": "срочно"}]},
         {"text": "Да"},
     ]
+    messages[1:1] = [{"text": ""}, {"text": []}, {"text": ""}]
     path.write_text(json.dumps({"messages": messages}), encoding="utf-8")
     assert read_one(path)[0] == "Смотри сюда, там всё\n\nсюда\n\nсрочно\n\nДа"
     path.write_text(json.dumps({"source": ["# Опыт\n", "Вода\n", "кипит."]}), encoding="utf-8")

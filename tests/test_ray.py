@@ -86,8 +86,6 @@ def test_a_killed_worker_changes_nothing(corpus: Path, tmp_path: Path, monkeypat
         patch.setattr(counting, "_count_shard", count_or_die)
         counted = count_corpus(corpus, tmp_path / "ray", engine="ray", workers=3)
     assert once.exists(), "no worker was killed, so nothing was proved"
-    half_done = list((tmp_path / "ray").glob(".*.unfinished.*"))
-    assert len(half_done) == 1, "the worker was killed between two shards, so nothing was proved"
     assert len(counted.shard_folders) == SHARDS
     assert everything(counted) == local
     assert not ray.is_initialized(), "what was started must be shut down"

@@ -214,7 +214,7 @@ def _read_table(body: bytes) -> tuple[list[bool], list[bytes], bytes]:
             raw = unpacker.decompress(body[at : at + length], max_length=total + 1)
         if len(raw) != total:
             raise IndexError
-    except (IndexError, lzma.LZMAError) as error:
+    except (IndexError, OverflowError, lzma.LZMAError) as error:
         raise ArtifactError("the archive's member table is damaged: copy it again") from error
     blobs = []
     start = 0

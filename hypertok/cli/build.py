@@ -111,7 +111,9 @@ def build_lexicon(
         )
     skipped, partial = manifest.facts["sources"]["skipped"], manifest.facts.get("sources_in_part", 0)
     if skipped or partial:
-        told = f"{skipped:,} files were skipped" + (f", {partial:,} read in part" if partial else "")
+        told = ", ".join(
+            [*([f"{skipped:,} skipped"] if skipped else []), *([f"{partial:,} read in part"] if partial else [])]
+        )
         why = f"hypertok lexicon info {quoted(target)}"
-        err.print(f"[yellow]{told};[/] why: {escape(why)}", soft_wrap=True)
+        err.print(f"[yellow]files: {told};[/] why: {escape(why)}", soft_wrap=True)
         raise typer.Exit(EXIT_SKIPPED)

@@ -107,7 +107,7 @@ def _figures(lex: Lexicon) -> Table:
     ]
     rows += [(f"files {status}", number) for status, number in facts["sources"].items()]
     if partial := facts.get("sources_in_part"):
-        rows.append(("  of these in part", partial))
+        rows.append(("files that are not read whole", partial))
     if facts["forms_pruned"]:
         rows.append(("rare forms dropped to bound memory", facts["forms_pruned"]))
     for name, value in rows:

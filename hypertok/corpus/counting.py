@@ -42,7 +42,7 @@ MAX_FORMS = 1_500_000
 #: Rows of form tables merged at a time: fewer, larger merges are faster and take more memory.
 _MERGE_ROWS = 1_000_000
 #: Names in a work folder: counted shards, those that a kill left unfinished, and what a desktop leaves in any folder.
-_OWN = re.compile(r"\d{6}-[0-9a-f]{16}|\..*\.unfinished\..*|\.DS_Store|\.nfs.*|\.directory|Thumbs\.db|desktop\.ini")
+_OWN = re.compile(r"\d{6}-[0-9a-f]{16}|\..*\.unfinished(\..*)?|\.DS_Store|\.nfs.*|\.directory|Thumbs\.db|desktop\.ini")
 _NO_FORMS = {"form": pl.String, **dict.fromkeys(CASES, pl.Int64)}
 
 

@@ -62,8 +62,9 @@ def _strings(value: object) -> Iterator[tuple[str, str]]:
         gap, value = pending.pop()
         before = max(before, gap, key=len)
         if isinstance(value, str):
-            yield before, value
-            before = ""
+            if value:  # of an empty one (a message that is a picture) no gap is left
+                yield before, value
+                before = ""
         elif isinstance(value, Mapping):
             strings = [name for name, inner in value.items() if isinstance(inner, str)]
             field = text_field(name for name, inner in value.items() if _has_text(inner)) or text_field(strings)

@@ -42,7 +42,7 @@ def read_json(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Ite
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         if not join:
-            tally.skip(f"no JSON ({error}); correct it, or name it .txt to have it read as text")
+            tally.skip(f"no JSON ({error}); correct it; with a record on each line it is a .jsonl")
             return
         tally.note(f"no JSON ({error}): read as text")
         yield from read_text(path, part, tally)

@@ -83,13 +83,8 @@ def arm_folder(
             init: str | RowMaker = arm.init
             if arm.init in READERS:
                 init = _reader(arm, corpus, characters, seed)
-            try:
+            with _in_words_of_a_definition(f"arms.{arm.name}", arm.tokenizer):
                 extend_model(model, lexicon, folder, arm.tokenizer, init=init)
-            except TooFewRows as error:
-                raise InputError(
-                    f"arms.{arm.name}: {arm.tokenizer.rows} new rows, and {error.what} {error.found}; lower rows in "
-                    "[tokenizer] of the definition, or build the lexicon from more text"
-                ) from error
     return folder
 
 
@@ -106,8 +101,21 @@ def tokenizer_folder(
     with alone(folder, tell):
         if not folder.is_dir():
             tell(f"{tokenizer.name}: extending the tokenizer by {options.rows:,} units")
-            extend(tokenizer, lexicon, folder, options)
+            with _in_words_of_a_definition(tokenizer.name, options):
+                extend(tokenizer, lexicon, folder, options)
     return folder
+
+
+@contextmanager
+def _in_words_of_a_definition(what: str, options: Options) -> Iterator[None]:
+    """Where there are too few rows: it has no --rows."""
+    try:
+        yield
+    except TooFewRows as error:
+        raise InputError(
+            f"{what}: {options.rows} new rows, and {error.what} {error.found}; lower rows in [tokenizer] of the "
+            f"definition, or {error.remedy}"
+        ) from error
 
 
 def _reader(arm: Arm, corpus: Path | None, characters: int | None, seed: int) -> Any:

@@ -19,10 +19,10 @@ from hypertok.measure.scoring import Bits
 
 
 def folder_blocks(plan: Plan, every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
-    """A table, where the plan tells folders and there are arms to compare."""
+    """A table, where the plan tells folders that the training text has, too, and there are arms to compare."""
     names = sorted(set(plan.folders))
     compared = [side for side in every if side is not stock]
-    if len(names) < 2 or stock is None or not compared:
+    if len(names) < 2 or stock is None or not compared or not any(map(plan.corpus_folders.get, names)):
         return
     sizes = [document.characters for document in stock.shown[0].quality.documents]
     rows = [

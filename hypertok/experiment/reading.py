@@ -179,7 +179,8 @@ def _told(error: ValidationError, arms: Sequence[str]) -> str:
         place[1] = arms[int(place[1])]
     where = ".".join(place) or "the whole"
     if one["type"] == "extra_forbidden":
-        return f"{where}: unknown key; take it out or correct its name, known are {', '.join(_known(place[:-1]))}"
+        known = ", ".join(_known(place[:-1]))
+        return f"{where}: unknown key; take it out or correct its name{f', known are {known}' if known else ''}"
     if one["loc"] == ("kind",):
         return f"kind: {one['input']!r} is none; choose one of {', '.join(get_args(Kind))}"
     return f"{where}: {one['msg']}"

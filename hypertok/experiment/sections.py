@@ -64,7 +64,7 @@ def _quality(results: Results, every: Sequence[Side], stock: Side | None) -> Ite
             [
                 side.label,
                 f"{side.shown[0].new_rows:,}",
-                f"{trained.characters:,}" if trained else "untrained",
+                _characters(side) if trained else "untrained",
                 f"{side.characters_per_token:.3f}",
                 interval(side.bpc),
                 by_seed(side.runs),
@@ -93,6 +93,12 @@ def _quality(results: Results, every: Sequence[Side], stock: Side | None) -> Ite
         "compare across tokenizers and is left out."
     )
     yield Plot("bars", "Bits per character, 95 % intervals; short strokes: single seeds.", plots.bars(every, stock))
+
+
+def _characters(side: Side) -> str:
+    """What was read; of several budgets (at equal compute older code counted otherwise) the least and the most."""
+    read = sorted({run.trained.characters for run in side.runs if run.trained is not None})
+    return f"{read[0]:,}" if len(read) == 1 else f"{read[0]:,} to {read[-1]:,}"
 
 
 def _steps(every: Sequence[Side]) -> Iterator[Block]:

@@ -143,7 +143,7 @@ class HyperTokenizer:
         if self._symbols is None:
             return self.plain.tokens(self.encode(text), self.new_ids.__contains__)
         ids = self.encode(text)
-        written, places = self._symbols.aligned(self.decode(ids))  # a tokenizer may take a first space for its own
+        written, places = self._symbols.aligned(self.plain.decode(ids))
         found = []
         for token in self.plain.tokens(ids, self.new_ids.__contains__):
             start, end = places[token.start], places[token.end]

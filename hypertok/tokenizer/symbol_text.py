@@ -59,14 +59,16 @@ class SymbolText:
         except CodecError:  # not the codec's own text: take what can be taken
             return "".join(map(self._decode_group, GROUP.findall(self.codec.open(symbols))))
 
-    def aligned(self, text: str) -> tuple[str, list[int]]:
-        """The text, and for each place in its symbol text the place in the text."""
-        text = self._composed(text)
-        symbols = self.codec.encode(text)
+    def aligned(self, symbols: str) -> tuple[str, list[int]]:
+        """The text of symbol text, and for each place in the latter the place in the text.
+
+        Not of the text's own: a tokenizer may have read some of it in another way (SentencePiece reads ▁ as a space).
+        """
         opened = self.codec.open(symbols)
-        places = [0]  # in the text, of each place in the symbol text with all its spaces
+        text, places = [], [0]  # places in the text, of each place in the symbol text with all its spaces
         for group in GROUP.findall(opened):
-            start, end = places[-1], places[-1] + len(self.codec.decode(group))
+            text.append(self._decode_group(group))
+            start, end = places[-1], places[-1] + len(text[-1])
             before = group[0] == marks.ESCAPE or group[0] in marks.CASE_MARKS  # stands for nothing by itself
             places += [start] * before + [end] * (len(group) - before)
         found, at = [0], 0
@@ -75,7 +77,7 @@ class SymbolText:
                 at += 1
             at += character == opened[at]  # else it says that no space is implied
             found.append(places[at])
-        return text, found
+        return "".join(text), found
 
     def _composed(self, text: str) -> str:
         return unicodedata.normalize("NFC", text) if self.composes else text

@@ -83,6 +83,7 @@ class TooFewUnused(TooFewRows):
     """There are unused tokens for fewer rows."""
 
     what = "there are unused tokens for"
+    remedy = "keep fewer languages (replace_unused)"
 
     @classmethod
     def check(cls, stock: Stock, rows: int, found: int) -> None:

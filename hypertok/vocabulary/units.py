@@ -73,9 +73,11 @@ class TooFewRows(InputError):
     Attributes:
         found: how many can be had.
         what: what there is for so many, in words that the number follows.
+        remedy: what helps besides asking for fewer.
     """
 
     what: ClassVar[str]
+    remedy: ClassVar[str]
 
     def __init__(self, message: str, found: int) -> None:
         super().__init__(message)
@@ -86,6 +88,7 @@ class TooFewUnits(TooFewRows):
     """The corpus has units for fewer rows."""
 
     what = "your texts have units for"
+    remedy = "build the lexicon from more text"
 
     def __init__(self, rows: int, found: int) -> None:
         remedy = f"ask for at most {found} (--rows {found}), or build" if found else "build"
