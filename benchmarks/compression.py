@@ -1,8 +1,8 @@
 """Characters per token on held-out Russian, for growing numbers of new rows: stock, control, ours, whole forms.
 
 Learns on the training split only. Every point is measured with the real extended tokenizer and goes to
-compression.csv at once, so a stopped run goes on where it was, with the same lexicon and version alone;
-compression_report.py makes tables and a picture of it.
+compression.csv at once, so a stopped run goes on where it was, with the same lexicon and version alone (which does not
+tell commits apart: move the committed table away first); compression_report.py makes tables and a picture of it.
 Needs HYPERTOK_SHARED (corpora), `make tokenizers`, and a lexicon of the training split:
 
     python benchmarks/compression.py train.lexicon
@@ -150,7 +150,11 @@ def symbols(stock: Stock, lexicon: Lexicon, rows: list[int], sets: dict[str, lis
     for number in sorted(rows, reverse=True):
         # SentencePiece style gives a share of the rows to single symbols first, so there each number is learned anew.
         if learned is None or stock.family is Family.SENTENCEPIECE:
-            learned = learn_symbol_units(stock, *tables, lexicon.runs, number, "phrase")
+            try:
+                learned = learn_symbol_units(stock, *tables, lexicon.runs, number, "phrase")
+            except InputError as error:
+                print(error, flush=True)
+                continue
             codec = restricted_codec(*tables, learned.symbols)
             coded = {name: [codec.encode(text) for text in found_texts] for name, found_texts in sets.items()}
             pre_tokenizer = symbol_pretokenizer(stock, symbol_run_pattern(learned.symbols))
@@ -217,6 +221,8 @@ def run(names: list[str], arms: list[str], numbers: list[int], lexicon: Lexicon,
                 continue
             start = time.perf_counter()
             units = learned_most(stock, lexicon, options, missing)
+            if units is None:
+                continue
             print(
                 f"{name}, {arm}: {len(units.tokens):,} rows learned in {time.perf_counter() - start:.0f} s", flush=True
             )
@@ -225,14 +231,14 @@ def run(names: list[str], arms: list[str], numbers: list[int], lexicon: Lexicon,
                     write(list(measured(stock, arm, units.first(rows), options, sets)), origin)
 
 
-def learned_most(stock: Stock, lexicon: Lexicon, options: Options, rows: list[int]) -> Units:
-    """Units for the largest number of rows that the lexicon's corpus has units for."""
+def learned_most(stock: Stock, lexicon: Lexicon, options: Options, rows: list[int]) -> Units | None:
+    """Units for the largest number of rows that the lexicon's corpus has units for, if for any."""
     for number in sorted(rows, reverse=True):
         try:
             return learn(stock, lexicon, options.model_copy(update={"rows": number}))
         except InputError as error:
             print(error, flush=True)
-    raise SystemExit("the corpus is too small")
+    return None
 
 
 def main() -> None:

@@ -66,6 +66,8 @@ def plot(table: pl.DataFrame, path: Path) -> None:
     for line, (name, label) in zip(grid, NAMES.items(), strict=True):
         for axes, text in zip(line, texts, strict=True):
             here = table.filter(tokenizer=name, text=text)
+            if here.is_empty():
+                continue
             for number, arm in enumerate(ORDER):
                 points = here.filter(pl.col("arm") == arm).sort("rows")
                 if points.height:

@@ -16,11 +16,11 @@ from llama import Llama
 from measure import facts
 from tokenizers import Tokenizer
 
-from hypertok.errors import InputError
 from hypertok.measure.curve import documents
 from hypertok.tokenizer.export_gguf import export_gguf
 from hypertok.tokenizer.export_sentencepiece import export_sentencepiece
 from hypertok.tokenizer.export_tiktoken import export_tiktoken, load_tiktoken
+from hypertok.tokenizer.stock import Family, Stock
 
 Encode = Callable[[str], list[int]]
 
@@ -54,24 +54,23 @@ def main() -> None:
     parser.add_argument("--gguf", nargs="*", default=[], metavar="NAME=FILE", help="stock GGUF of a folder's model")
     wanted = parser.parse_args()
     stocks = dict(one.split("=", 1) for one in wanted.gguf)
+    if unknown := stocks.keys() - {folder.name for folder in wanted.folders}:
+        parser.error(f"--gguf {', '.join(sorted(unknown))}: no folder is named so")
     texts = [text[: wanted.characters] for text in documents(wanted.texts)]
     print(f"{facts('tokenizers', 'tiktoken', 'sentencepiece', 'xllamacpp')}\n")
     print("| tokenizer | format | documents identical | tokens, relative to ours |\n|---|---|---|---|", flush=True)
     for folder in wanted.folders:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         expected = [one.ids for one in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-        ways: dict[str, Callable[[Path, Path], Encode]] = {
-            "tiktoken": tiktoken_ids,
-            "sentencepiece": sentencepiece_ids,
-        }
+        family = Stock.load(folder).family
+        ways: dict[str, Callable[[Path, Path], Encode]] = (
+            {"tiktoken": tiktoken_ids} if family is Family.BYTE_LEVEL else {"sentencepiece": sentencepiece_ids}
+        )
         if folder.name in stocks:
             ways["GGUF"] = lambda one, place, stock=Path(stocks[folder.name]): gguf_ids(one, place, stock)  # type: ignore[misc]
         for name, way in ways.items():
             with tempfile.TemporaryDirectory() as place:
-                try:
-                    encode = way(folder, Path(place))
-                except InputError:
-                    continue  # a format for tokenizers of the other family
+                encode = way(folder, Path(place))
                 found = [encode(text) for text in texts]
             same = sum(one == two for one, two in zip(found, expected, strict=True))
             ratio = sum(map(len, found)) / sum(map(len, expected))

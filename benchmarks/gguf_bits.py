@@ -23,9 +23,13 @@ from hypertok.measure.subject import Coding, Subject, load_coding, load_subject,
 def subject_of(gguf: Path, coding: Coding) -> Subject:
     """The model of a GGUF file, dequantised to float32."""
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, GgufConfig
 
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    # Else numbers stay packed where there are kernels for them, whose arithmetic is another.
+    whole = GgufConfig(dequantize=True)
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32, quantization_config=whole
+    )
     return Subject(model.eval(), coding)
 
 
@@ -45,7 +49,9 @@ def main() -> None:
     coding = load_coding(wanted.folder)
     print(f"{facts('torch', 'transformers', 'gguf')}; {len(texts):,} documents, {sum(map(len, texts)):,} characters\n")
     print("| numbers of | MiB | bits per character | against the folder |\n|---|---|---|---|", flush=True)
-    subjects = chain([load_subject(wanted.folder, dtype="float32")], (subject_of(one, coding) for one in wanted.files))
+    subjects = chain(
+        [load_subject(wanted.folder, device="cpu", dtype="float32")], (subject_of(one, coding) for one in wanted.files)
+    )
     base: Quality | None = None
     for path, subject in zip([wanted.folder, *wanted.files], subjects, strict=True):
         found = quality_of(subject, texts)

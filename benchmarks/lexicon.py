@@ -1,6 +1,6 @@
 """What building and loading a lexicon costs, beside training a BPE vocabulary on the same text.
 
-    python benchmarks/lexicon.py [--corpus FOLDER] [--runs 3] > benchmarks/lexicon.md
+    python benchmarks/lexicon.py [--corpus FOLDER] [--runs 3]
 
 Three tables: `build-lexicon` and sentencepiece in turns on the same text; how the steps of a build grow when
 the corpus doubles; how a lexicon of 250,000 concepts and a million forms loads. Every run is a process of its

@@ -2,8 +2,8 @@
 
     python benchmarks/room.py MODEL_DIR TEXTS [--rows ROWS_DIR] [--device auto]
 
-MODEL_DIR is a stock model, ROWS_DIR the same extended; TEXTS are read from the beginning. Every line is a fresh process
-that trains for a few steps. On a CPU the peak is that of the whole process, on a GPU what the allocator had given out
+MODEL_DIR is a stock model, ROWS_DIR the same extended; of TEXTS as much is read as that takes. Every line is a fresh
+process that trains for a few steps. On a CPU the peak is that of the whole process, on a GPU what the allocator had given out
 at most; the estimate is the one that refuses a run (`training/checks.py`), with the libraries' own memory on a CPU.
 """
 
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("model", type=Path, nargs="?")
     parser.add_argument("texts", type=Path, nargs="?")
     parser.add_argument("--rows", type=Path)
-    parser.add_argument("--device", default="auto")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu"))
     parser.add_argument("--one", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:

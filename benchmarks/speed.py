@@ -44,7 +44,7 @@ def main() -> None:
     for _ in range(wanted.rounds):
         for size in wanted.sizes:
             batches = [batch for batch in wanted.batches if batch * size <= wanted.most]
-            for number, subject in enumerate(subjects):
+            for number, subject in enumerate(subjects if batches else ()):
                 for one in measure_speed(
                     subject, [text], batches=batches, characters=size, new_tokens=wanted.new_tokens
                 ):

@@ -111,9 +111,8 @@ def build_lexicon(
         )
     skipped, partial = manifest.facts["sources"]["skipped"], manifest.facts.get("sources_in_part", 0)
     if skipped or partial:
-        told = ", ".join(
-            [*([f"{skipped:,} skipped"] if skipped else []), *([f"{partial:,} read in part"] if partial else [])]
-        )
+        counts = {"skipped": skipped, "read in part": partial}
+        told = ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)
         why = f"hypertok lexicon info {quoted(target)}"
         err.print(f"[yellow]files: {told};[/] why: {escape(why)}", soft_wrap=True)
         raise typer.Exit(EXIT_SKIPPED)
