@@ -3,8 +3,9 @@
     python benchmarks/room.py MODEL_DIR TEXTS [--rows ROWS_DIR] [--device auto]
 
 MODEL_DIR is a stock model, ROWS_DIR the same extended; of TEXTS as much is read as that takes. Every line is a fresh
-process that trains for a few steps. On a CPU the peak is that of the whole process, on a GPU what the allocator had given out
-at most; the estimate is the one that refuses a run (`training/checks.py`), with the libraries' own memory on a CPU.
+process that trains for a few steps. On a CPU the peak is that of the whole process, on a GPU what the allocator had
+given out at most; the estimate is the one that refuses a run (`training/checks.py`), with the libraries' own memory on
+a CPU.
 """
 
 from __future__ import annotations
