@@ -132,7 +132,7 @@ def test_a_full_gpu_is_told_with_what_helps(
 
     why = (
         r"the GPU is full \(CUDA out of memory\. Tried to allocate 20\.00 MiB\. GPU 0 has 8 MiB free\); free it .* "
-        r"\(with --resume, if .*run\.work is there\), or lower batch .* bfloat16 \(and remove .*run\.work first\)$"
+        r"\(with --resume, if .*run\.work is there\), or lower batch .* new rows \(and remove .*run\.work first\)$"
     )
     with monkeypatch.context() as patch:
         patch.setattr(RowsTrainer, "training_step", full)
