@@ -26,7 +26,7 @@ from hypertok.experiment.definition import Arm, Definition
 from hypertok.experiment.inputs import Read, find_leaks
 from hypertok.experiment.results import Results
 from hypertok.experiment.run import Experiment
-from hypertok.experiment.runner import Planned
+from hypertok.experiment.runner import Planned, Runner
 from hypertok.experiment.training import (
     Spent,
     _seconds,
@@ -201,6 +201,25 @@ def test_equal_compute_counts_every_pass(inputs: Inputs) -> None:
     assert corpus is not None
     once = spent(model, corpus, 300, 0)
     assert spent(model, corpus, 300, 0, epochs=2) == replace(once, tokens=2 * once.tokens)
+
+
+def test_equal_compute_is_counted_on_all_that_is_read(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the 900th character on the arm's tokens are shorter; by the first 900 it would read 1,800."""
+
+    def counted(folder: Path, corpus: Path, characters: int, seed: int, epochs: int = 1) -> Spent:
+        if folder == inputs["model"]:
+            return Spent(characters, characters // 2, 10)
+        return Spent(characters, characters // 4 + max(0, characters - 900) // 20, 10)
+
+    monkeypatch.setattr("hypertok.experiment.runner.spent", counted)
+    experiment = Experiment.from_toml(definition(tmp_path / "experiments", "ab", AB), inputs=inputs)
+    read = Read(10_000, (), (), {}, {}, {}, "")
+    runner = Runner(experiment.definition, experiment.output, experiment.work, read, lambda text: None, False)
+    runner._budget({"control": tmp_path / "control"})
+    assert counted(tmp_path, tmp_path, 900, 0).tokens * 2 == counted(runner.model, tmp_path, 900, 0).tokens
+    assert runner.budgets == {("control", "compute"): 1800 * 450 // 495}
 
 
 def test_equal_compute_counts_what_was_read_to_make_rows() -> None:

@@ -100,6 +100,18 @@ def test_a_context_beyond_the_positions_is_refused_before_anything_is_measured(
     assert not told
 
 
+def test_a_quantised_model_whose_package_is_missing_is_told(
+    small_stock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*given: Any, **named: Any) -> Any:
+        raise ImportError("Using `bitsandbytes` 4-bit quantization requires bitsandbytes")
+
+    folder = tiny_folder(tmp_path / "model", small_stock)
+    monkeypatch.setattr("hypertok.model.load.load_model", missing)
+    with pytest.raises(InputError, match=r"lacks a package for this model \(Using `bitsandbytes` .*\); install it, or"):
+        load_subject(folder, device="cpu")
+
+
 def test_a_start_without_a_row_is_named(small_stock: Path, tmp_path: Path) -> None:
     folder = tiny_folder(tmp_path / "model", small_stock, bos_token_id=640)
     with pytest.raises(InputError, match=r"the id 640 before every text has no row, the model has 640; correct"):

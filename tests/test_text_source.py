@@ -19,3 +19,12 @@ def test_any_other_file_is_read_when_it_is_text(tmp_path: Path, name: str) -> No
 def test_markdown_in_a_file_of_another_name(tmp_path: Path) -> None:
     (tmp_path / "а.idea").write_text("Мысль [о печени](путь)\n```\nкод\n```\n", encoding="utf-8")
     assert words_of(read_one(tmp_path / "а.idea")[1]) == "Мысль о печени"
+
+
+@pytest.mark.parametrize(("end", "told"), [("```\n", False), ("", True)])
+def test_a_fence_that_is_never_closed_is_told(tmp_path: Path, end: str, told: bool) -> None:
+    (tmp_path / "а.txt").write_text(f"Мысль\n```\nкод\n{end}печень\n", encoding="utf-8")
+    text, prose, report = read_one(tmp_path / "а.txt")
+    assert "печень" in text
+    assert ("печень" in prose) != told
+    assert report.reason == ("a code fence (```) is opened and never closed; the words after it are not counted" * told)
