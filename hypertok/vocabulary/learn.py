@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 
 from hypertok.progress import Steps, silent
-from hypertok.vocabulary.merges import all_merges, count_emitted, merges_for
+from hypertok.vocabulary.merges import all_merges, allowed, count_emitted, merges_for
 from hypertok.vocabulary.segmentation import Segmentation
 from hypertok.vocabulary.texts import Texts
 from hypertok.vocabulary.units import StockTokenizer, TooFewUnits, Units
@@ -39,13 +39,9 @@ def learn_units(
     known = set(stock.merges)  # a stock token made in a way that stock has not brings merges that are there already
     merges = []
     used: list[tuple[str, str]] = []
-    apart: set[str] = set()
-    for left, right in merges_for(words, often, rows, lambda: len(made) == rows):
+    learned = merges_for(words, often, rows, lambda: len(made) == rows)
+    for left, right in allowed(learned, stock, segmentation.string, _CYRILLIC):
         string = segmentation.string(left + right)
-        barred = string in stock.unmergeable or not apart.isdisjoint((left, right))
-        if barred or not _CYRILLIC.search(stock.bytes_of(string)):  # « —» alone stands in text of any language
-            apart.add(left + right)
-            continue
         if string not in stock.vocabulary:
             if len(made) == rows:
                 break

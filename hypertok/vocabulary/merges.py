@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+from hypertok.vocabulary.units import StockTokenizer
 
 #: Characters handed over at a time; the trainer counts words in parallel within a piece.
 _CHUNK = 1 << 19
@@ -57,6 +60,31 @@ def merges_for(
         if enough() or len(learned) < number:
             return
         given, number = number, 2 * number
+
+
+def allowed(
+    merges: Iterable[tuple[str, str]],
+    stock: StockTokenizer,
+    string_of: Callable[[str], str],
+    own: re.Pattern[bytes],
+    apart: Iterable[str] = (),
+) -> Iterator[tuple[str, str]]:
+    """The merges that may be taken; what another one would make, and all that is made of it, stays apart.
+
+    Args:
+        string_of: the vocabulary string of a private one.
+        own: found in the bytes that a merge may make. Without it (« —» alone, the end of a symbol) they stand in text
+            of any language, whose ids would change.
+        apart: letters that may not be joined to anything.
+    """
+    barred = set(apart)
+    for left, right in merges:
+        string = string_of(left + right)
+        never = string in stock.unmergeable or not barred.isdisjoint((left, right))
+        if never or not own.search(stock.bytes_of(string)):
+            barred.add(left + right)
+        else:
+            yield left, right
 
 
 def _repeated(words: Sequence[str], counts: Iterable[int]) -> Iterator[str]:

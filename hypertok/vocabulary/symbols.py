@@ -17,7 +17,7 @@ from hypertok.codec import marks
 from hypertok.codec.marks import ESCAPE
 from hypertok.errors import InputError
 from hypertok.lexicon.book import Book
-from hypertok.vocabulary.merges import count_emitted, merges_for
+from hypertok.vocabulary.merges import allowed, count_emitted, merges_for
 from hypertok.vocabulary.segmentation import Segmentation
 from hypertok.vocabulary.symbol_codec import GLUE, SymbolCodec
 from hypertok.vocabulary.texts import rounded, word_table
@@ -177,14 +177,9 @@ def _learned(
     learned = merges_for(letters.words, counts.tolist(), rows - len(tokens), lambda: len(tokens) == rows)
     known = {*stock.merges, *merges}
     used: list[tuple[str, str]] = []
-    own, apart = own_bytes(symbols), set(letters.unmergeable)
-    for left, right in learned:
+    for left, right in allowed(learned, stock, letters.string, own_bytes(symbols), letters.unmergeable):
         pair = letters.string(left), letters.string(right)
         string = pair[0] + pair[1]
-        barred = string in stock.unmergeable or not apart.isdisjoint((left, right))
-        if barred or not own.search(stock.bytes_of(string)):
-            apart.add(left + right)
-            continue
         if string not in stock.vocabulary and string not in tokens:
             if len(tokens) == rows:
                 break
