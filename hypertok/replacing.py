@@ -31,7 +31,9 @@ def replacing(target: Path) -> Iterator[Path]:
     Of several writers each has a folder of its own, and the last one to end wins whole.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = unfinished(target.parent, target.name[:40])
+    name = target.name[:40]
+    remove_stale(target.parent, glob.escape(name))
+    beside = unfinished(target.parent, name)
     beside.mkdir()
     try:
         yield beside
@@ -42,12 +44,15 @@ def replacing(target: Path) -> Iterator[Path]:
 
 
 def unfinished(parent: Path, name: str) -> Path:
-    """A name for what this process writes, beside its place in `parent`; what killed ones left there is removed."""
-    stem = f".{name}.unfinished.{platform.node()}."
-    for folder in parent.glob(f"{glob.escape(stem)}*.*"):
+    """A name for what this process writes, beside its place in `parent`."""
+    return parent / f".{name}.unfinished.{platform.node()}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
+
+
+def remove_stale(parent: Path, names: str = "*") -> None:
+    """Remove what killed processes of this machine left unfinished of the places that a glob pattern names."""
+    for folder in parent.glob(f".{names}.unfinished.{glob.escape(platform.node())}.*.*"):
         if not _lives(folder.name.rsplit(".", 2)[1]):
             shutil.rmtree(folder, ignore_errors=True)
-    return parent / f"{stem}{os.getpid()}.{uuid.uuid4().hex[:8]}"
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 
 from hypertok.errors import ArtifactError
 from hypertok.lexicon.build import build_lexicon
-from hypertok.replacing import alone, unfinished
+from hypertok.replacing import alone, remove_stale, unfinished
 
 
 def ended_process() -> int:
@@ -26,6 +26,9 @@ def test_only_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
     for folder in (running, dead, elsewhere):
         folder.mkdir()
     assert unfinished(tmp_path, "x") != running
+    remove_stale(tmp_path, "y")
+    assert len(list(tmp_path.iterdir())) == 3, "of other places"
+    remove_stale(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted([running, elsewhere])
 
 

@@ -32,7 +32,7 @@ from hypertok.corpus.sources import locate, plan_shards
 from hypertok.corpus.stream import FIRST_FORM, UNKNOWN, Tokens, renumber
 from hypertok.errors import ArtifactError, InputError
 from hypertok.progress import Count
-from hypertok.replacing import discard, unfinished
+from hypertok.replacing import discard, remove_stale, unfinished
 
 #: Version of what a shard folder holds; a change makes older work folders useless, so they are redone.
 SHARD_VERSION = 8
@@ -105,6 +105,7 @@ def count_corpus(
     work = work.absolute()  # workers may have another current folder
     _refuse_other(work)
     work.mkdir(parents=True, exist_ok=True)
+    remove_stale(work)
     folders = []
     done, total = 0, plan.bytes
     task = partial(_count_shard, plan.place, work)
