@@ -25,22 +25,23 @@ def folder_blocks(plan: Plan, every: Sequence[Side], stock: Side | None) -> Iter
     if len(names) < 2 or stock is None or not compared or not any(map(plan.corpus_folders.get, names)):
         return
     sizes = [document.characters for document in stock.shown[0].quality.documents]
+    number = Counter(plan.folders)
     rows = [
-        ["held-out documents", *(str(Counter(plan.folders)[name]) for name in names), "", ""],
+        ["held-out documents", *(str(number[name]) for name in names), "", ""],
         ["of their characters", *_shares(names, _by_folder(plan, sizes)), "", ""],
         ["of the training text", *_shares(names, plan.corpus_folders), "", ""],
     ]
     weights = training_weights(plan, sizes)
-    for side in compared:
-        alone = [np.array([one == name for one in plan.folders], float) for name in names]
-        rows.append(
-            [
-                side.label,
-                *(f"{_change(side, stock, one)}{_tokens(side, stock, one)}" for one in alone),
-                f"{percent(side.against(stock, weights))}{_tokens(side, stock, weights)}",
-                difference(side.above(stock, weights)),
-            ]
-        )
+    alone = [np.array([one == name for one in plan.folders], float) for name in names]
+    rows += [
+        [
+            side.label,
+            *(f"{_change(side, stock, one)}{_tokens(side, stock, one)}" for one in alone),
+            f"{percent(side.against(stock, weights))}{_tokens(side, stock, weights)}",
+            difference(side.above(stock, weights)),
+        ]
+        for side in compared
+    ]
     yield Heading("By folder of the held-out text")
     yield Table(
         (

@@ -197,6 +197,5 @@ def _known(place: Sequence[str]) -> list[str]:
     names = [field.alias or name for name, field in model.model_fields.items()]
     if model is Definition:
         return [BASE, *_SHARED, *names]
-    return [
-        name for name in names if not (model is Arm and name == "name") and not (model is TrainOptions and name in _OWN)
-    ]
+    hidden = {Arm: {"name"}, TrainOptions: _OWN}.get(model, ())
+    return [name for name in names if name not in hidden]
