@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 import shutil
 import stat
 import tempfile
@@ -21,7 +20,7 @@ from typing import IO, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hypertok.errors import ArtifactError, InputError
+from hypertok.errors import ArtifactError, InputError, quoted
 from hypertok.replacing import previous_of, replacing
 
 MANIFEST = "manifest.json"
@@ -214,7 +213,7 @@ def read_manifest(folder: Path, *, kind: str, command: str, schema_version: int 
     if manifest.kind != kind:
         remedy = f"make one with: {command}"
         if kind == "tokenizer" and manifest.kind in _INSTEAD:
-            remedy = _INSTEAD[manifest.kind].format(folder=shlex.quote(str(folder)))
+            remedy = _INSTEAD[manifest.kind].format(folder=quoted(folder))
         raise ArtifactError(f"{folder}: of kind {manifest.kind!r}, and {kind!r} is needed; {remedy}")
     return manifest
 

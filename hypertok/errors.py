@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 
 class HypertokError(Exception):
     """Base of every error that hypertok raises for a reason the user can act on."""
@@ -22,3 +25,8 @@ class CodecError(HypertokError):
 def first_line(error: Exception) -> str:
     """The first line of what a library says, which may go on for a page."""
     return (str(error).splitlines() or ["unknown"])[0]
+
+
+def quoted(path: Path) -> str:
+    """A path as it is to be typed in a command that is suggested."""
+    return shlex.quote(str(path))

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import typer
 from rich.markup import escape
 
-from hypertok.cli.console import EXIT_SKIPPED, err, out, print_json, quoted, steps
+from hypertok.cli.console import EXIT_SKIPPED, err, out, print_json, steps
+from hypertok.errors import quoted
 
 STEPS = {
     "count": "reading and counting",

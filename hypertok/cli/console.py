@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -75,11 +74,6 @@ def left_out() -> Iterator[Skipped]:
             err.print(f"[yellow]left out:[/] {escape(path)}: {escape(reason)}", soft_wrap=True)
     if reasons and os.environ.get("WORLD_SIZE", "1") == "1":
         raise typer.Exit(EXIT_SKIPPED)
-
-
-def quoted(path: Path) -> str:
-    """A path as it is to be typed in a command that is suggested."""
-    return shlex.quote(str(path))
 
 
 def by_comma(text: str) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from hypertok.cli.console import by_comma, err, left_out, out, print_json, quoted, steps, write_bytes
-from hypertok.errors import InputError
+from hypertok.cli.console import by_comma, err, left_out, out, print_json, steps, write_bytes
+from hypertok.errors import InputError, quoted
 from hypertok.model.extra import require_train
 from hypertok.progress import Steps
 from hypertok.vocabulary.units import Method, Span, TooFewRows, TooFewUnits

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.markup import escape
 
-from hypertok.cli.console import err, left_out, out, print_json, quoted, tells
-from hypertok.errors import InputError
+from hypertok.cli.console import err, left_out, out, print_json, tells
+from hypertok.errors import InputError, quoted
 from hypertok.model.extra import require_train
 
 if TYPE_CHECKING:

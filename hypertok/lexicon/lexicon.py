@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,7 @@ from hypertok.artifact import MANIFEST, Manifest, open_checked, read_manifest
 from hypertok.codec.codec import Codec
 from hypertok.codec.marks import apply_case, case_mark
 from hypertok.corpus.words import form_of
-from hypertok.errors import ArtifactError, InputError
+from hypertok.errors import ArtifactError, InputError, quoted
 from hypertok.lexicon.book import Book
 from hypertok.lexicon.inflections import shipped_inflections
 from hypertok.lexicon.mark_names import spelled
@@ -233,7 +232,7 @@ class Lexicon:
                 return spelling, rows
         raise InputError(
             f"{word!r} is not in {self.folder}: the corpus does not have it, or too rarely; see "
-            f"`hypertok lexicon info {shlex.quote(str(self.folder))}`, or add it in an overrides file"
+            f"`hypertok lexicon info {quoted(self.folder)}`, or add it in an overrides file"
         )
 
     def _inflection(self, number: int) -> str:

@@ -5,12 +5,11 @@ And what to say of a folder that has none, because it holds an adapter.
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
 from hypertok.artifact import kind_of
-from hypertok.errors import InputError, first_line
+from hypertok.errors import InputError, first_line, quoted
 from hypertok.model.extra import require_train
 
 #: Kind of the folder that training writes, and the file by which PEFT knows the folder of an adapter.
@@ -26,7 +25,7 @@ def refuse_adapter(folder: Path) -> None:
     if kind_of(folder) == ADAPTER_KIND:
         raise InputError(
             f"{folder}: what was trained, without its model; put both together first: hypertok merge "
-            f"{shlex.quote(str(folder))} -o OUTPUT"
+            f"{quoted(folder)} -o OUTPUT"
         )
     if (folder / ADAPTER_CONFIG).is_file():
         raise InputError(
