@@ -196,6 +196,33 @@ def test_names_in_added_phrases_are_written_as_names(
         assert lexicon.decode(code) == spelling
 
 
+@pytest.mark.parametrize(
+    ("lemma", "others", "wrong"),
+    [
+        (
+            "ромашка аптечная",
+            "ромашки аптечной, ромашку аптечную, ромашкой аптечной, ромашки аптечные, ромашками аптечными",
+            "ромашкой аптечная",
+        ),
+        ("человек разумный", "человека разумного, человеком разумным, о человеке разумном", "человеком разумный"),
+        (
+            "переменная среды",
+            "переменной среды, переменную среды, переменные среды, переменных среды, переменными среды",
+            "переменных сред",
+        ),
+        ("рынок ценных бумаг", "рынка ценных бумаг, рынками ценных бумаг", "рынка ценной бумаги"),
+        ("случайная величина", "случайной величины, случайные величины", "случайная величины"),
+    ],
+)
+def test_what_inflects_in_an_added_phrase(build: Build, lemma: str, others: str, wrong: str) -> None:
+    lexicon = build({"а.md": "Кот спит на окне."}, overrides=f"add\t{lemma}\tNOUN\t\n")
+    assert_consistent(lexicon)
+    assert_decodes(lexicon)
+    for form in (lemma, *others.split(", ")):
+        assert code_words(lexicon, form.removeprefix("о ")) == lemma, form
+    assert code_words(lexicon, wrong) != lemma
+
+
 @pytest.mark.parametrize("lemma", ["жёсткий диск", "жесткий диск"])
 def test_an_added_phrase_has_both_spellings(build: Build, lemma: str) -> None:
     lexicon = build({"а.md": "Кот спит на окне."}, overrides=f"add\t{lemma}\tNOUN\t\n")

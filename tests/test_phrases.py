@@ -129,6 +129,24 @@ def test_free_combinations_names_and_fragments_are_not_terms(found: Phrases) -> 
     assert not {"ценная бумага", "ценные бумаги", "рынок ценных"} & lemmas
 
 
+def test_a_noun_that_frames_any_other_makes_a_term_only_with_one_it_is_bound_to() -> None:
+    friends = ["брата", "сестры", "соседа", "учителя"]
+    texts = [f"На день рождения {who} пришли гости. Подарок ко дню рождения купил {who} сын." for who in friends]
+    texts += [f"День {noun} был долгим, а кот спал." for noun in ("отъезда", "приезда", "свадьбы", "экзамена")]
+    texts += [f"Собака лает на {noun}." for noun in ("почтальона", "луну", "ветер", "поезд", "зонт", "тень")] * 4
+    lemmas = set(find("\n\n".join(texts)).phrases["lemma"])
+    assert "день рождения" in lemmas
+    assert not any(lemma.startswith("день ") and lemma != "день рождения" for lemma in lemmas)
+
+
+def test_an_eponym_at_the_beginning_of_sentences_is_no_person() -> None:
+    texts = [f"Болезнь Крона {verb}. Врач сказал: болезнь Крона {verb}." for verb in ("лечится", "опасна", "редка")]
+    texts += ["Ольга Петрова пришла. Вечером Ольга Петрова ушла.", "Ждали Ольгу Петрову. Об Ольге Петровой забыли."] * 2
+    lemmas = set(find("\n\n".join(texts)).phrases["lemma"])
+    assert "болезнь крона" in lemmas
+    assert not any("петров" in lemma for lemma in lemmas)
+
+
 def test_usual_cases(found: Phrases) -> None:
     cases = dict(found.phrases.select("lemma", "cases").iter_rows())
     assert cases["цикл кребса"] == [0, 1]
@@ -264,7 +282,7 @@ def as_counter(candidates: Candidates) -> Counter[tuple[int, ...]]:
 
 
 def test_shipped_stopwords_are_lemmas_of_their_part_of_speech() -> None:
-    wanted = {"ADJ": "ADJF", "SOFT": "ADJF", "PART": "INFN", "NOUN": "NOUN", "HEAD": "NOUN"}
+    wanted = {"ADJ": "ADJF", "SOFT": "ADJF", "PART": "INFN", "NOUN": "NOUN", "HEAD": "NOUN", "FRAME": "NOUN"}
     rows = phrase_words.read_rows(phrase_words.data_file("phrase_stopwords.tsv"), ("lemma", "pos", "reason"))
     assert len(rows) > 500
     keys = [(row["lemma"], row["pos"]) for _, row in rows]

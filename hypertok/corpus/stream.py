@@ -26,8 +26,19 @@ _CLASSES = {
     **dict.fromkeys("—–-−", DASH),
     **dict.fromkeys(":;", COLON),
 }
+#: Letters with a point that are no words and end no sentence: «А.» in «А. С. Пушкин», «см.», «рис. 5», «XIX в.»,
+#: «т. е.», «и т. д.» but for its point before a capital letter.
+_ABBREVIATED = (
+    r"[А-ЯЁ]\.(?=[ \xa0]?[А-ЯЁ](?:\.|[а-яё]{2}))|см\.(?=[ \xa0]?[0-9а-яё«])"
+    r"|(?:рис|гл|стр|табл|ст|с|п)\.(?=[ \xa0]?[0-9])|(?<=[0-9IVXLC][ \xa0])(?:гг?|вв?)\.(?!\s+[А-ЯЁ])"
+    r"|[Тт]\.[ \xa0]?(?:[екн]\.|[дп](?=\.\s+[А-ЯЁ])|[дп]\.)"
+)
+#: A number with its ending, which is no word: «3-я», «в 2024-го», «80-х».
+_NUMBER = rf"[0-9]+(?:[-\u2010\u2011][а-яё]{{1,3}}(?![{LETTERS}]|[-\u2010\u2011][{LETTERS}]))?"
 # A paragraph ends at an empty line; a single line end does not end a sentence (verse, hard-wrapped text).
-TOKEN = re.compile(rf"{WORD_PATTERN}|[A-Za-z]+|[0-9]+|\n[^\S\n]*\n\s*|[^\w\s]|[^\W{LETTERS}A-Za-z0-9]+")
+TOKEN = re.compile(
+    rf"{_ABBREVIATED}|{WORD_PATTERN}|[A-Za-z]+|{_NUMBER}|\n[^\S\n]*\n\s*|[^\w\s]|[^\W{LETTERS}A-Za-z0-9]+"
+)
 
 
 def case_of(surface: str) -> int:

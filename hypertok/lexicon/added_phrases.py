@@ -1,7 +1,7 @@
 """Multiword concepts that a person adds by hand: inflected by the dictionary alone, whatever the corpus has.
 
 The head is the first word that can only be a noun in the nominative, or the last that can be one. Adjectives
-before it agree with it, words after it stay.
+before it agree with it, and those right after it, if they do so in the base form; all other words stay.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from hypertok.lexicon.phrases import Phrases
 _MOSTLY = 0.5
 #: A single capital may be that of a sentence.
 _OFTEN = 2
+_ADJECTIVES = ("ADJF", "PRTF")
 
 
 def with_overrides(phrases: Phrases, overrides: Overrides, vocabulary: pl.DataFrame) -> Phrases:
@@ -84,11 +85,14 @@ def _usual_case(word: str, counts: Sequence[int], *, first: bool) -> int:
 def _forms(lemma: str, number: int, found: tuple[int, Any]) -> Iterable[tuple[int, str, str, int, bool]]:
     words = lemma.split(" ")
     place, head = found
+    stays = next((k for k in range(place + 1, len(words)) if not _agrees(words[k], head)), len(words))
     seen = {lemma}
     yield number, lemma, inflection_of(str(head.tag)), 0, False
     for form in head.lexeme:
-        before = [_agreeing(word, form) for word in words[:place]]
-        surface = " ".join([*before, form.word, *words[place + 1 :]])
+        if head.tag.POS != form.tag.POS or (head.tag.POS == "ADJF" and form.tag.gender not in (None, head.tag.gender)):
+            continue  # short forms and other genders of an adjective that is a noun here
+        agreeing = [form.word if k == place else _agreeing(word, form) for k, word in enumerate(words[:stays])]
+        surface = " ".join([*agreeing, *words[stays:]])
         if surface not in seen:
             seen.add(surface)
             yield number, surface, inflection_of(str(form.tag)), 0, False
@@ -96,20 +100,36 @@ def _forms(lemma: str, number: int, found: tuple[int, Any]) -> Iterable[tuple[in
 
 def _head(words: list[str], said: str) -> tuple[int, Any]:
     """Place and analysis of the head; `said` is where the concept is added."""
-    nouns = [_nominative(word, "NOUN") for word in words]
-    for place, noun in enumerate(nouns):
-        # «горький» is a surname too, but before another noun it is an adjective.
-        adjective = _nominative(words[place], "ADJF") and any(nouns[place + 1 :])
-        if noun and not adjective:
-            return place, noun
+    nouns = [_nominatives(word, "NOUN") for word in words]
+    adjectives = [_nominatives(word, "ADJF") for word in words]
+    for place, parses in enumerate(nouns):
+        if adjectives[place] and any(nouns[place + 1 :]):
+            continue  # «горький» is a surname too, but before another noun it is an adjective
+        before = [word for word, known in zip(words[:place], adjectives, strict=False) if known]
+        for noun in parses:
+            if all(_agrees(word, noun) for word in before):
+                return place, noun
+    for place, parses in enumerate(adjectives):
+        if parses:  # «переменная среды»: a noun that the dictionary has as an adjective alone
+            return place, parses[0]
     raise InputError(
         f"{said}: the added concept {' '.join(words)!r} has no noun in the nominative to inflect; give its base form"
     )
 
 
-def _nominative(word: str, pos: str) -> Any:
-    parses = analyzer().parse(word)
-    return next((p for p in parses if pos == p.tag.POS and p.tag.case == "nomn"), None)
+def _nominatives(word: str, pos: str) -> list[Any]:
+    return [parse for parse in analyzer().parse(word) if pos == parse.tag.POS and parse.tag.case == "nomn"]
+
+
+def _agrees(word: str, noun: Any) -> bool:
+    """Whether a word is an adjective that agrees with a nominative."""
+    number, gender = noun.tag.number, noun.tag.gender
+    return any(
+        parse.tag.POS in _ADJECTIVES
+        and (parse.tag.case, parse.tag.number) == ("nomn", number)
+        and (number == "plur" or gender in (None, parse.tag.gender))
+        for parse in analyzer().parse(word)
+    )
 
 
 def _agreeing(word: str, head: Any) -> str:
@@ -119,7 +139,7 @@ def _agreeing(word: str, head: Any) -> str:
     if tag.case == "accs" and (tag.number == "plur" or tag.gender == "masc"):
         wanted.add(tag.animacy)
     for parse in analyzer().parse(word):
-        if parse.tag.POS in ("ADJF", "PRTF"):
+        if parse.tag.POS in _ADJECTIVES:
             inflected = parse.inflect(wanted - {None})
             if inflected:
                 return str(inflected.word)

@@ -90,7 +90,7 @@ def read_as(shape: str, forms: npt.NDArray[np.int64], table: WordTable) -> npt.N
                 head_slots, in_tail = open_slots, True
             open_slots = np.where(table.governs[column], GENITIVE | ABLATIVE, GENITIVE)
             if position + 1 < len(shape):
-                possible &= table.head[column]
+                possible &= (table.head if len(shape) == 2 else table.inner_head)[column]
     if not in_tail:
         head_slots = open_slots
     return np.where(possible, head_slots, 0).astype(np.uint32)

@@ -19,7 +19,12 @@ Mask = npt.NDArray[np.uint32]
 Flags = npt.NDArray[np.bool_]
 
 #: Nouns whose object stands in the ablative: «управление базами данных».
-GOVERN_ABLATIVE = frozenset({"управление", "обмен", "владение", "заведование", "торговля", "руководство"})
+GOVERN_ABLATIVE = frozenset(
+    {
+        "управление", "обмен", "владение", "заведование", "торговля", "руководство", "отравление", "злоупотребление",
+        "лечение", "снабжение", "занятие", "заражение", "командование", "пользование",
+    }
+)  # fmt: skip
 #: An analysis below this share of its form's occurrences is no reading for a phrase («уже» as a snake).
 MIN_SHARE = 0.05
 #: Parts of speech of function words. A form that is one of them more often than not is nothing else here:
@@ -34,13 +39,15 @@ _FLAGS = ["name", "animate", "loose"]
 class Stopwords:
     """Lemmas that make no term: as adjectives, as nouns anywhere, and as nouns that head a genitive.
 
-    `soft` adjectives make a term only with a noun they are bound to very firmly («исходный код»).
+    `soft` adjectives, and nouns that are `frames` before a genitive, make a term only with a noun they are bound to
+    very firmly («исходный код», «день рождения»).
     """
 
     adjectives: frozenset[str]
     soft: frozenset[str]
     nouns: frozenset[str]
     heads: frozenset[str]
+    frames: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -52,10 +59,11 @@ class WordTable:
     Attributes:
         adjective, noun: (F,) slots the form can fill in that role, 0 where it cannot stand in a term.
         governs: (F,) whether an ablative may follow the form.
-        head: (F,) whether a genitive may follow the form.
+        head, inner_head: (F,) whether a genitive may follow the form, and whether it may inside a longer term.
         readings: columns form, role, word, mask, share (of the form's occurrences), likeliest first.
         words: columns word, lemma, lemma_number, role, participle, name (of a person), animate, loose (an
-            adjective that describes rather than names: qualitative, soft or a participle), count (expected).
+            adjective that describes rather than names: qualitative, soft or a participle; a noun that is a frame),
+            count (expected).
         adjective_word: (F,) the word of the form as an adjective, -1 for none.
         dependent_word: (F,) the likeliest word of the form as a noun that depends on another, -1 for none.
     """
@@ -64,6 +72,7 @@ class WordTable:
     noun: Mask
     governs: npt.NDArray[np.bool_]
     head: npt.NDArray[np.bool_]
+    inner_head: npt.NDArray[np.bool_]
     readings: pl.DataFrame
     words: pl.DataFrame
     adjective_word: npt.NDArray[np.int32]
@@ -77,7 +86,7 @@ def load_stopwords() -> Stopwords:
         InputError: a row has an unknown part of speech.
     """
     path = data_file("phrase_stopwords.tsv")
-    groups: dict[str, set[str]] = {pos: set() for pos in ("ADJ", "SOFT", "PART", "NOUN", "HEAD")}
+    groups: dict[str, set[str]] = {pos: set() for pos in ("ADJ", "SOFT", "PART", "NOUN", "HEAD", "FRAME")}
     for line, row in read_rows(path, ("lemma", "pos", "reason")):
         if row["pos"] not in groups:
             raise InputError(f"{path}:{line}: pos is {row['pos']!r}; expected one of {', '.join(groups)}")
@@ -85,7 +94,7 @@ def load_stopwords() -> Stopwords:
     # A participle goes by its verb, which is never an adjective's lemma, so the two lists can be one.
     return Stopwords(
         frozenset(groups["ADJ"] | groups["PART"]),
-        *(frozenset(groups[pos]) for pos in ("SOFT", "NOUN", "HEAD")),
+        *(frozenset(groups[pos]) for pos in ("SOFT", "NOUN", "HEAD", "FRAME")),
     )
 
 
@@ -123,6 +132,9 @@ def tabulate_words(analyses: Analyses, weights: npt.NDArray[np.float64], stopwor
         noun=noun,
         governs=_flag_forms(nouns, [lemma in GOVERN_ABLATIVE for lemma in analyses.lemmas], size),
         head=_flag_forms(nouns, [lemma not in stopwords.heads for lemma in analyses.lemmas], size),
+        inner_head=_flag_forms(
+            nouns, [lemma not in stopwords.heads | stopwords.frames for lemma in analyses.lemmas], size
+        ),
         adjective_word=_spread(adjectives["form"], adjectives["word"].to_numpy(), size, -1),
         dependent_word=_spread(dependents["form"], dependents["word"].to_numpy(), size, -1),
         readings=pl.concat([adjectives, nouns]).select("form", "role", "word", "mask", "share"),
@@ -159,6 +171,7 @@ def _read_forms(analyses: Analyses, weights: npt.NDArray[np.float64], stopwords:
     tag, lemma = analyses.tag[use], analyses.lemma[use]
     describing = _among(analyses.tags, lambda tag: ",Qual" in tag or tag.startswith("PRTF"))
     soft = _among(analyses.lemmas, stopwords.soft.__contains__)
+    frames = _among(analyses.lemmas, stopwords.frames.__contains__)
     persons = _among(analyses.tags, lambda tag: any(mark in tag for mark in (",Name", ",Surn", ",Patr")))
     rows = pl.DataFrame(
         {
@@ -166,7 +179,7 @@ def _read_forms(analyses: Analyses, weights: npt.NDArray[np.float64], stopwords:
             "participle": participle[tag], "mask": mask[use], "count": weights[use],
             "share": weights[use] / totals[form[use]], "name": persons[tag],
             "animate": _among(analyses.tags, lambda tag: ",anim," in tag)[tag],
-            "loose": describing[tag] | soft[lemma],
+            "loose": np.where(role[use] == NOUN, frames[lemma], describing[tag] | soft[lemma]),
         }
     )  # fmt: skip
     return (
