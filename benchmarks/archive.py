@@ -22,7 +22,7 @@ import pyppmd
 import zstandard
 from measure import CORPORA, facts
 
-from hypertok.archive import Member, Packer
+from hypertok.archive.container import Member, Packer
 from hypertok.archive.learning import statistics_of
 from hypertok.archive.shards import count_shard
 from hypertok.archive.statistics import CONTEXTS_TABLE, PIECES_TABLE, load_statistics, save_statistics
@@ -172,7 +172,7 @@ def unpack_speed(packer: Packer, single: list[str]) -> None:
 
 def self_contained(single: list[str]) -> None:
     """Archives that need no lexicon."""
-    from hypertok.archive import self_contained_packer
+    from hypertok.archive.container import self_contained_packer
 
     packer = self_contained_packer()
     size = sum(len(packer.pack([Member("", text.encode())])) for text in single)

@@ -24,12 +24,12 @@ from pathlib import Path
 from measure import CORPORA, DATA, TOKENIZERS
 
 import hypertok
+from hypertok.corpus.documents import read_documents
 from hypertok.corpus.words import WORD
 from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
-from hypertok.measure.curve import documents
 from hypertok.measure.tokens import count_tokens
-from hypertok.tokenizer.extend import Options, learn
+from hypertok.tokenizer.extend import ExtendOptions, learn
 from hypertok.tokenizer.pretokenizer import symbol_pretokenizer
 from hypertok.tokenizer.stock import Family, Stock, tokenizer_of
 from hypertok.tokenizer.surgery import extended
@@ -43,11 +43,11 @@ CSV = HERE / "compression.csv"
 ROWS = (4_000, 8_000, 16_000, 32_000, 43_000, 64_000, 128_000, 250_000)
 NAMES = {"qwen3": "Qwen3", "gemma3": "Gemma-3", "llama3_1": "Llama-3.1", "gpt4o": "GPT-4o"}
 ARMS = {
-    "control word": Options(span="word", units="bpe"),
-    "control phrase": Options(span="phrase", units="bpe"),
-    "ours word": Options(span="word"),
-    "ours phrase": Options(span="phrase"),
-    "ours phrase, general 0.3": Options(span="phrase", general=0.3),
+    "control word": ExtendOptions(span="word", units="bpe"),
+    "control phrase": ExtendOptions(span="phrase", units="bpe"),
+    "ours word": ExtendOptions(span="word"),
+    "ours phrase": ExtendOptions(span="phrase"),
+    "ours phrase, general 0.3": ExtendOptions(span="phrase", general=0.3),
 }
 FORMS, SYMBOLS, OWN = "whole forms", "symbols", "own archive"
 
@@ -101,7 +101,7 @@ def name_of(stock: Stock) -> str:
 
 
 def measured(
-    stock: Stock, arm: str, units: Units | None, options: Options, sets: dict[str, list[str]]
+    stock: Stock, arm: str, units: Units | None, options: ExtendOptions, sets: dict[str, list[str]]
 ) -> Iterator[Row]:
     """The stock tokenizer, or one extended by `units`, on every text."""
     size = len(units.tokens) if units else 0
@@ -209,7 +209,7 @@ def run(names: list[str], arms: list[str], numbers: list[int], lexicon: Lexicon,
         stock = Stock.load(TOKENIZERS / f"tokenizer-{name}" / "models")
         have = done(first, origin)
         if (name, "stock", 0) not in have:
-            write(list(measured(stock, "stock", None, Options(), sets)), origin)
+            write(list(measured(stock, "stock", None, ExtendOptions(), sets)), origin)
         if FORMS in arms and (missing := [rows for rows in numbers if (name, FORMS, rows) not in have]):
             write(list(whole_forms(stock, lexicon, missing, sets)), origin)
         if SYMBOLS in arms and (missing := [rows for rows in numbers if (name, SYMBOLS, rows) not in have]):
@@ -231,7 +231,7 @@ def run(names: list[str], arms: list[str], numbers: list[int], lexicon: Lexicon,
                     write(list(measured(stock, arm, units.first(rows), options, sets)), origin)
 
 
-def learned_most(stock: Stock, lexicon: Lexicon, options: Options, rows: list[int]) -> Units | None:
+def learned_most(stock: Stock, lexicon: Lexicon, options: ExtendOptions, rows: list[int]) -> Units | None:
     """Units for the largest number of rows that the lexicon's corpus has units for, if for any."""
     for number in sorted(rows, reverse=True):
         try:
@@ -250,7 +250,7 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", type=int, default=list(ROWS))
     parser.add_argument("--own", type=Path, help="measure on the texts that the lexicon was built from, as OWN")
     wanted = parser.parse_args()
-    sets = {OWN: list(documents(wanted.own))} if wanted.own else texts()
+    sets = {OWN: [one.text for one in read_documents(wanted.own)]} if wanted.own else texts()
     run(wanted.tokenizers, wanted.arms, wanted.rows, Lexicon.load(wanted.lexicon), sets)
 
 

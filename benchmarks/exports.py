@@ -16,7 +16,7 @@ from llama import Llama
 from measure import facts
 from tokenizers import Tokenizer
 
-from hypertok.measure.curve import documents
+from hypertok.corpus.documents import read_documents
 from hypertok.tokenizer.export_gguf import export_gguf
 from hypertok.tokenizer.export_sentencepiece import export_sentencepiece
 from hypertok.tokenizer.export_tiktoken import export_tiktoken, load_tiktoken
@@ -56,7 +56,7 @@ def main() -> None:
     stocks = dict(one.split("=", 1) for one in wanted.gguf)
     if unknown := stocks.keys() - {folder.name for folder in wanted.folders}:
         parser.error(f"--gguf {', '.join(sorted(unknown))}: no folder is named so")
-    texts = [text[: wanted.characters] for text in documents(wanted.texts)]
+    texts = [one.text[: wanted.characters] for one in read_documents(wanted.texts)]
     print(f"{facts('tokenizers', 'tiktoken', 'sentencepiece', 'xllamacpp')}\n")
     print("| tokenizer | format | documents identical | tokens, relative to ours |\n|---|---|---|---|", flush=True)
     for folder in wanted.folders:

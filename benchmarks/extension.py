@@ -18,7 +18,7 @@ from pathlib import Path
 
 from measure import TOKENIZERS, Watch, facts
 
-from hypertok.tokenizer.extend import Options, extend
+from hypertok.tokenizer.extend import ExtendOptions, extend
 
 ROWS = (16_000, 32_000, 64_000, 128_000, 250_000)
 
@@ -31,7 +31,7 @@ def one(stock: Path, lexicon: Path, output: Path, rows: int) -> None:
     def progress(step: str, done: int, total: int) -> None:
         ends[step] = time.perf_counter()
 
-    extend(stock, lexicon, output, Options(rows=rows), progress=progress)
+    extend(stock, lexicon, output, ExtendOptions(rows=rows), progress=progress)
     learned = max(ends.values())
     print(json.dumps({"learn": learned - start, "write": time.perf_counter() - learned}))
 

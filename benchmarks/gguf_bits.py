@@ -14,8 +14,8 @@ from pathlib import Path
 
 from measure import MIB, facts
 
+from hypertok.corpus.documents import read_documents
 from hypertok.measure.bootstrap import paired_ratio
-from hypertok.measure.curve import documents
 from hypertok.measure.quality import Quality, measure_quality
 from hypertok.measure.subject import Coding, Subject, load_coding, load_subject, without_bars
 
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--characters", type=int, default=1_000, help="of each document")
     wanted = parser.parse_args()
     without_bars()
-    texts = [text[: wanted.characters] for text in documents(wanted.text)]
+    texts = [one.text[: wanted.characters] for one in read_documents(wanted.text)]
     coding = load_coding(wanted.folder)
     print(f"{facts('torch', 'transformers', 'gguf')}; {len(texts):,} documents, {sum(map(len, texts)):,} characters\n")
     print("| numbers of | MiB | bits per character | against the folder |\n|---|---|---|---|", flush=True)

@@ -17,7 +17,7 @@ from statistics import median
 
 from measure import facts
 
-from hypertok.measure.curve import documents
+from hypertok.corpus.documents import read_documents
 from hypertok.measure.speed import Speed, measure_speed
 from hypertok.measure.subject import load_subject, without_bars
 from hypertok.training.data import identity_of
@@ -39,7 +39,9 @@ def main() -> None:
     wanted = parser.parse_args()
     without_bars()
     subjects = [load_subject(folder, dtype=wanted.dtype) for folder in wanted.folders]
-    text = "\n\n".join(one[:_OF_EACH] for one in sorted(documents(wanted.text), key=identity_of))
+    text = "\n\n".join(
+        one[:_OF_EACH] for one in sorted((one.text for one in read_documents(wanted.text)), key=identity_of)
+    )
     found: dict[tuple[int, int, int], list[Speed]] = {}
     for _ in range(wanted.rounds):
         for size in wanted.sizes:

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from hypertok.lexicon.build import BuildResult, build_lexicon
     from hypertok.lexicon.lexicon import Lexicon
     from hypertok.lexicon.recipe import Recipe
-    from hypertok.measure.model import measure_model
+    from hypertok.measure.model import Measured, measure_model
+    from hypertok.measure.options import MeasureOptions
     from hypertok.model.extend import extend_model
     from hypertok.model.merge import merge
-    from hypertok.tokenizer.extend import Options, extend
+    from hypertok.tokenizer.extend import ExtendOptions, extend
     from hypertok.tokenizer.hyper import HyperTokenizer
     from hypertok.tokenizer.verify import verify
-    from hypertok.training.train import train
+    from hypertok.training.options import LoraOptions, TrainOptions
+    from hypertok.training.train import TrainResult, train
+    from hypertok.vocabulary.units import TooFewRows
 
 __version__ = "0.2.0"
 __all__ = [
@@ -32,12 +35,18 @@ __all__ = [
     "BuildResult",
     "CodecError",
     "Experiment",
+    "ExtendOptions",
     "HyperTokenizer",
     "HypertokError",
     "InputError",
     "Lexicon",
-    "Options",
+    "LoraOptions",
+    "MeasureOptions",
+    "Measured",
     "Recipe",
+    "TooFewRows",
+    "TrainOptions",
+    "TrainResult",
     "build_lexicon",
     "extend",
     "extend_model",
@@ -53,20 +62,36 @@ _LAZY = {
     "build_lexicon": "hypertok.lexicon.build",
     "Lexicon": "hypertok.lexicon.lexicon",
     "Recipe": "hypertok.lexicon.recipe",
-    "Options": "hypertok.tokenizer.extend",
+    "ExtendOptions": "hypertok.tokenizer.extend",
     "extend": "hypertok.tokenizer.extend",
     "HyperTokenizer": "hypertok.tokenizer.hyper",
     "verify": "hypertok.tokenizer.verify",
-    # These need the extra `train`.
-    "extend_model": "hypertok.model.extend",
-    "train": "hypertok.training.train",
-    "merge": "hypertok.model.merge",
+    "TooFewRows": "hypertok.vocabulary.units",
+    "TrainOptions": "hypertok.training.options",
+    "LoraOptions": "hypertok.training.options",
+    "MeasureOptions": "hypertok.measure.options",
+    "Measured": "hypertok.measure.model",
     "measure_model": "hypertok.measure.model",
     "Experiment": "hypertok.experiment.run",
+}
+# These cannot be so much as imported without the extra `train`.
+_MODELS = {
+    "extend_model": "hypertok.model.extend",
+    "train": "hypertok.training.train",
+    "TrainResult": "hypertok.training.train",
+    "merge": "hypertok.model.merge",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'hypertok' has no attribute {name!r}")
+    if name in _MODELS:
+        from hypertok.model.extra import require_train
+
+        require_train()
+    elif name not in _LAZY:
+        raise AttributeError(f"module 'hypertok' has no attribute {name!r}")
+    return getattr(import_module((_LAZY | _MODELS)[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,12 +7,12 @@ all, and it is read only when every file is what the manifest says.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +21,11 @@ from typing import IO, Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hypertok.errors import ArtifactError, InputError, quoted
-from hypertok.replacing import previous_of, replacing
+from hypertok.replacing import flush, previous_of, remove_stale, replacing, unfinished
 
 MANIFEST = "manifest.json"
+#: How a new file is opened; on Windows as bytes, too.
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 #: What to do with a folder that is no extended tokenizer, where it is no matter of making another one.
 _INSTEAD = {
     "adapter": "it was trained, and lacks its model: put both together with: hypertok merge {folder} -o OUTPUT",
@@ -229,13 +231,15 @@ def writing_file(path: Path) -> Iterator[IO[bytes]]:
             yield file
         return
     path = path.resolve()
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
-    beside = Path(name)
+    remove_stale(path.parent, glob.escape(path.name[:40]))
+    beside = unfinished(path.parent, path.name)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(os.open(beside, _NEW, 0o600), "wb") as file:
             yield file
-        beside.chmod(_mode(path))  # mkstemp's own mode is for the owner alone
+        flush(beside)
+        beside.chmod(_mode(path))  # so far it was for the owner alone
         beside.replace(path)
+        flush(path.parent)
     finally:
         beside.unlink(missing_ok=True)
 

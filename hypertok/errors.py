@@ -27,6 +27,11 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or ["unknown"])[0]
 
 
+def install(extra: str) -> str:
+    """The command that installs what an extra needs, as it is to be typed."""
+    return f'pip install "hypertok-concepts[{extra}]"'
+
+
 def quoted(path: Path) -> str:
     """A path as it is to be typed in a command that is suggested."""
     return shlex.quote(str(path))

@@ -1,4 +1,7 @@
-"""A folder that takes the place of another in one rename, whatever else writes to the same place meanwhile."""
+"""A folder that takes the place of another in one rename, whatever else writes to the same place meanwhile.
+
+What is renamed is on the disk before: after a power cut a name may else stand there, and what was written under it not.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,19 @@ import os
 import platform
 import shutil
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hypertok.errors import ArtifactError
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment, unused-ignore]
-
 #: What a rename says when another writer of the same target came between, and how often that may be.
 _CAME_BETWEEN = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)
 _TRIES = 20
+#: What a file system says that cannot be asked to write at once.
+_NOT_ASKED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
+#: Names that this process made: another one that was killed may have had the same number, in a container mostly.
+_OWN: set[str] = set()
 
 
 @contextmanager
@@ -31,61 +33,109 @@ def replacing(target: Path) -> Iterator[Path]:
     Of several writers each has a folder of its own, and the last one to end wins whole.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    name = target.name[:40]
-    remove_stale(target.parent, glob.escape(name))
-    beside = unfinished(target.parent, name)
+    remove_stale(target.parent, glob.escape(target.name[:40]))
+    beside = unfinished(target.parent, target.name)
     beside.mkdir()
     try:
         yield beside
+        _replace(target, beside)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
-    _replace(target, beside)
 
 
 def unfinished(parent: Path, name: str) -> Path:
     """A name for what this process writes, beside its place in `parent`."""
-    return parent / f".{name}.unfinished.{platform.node()}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
+    name = f".{name[:40]}.unfinished.{platform.node()}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
+    _OWN.add(name)
+    return parent / name
 
 
 def remove_stale(parent: Path, names: str = "*") -> None:
     """Remove what killed processes of this machine left unfinished of the places that a glob pattern names."""
-    for folder in parent.glob(f".{names}.unfinished.{glob.escape(platform.node())}.*.*"):
-        if not _lives(folder.name.rsplit(".", 2)[1]):
-            shutil.rmtree(folder, ignore_errors=True)
+    for path in parent.glob(f".{names}.unfinished.{glob.escape(platform.node())}.*.*"):
+        process = path.name.rsplit(".", 2)[1]
+        if path.name in _OWN or (process != str(os.getpid()) and _lives(process)):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
+
+
+def to_disk(path: Path) -> None:
+    """Wait until a file, or a folder with all that is in it, is on the disk. Links in a folder are not followed.
+
+    Raises:
+        OSError: it cannot be written there: only now a disk may turn out to be full, or broken.
+    """
+    if path.is_dir():
+        for one in path.iterdir():
+            if not one.is_symlink():
+                to_disk(one)
+    flush(path)
+
+
+def flush(path: Path) -> None:
+    """Wait until the bytes of a file, or the names in a folder, are on the disk.
+
+    Raises:
+        OSError: see `to_disk`.
+    """
+    if os.name != "posix" and path.is_dir():
+        return  # elsewhere a folder cannot be opened
+    handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NOT_ASKED:
+            raise
+    finally:
+        os.close(handle)
 
 
 @contextmanager
-def alone(target: Path) -> Iterator[None]:
+def alone(target: Path, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
     """Be the only process that makes `target`, where two would share a folder of finished work.
 
-    A lock, which falls with the process that holds it; on Windows, which has another kind, none.
+    Args:
+        waiting: told that another process has it, which is then waited for; None where that is an error.
 
     Raises:
-        ArtifactError: another process has it.
+        ArtifactError: another process has it, and it is not waited for.
     """
-    if fcntl is None:
-        yield
-        return
+    from filelock import FileLock, Timeout  # its lock falls with the process that holds it
+
     target.parent.mkdir(parents=True, exist_ok=True)
-    path = target.with_name(f".{target.name}.lock")
-    with path.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    lock = FileLock(target.with_name(f".{target.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if waiting is None:
             raise ArtifactError(
                 f"{target}: another process is making it; wait for it, or name another output"
             ) from None
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+        waiting(f"waiting for another process, which makes {target}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        if waiting is None:  # nobody has waited with this file open
+            with suppress(OSError):
+                Path(lock.lock_file).unlink()
+        lock.release()
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder of unfinished work; a kill on the way leaves nothing half of it that could be gone on with."""
+    """Remove a folder of unfinished work; a kill on the way leaves nothing half of it that could be gone on with.
+
+    What is left by a kill is removed the next time; there may be nothing else by then.
+    """
     gone = folder.with_name(f".{folder.name}.gone")
     shutil.rmtree(gone, ignore_errors=True)
+    if not folder.exists():
+        return
     try:
         folder.rename(gone)
     except OSError:  # where a link leads: the root of a disk, or in a folder that cannot be written to
@@ -115,6 +165,7 @@ def _lives(process: str) -> bool:
 
 def _replace(target: Path, beside: Path) -> None:
     previous = previous_of(target)
+    to_disk(beside)
     for left in reversed(range(_TRIES)):
         shutil.rmtree(previous, ignore_errors=True)
         try:
@@ -125,4 +176,5 @@ def _replace(target: Path, beside: Path) -> None:
         except OSError as error:
             if not left or error.errno not in _CAME_BETWEEN:
                 raise
+    flush(target.parent)
     shutil.rmtree(previous, ignore_errors=True)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from hypertok.archive import Member, Packer, self_contained_packer, write_members
+from hypertok.archive.container import Member, Packer, self_contained_packer
+from hypertok.archive.files import write_members
 from hypertok.archive.learning import build_statistics
 from hypertok.archive.statistics import Statistics
 

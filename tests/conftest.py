@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_sent() -> Iterator[None]:
-    """No test reaches another machine, whatever a library makes of the refusal."""
+    """No connection of a test leads to another machine, in the tests' own process."""
     connect, tried = socket.socket.connect, list[str]()
 
     def refuse(self: socket.socket, address: Any) -> None:

@@ -9,7 +9,7 @@ from hypertok.experiment.provenance import Provenance
 from hypertok.experiment.results import PLAN, AtStep, Plan, RunResult, Trained, run_path, write_result
 from hypertok.measure.bootstrap import ratio
 from hypertok.measure.quality import DocumentBits, Quality
-from hypertok.tokenizer.extend import Options
+from hypertok.tokenizer.extend import ExtendOptions
 
 _ORIGIN = Provenance(made="2026-01-01 00:00", versions={}, device="cpu", commit=None, dirty=None, sha256={})
 
@@ -17,7 +17,7 @@ _ORIGIN = Provenance(made="2026-01-01 00:00", versions={}, device="cpu", commit=
 def report_folder(folder: Path) -> Path:
     """Three arms, each with two seeds."""
     arms = [
-        Arm(name="stock", stock=True), Arm(name="control", tokenizer=Options(units="bpe")), Arm(name="ours"),
+        Arm(name="stock", stock=True), Arm(name="control", tokenizer=ExtendOptions(units="bpe")), Arm(name="ours"),
     ]  # fmt: skip
     made = Definition(name="figures", title="Figures for a page", seeds=(0, 1), arms=tuple(arms), steps=(50,))
     names = [f"{arm.name}-characters-s{seed}" for seed in (0, 1) for arm in arms]

@@ -15,9 +15,11 @@ from archive_texts import NOTES, pack, tiny_statistics, unpack, unpack_files
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hypertok.archive import Member, Packer, coder, pack_files, read_header
+from hypertok.archive import coder
 from hypertok.archive.arithmetic import cell_tables, squash_table, stretch_table
 from hypertok.archive.coder import BitReader, BitWriter
+from hypertok.archive.container import Member, Packer, read_header
+from hypertok.archive.files import pack_files
 from hypertok.archive.pieces import join, split, surfaces
 from hypertok.archive.text_coder import ArchiveModel
 from hypertok.errors import ArtifactError, InputError

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from archive_texts import pack, unpack, unpack_files
 
-from hypertok.archive import Member, files, pack_files, self_contained_packer, write_members
-from hypertok.archive.container import _LZMA, Packer, _read_table, _varint
+from hypertok.archive import files
+from hypertok.archive.container import _LZMA, Member, Packer, _read_table, _varint, self_contained_packer
+from hypertok.archive.files import pack_files, write_members
 from hypertok.cli import archive as command
 from hypertok.errors import ArtifactError, InputError
 

@@ -13,7 +13,7 @@ from archive_texts import CLASSES, NOTES, tiny_statistics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hypertok.archive.learning import Settings, build_statistics, statistics_of
+from hypertok.archive.learning import build_statistics, statistics_of
 from hypertok.archive.ngrams import count_chain
 from hypertok.archive.shards import count_shard, merge_shards
 from hypertok.archive.statistics import Statistics, load_statistics, save_statistics
@@ -56,11 +56,10 @@ def same(one: Statistics, other: Statistics) -> bool:
 @pytest.mark.parametrize("limit", [10_000, 100])
 def test_statistics_do_not_depend_on_the_shards(limit: int) -> None:
     texts = [f"{note} {number}" for number in range(5) for note in NOTES]
-    recipe = Settings(piece_limit=limit)
-    whole = build_statistics(texts, CLASSES.get, recipe)
+    whole = build_statistics(texts, CLASSES.get, limit)
     for size in (1, 3, 7):
         shards = [count_shard(texts[i : i + size], limit=limit) for i in range(0, len(texts), size)]
-        assert same(whole, statistics_of(shards, CLASSES.get, recipe))
+        assert same(whole, statistics_of(shards, CLASSES.get, limit))
     assert sum(whole.counts) <= limit + len(texts) + 1
 
 

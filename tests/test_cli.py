@@ -6,10 +6,11 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import pytest
 from typer.core import TyperGroup
@@ -19,7 +20,6 @@ from typer.testing import CliRunner
 from hypertok.cli import codec, console, main
 from hypertok.errors import InputError
 from hypertok.lexicon.overrides import COLUMNS
-from hypertok.lexicon.recipe import Recipe
 
 REPOSITORY = Path(__file__).parents[1]
 VAULT = REPOSITORY / "examples" / "vault"
@@ -83,27 +83,6 @@ def test_help_teaches_every_command() -> None:
         assert shown.exit_code == 0, name
         assert not isinstance(command, TyperGroup) or all(one.help for one in command.commands.values()), name
     assert ok("train", "--help")
-
-
-def test_options_of_a_build_reach_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    class Reached(Exception):
-        pass
-
-    def build(*given: Any, **named: Any) -> None:
-        raise Reached(given, named)
-
-    monkeypatch.setattr("hypertok.lexicon.build.build_lexicon", build)
-    command = ["build-lexicon", "notes", "-o", "x.lexicon", "--min-count", "2", "--max-concepts", "30", "--no-phrases"]
-    command += ["--min-phrase-count", "5", "--no-context", "--no-statistics", "--workers", "4", "--engine", "ray"]
-    command += ["--base", str(tmp_path), "--overrides", str(NOTE)]
-    done = CliRunner().invoke(main.app, command)
-    assert isinstance(done.exception, Reached), done.exception
-    (corpus, output, recipe), named = done.exception.args
-    assert (corpus, output) == (Path("notes"), Path("x.lexicon"))
-    wanted = {"min_count": 2, "max_concepts": 30, "phrases": False, "min_phrase_count": 5, "context": False}
-    assert recipe == Recipe(**wanted, statistics=False)  # type: ignore[arg-type]
-    del named["progress"]
-    assert named == {"base": tmp_path, "overrides": NOTE, "workers": 4, "engine": "ray"}
 
 
 def test_what_concepts_only_loses_is_told(lexicon: Path) -> None:
@@ -204,6 +183,18 @@ def test_pack_and_unpack_restore_a_note_and_a_folder(lexicon: Path, tmp_path: Pa
     assert (tmp_path / "one" / NOTE.name).read_bytes() == NOTE.read_bytes()
     ok("pack", lexicon, VAULT / "Книги", "-o", tmp_path / "books.ht")
     ok("unpack", tmp_path / "books.ht", "--lexicon", lexicon, "-o", tmp_path / "books")
+    ok("unpack", archive, "-o", tmp_path / "found", cwd=lexicon.parent)
+    beside = lexicon.with_name("beside.ht")
+    shutil.copyfile(archive, beside)
+    foreign = lexicon.with_name("extension")
+    foreign.mkdir()
+    (foreign / "manifest.json").write_text('{"manifest_version": 3}', encoding="utf-8")
+    ok("unpack", beside, "-o", tmp_path / "found too", cwd=tmp_path)
+    for folder in ("found", "found too"):
+        assert (tmp_path / folder / NOTE.name).read_bytes() == NOTE.read_bytes()
+    lost = hypertok("unpack", archive, "-o", tmp_path / "lost", cwd=tmp_path)
+    assert lost.returncode == 1
+    assert "--lexicon" in lost.stderr.decode()
     for note in (VAULT / "Книги").rglob("*.md"):
         assert (tmp_path / "books" / note.relative_to(VAULT)).read_bytes() == note.read_bytes()
 
@@ -214,6 +205,7 @@ def test_skipped_files_are_listed_and_the_exit_code_says_so(tmp_path: Path) -> N
     (corpus / "хорошая.txt").write_text("Печень и сердце — органы человека.\n" * 5, encoding="utf-8")
     (corpus / "картинка.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
     (corpus / "пустая.txt").write_bytes(b"")
+    (corpus / "наполовину.jsonl").write_text('{"text": "Печень."}\n{"text": \n', encoding="utf-8")
     (corpus / "никуда.txt").symlink_to(corpus / "нет такого")
     done = hypertok("build-lexicon", corpus, "-o", tmp_path / "x.lexicon")
     assert done.returncode == 3
@@ -221,8 +213,13 @@ def test_skipped_files_are_listed_and_the_exit_code_says_so(tmp_path: Path) -> N
     skipped = {s["path"]: s["reason"] for s in sources if s["status"] == "skipped"}
     assert set(skipped) == {"картинка.png", "пустая.txt", "никуда.txt"}
     assert all(skipped.values())
+    half = next(s for s in sources if s["path"] == "наполовину.jsonl")
+    assert (half["status"], half["reason"][:6]) == ("read", "line 2")
     told = " ".join(ok("lexicon", "info", tmp_path / "x.lexicon").decode().split())
     assert all(name in told for name in skipped)
+    for path in (corpus / name for name in skipped):
+        path.unlink()
+    assert hypertok("build-lexicon", corpus, "-o", tmp_path / "x.lexicon").returncode == 3, "read in part"
 
 
 def test_rebuilding_the_same_says_so_and_a_missing_corpus_is_an_error(lexicon: Path, tmp_path: Path) -> None:

@@ -26,6 +26,16 @@ def test_an_interrupted_command_says_how_to_go_on(
     assert "interrupted; nothing half-made is left" in " ".join(capsys.readouterr().err.split())
 
 
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    """As in `hypertok … | head`."""
+    command = [sys.executable, "-m", "hypertok", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=REPOSITORY) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait(60)) == (b"", 1)
+
+
 LOADING = """
 import sys
 

@@ -62,7 +62,6 @@ def test_composition_leaves_all_other_units_alone() -> None:
 
 def test_composition_with_few_words_is_the_weighted_mean() -> None:
     world = planted(tied=True)
-    assert world.rows.words is not None
     few = StockWords(world.rows.words.ids[:10], world.rows.words.units.take(torch.arange(10)))
     new = initialise("composition", StockRows(world.rows.input, None, few), world.units)
     assert torch.equal(new.input, initialise("weighted", world.rows, world.units).input)

@@ -55,7 +55,7 @@ def everything(counted: CountedCorpus) -> tuple[object, ...]:
 
 
 def naive_counts(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Counts by case pattern of every form in plain Russian text files, without any of our machinery."""
+    """Counts by case pattern of every form in plain Russian text files; of our machinery only what a word is."""
     seen = Counter(word for file in folder.glob("*.txt") for word in WORD.findall(file.read_text(encoding="utf-8")))
     counts: dict[str, list[int]] = {}
     for word, count in seen.items():

@@ -47,7 +47,7 @@ def test_without_the_package_the_remedy_is_told(tmp_path: Path, monkeypatch: pyt
     for root in (tmp_path, "hf://owner/name"):
         _, (report,) = read(root)
         assert report.status == "skipped"
-        assert "pip install 'hypertok-concepts[datasets]'" in report.reason
+        assert 'pip install "hypertok-concepts[datasets]"' in report.reason
 
 
 def test_a_damaged_dataset_is_reported(tmp_path: Path) -> None:

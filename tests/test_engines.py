@@ -128,5 +128,5 @@ def test_an_error_of_the_work_itself_comes_as_it_is(workers: int) -> None:
 
 def test_ray_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(InputError, match=r"pip install 'hypertok-concepts\[ray\]'"):
+    with pytest.raises(InputError, match=r'pip install "hypertok-concepts\[ray\]"'):
         list(engines.run(abs, [1], engine="ray"))

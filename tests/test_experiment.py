@@ -202,6 +202,7 @@ def test_folders_of_the_texts_are_told_where_a_definition_says_so(done: Done, in
     done.experiment.run()
     assert folder_of("а/б/в.txt#0") == "а"
     assert folder_of("в.txt#а/0") == ""
+    assert folder_of("C#/в.md#0") == "C#"
 
 
 def test_arms_are_paired_with_stock_and_control(done: Done) -> None:

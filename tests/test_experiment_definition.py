@@ -17,7 +17,7 @@ from hypertok.experiment.compare import pareto
 from hypertok.experiment.definition import Aims, Definition, Inputs, Measure, Memory
 from hypertok.experiment.page import Heading, Paragraph, Plot, Table, markdown, page
 from hypertok.experiment.reading import BASE, read_definition
-from hypertok.tokenizer.extend import Options
+from hypertok.tokenizer.extend import ExtendOptions
 from hypertok.training.options import LoraOptions, TrainOptions
 
 EXPERIMENTS = REPOSITORY / "experiments"
@@ -25,7 +25,7 @@ SHIPPED = sorted(path.stem for path in EXPERIMENTS.glob("*.toml") if path.stem !
 #: Their results are older than the choice of `bos`.
 WITHOUT_BOS = {"ab", "ab-20m", "ab-rank128", "factored", "init", "rows"}
 TABLES: dict[str, type[BaseModel]] = {
-    "inputs": Inputs, "tokenizer": Options, "train": TrainOptions, "train.lora": LoraOptions, "measure": Measure,
+    "inputs": Inputs, "tokenizer": ExtendOptions, "train": TrainOptions, "train.lora": LoraOptions, "measure": Measure,
     "aims": Aims, "memory": Memory,
 }  # fmt: skip
 #: Set by an experiment for every run, so no key of a definition.

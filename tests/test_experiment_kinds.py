@@ -18,6 +18,7 @@ from hypertok.experiment.memory import AT_HAND
 from hypertok.experiment.report import write_report
 from hypertok.experiment.results import MemoryRow, Results
 from hypertok.experiment.run import Experiment
+from hypertok.experiment.training import snapshot
 
 #: Continued BPE, which is learned in no time.
 INIT = """
@@ -183,6 +184,27 @@ def test_experiments_side_by_side_train_an_arm_once(inputs: Inputs, folder: Path
     assert less.runs[0].quality.characters == 600
     assert not any("training on" in text for text in told)
     assert sorted(path.name[16:] for path in (first.work / "trained").glob("[!.]*")) == ["", "-at-2", "-at-5"]
+
+
+def test_what_lacks_of_a_trained_arm_is_not_measured_without(inputs: Inputs, folder: Path) -> None:
+    """A copy from another machine may have broken off, and an earlier start in the middle of the steps again."""
+    first = stock_alone(folder / "copied", "first", [5], inputs)
+    whole = stock_alone(folder / "copied", "whole", [2, 5], inputs)
+    kept = first.run().runs[0]
+    trained = next(path for path in (first.work / "trained").glob("[!.]*") if len(path.name) == 16)
+    again = trained.with_name(f"{trained.name}-again")
+    killed = again.with_name(f"{again.name}.work") / "checkpoint-4"
+    killed.mkdir(parents=True)
+    (killed / "complete").touch()
+    (snapshot(trained, 5) / "adapter_model.safetensors").unlink()
+    run = whole.run().runs[0]
+    assert [step.step for step in run.steps] == [0, 2, 5]
+    assert run.steps[2] == kept.steps[1]
+    assert run.steps[0].quality.bits_per_character != run.steps[1].quality.bits_per_character
+    assert not list((first.work / "trained").glob("*again*"))
+    (trained / "adapter_model.safetensors").unlink()
+    with pytest.raises(ArtifactError, match=r"adapter_model\.safetensors: named in the manifest and not there"):
+        stock_alone(folder / "copied", "third", [], inputs, measure="document_characters = 200").run()
 
 
 def stock_alone(folder: Path, name: str, steps: Sequence[int], inputs: Inputs, measure: str = "") -> Experiment:

@@ -26,7 +26,7 @@ from hypertok.experiment.scale import scale
 from hypertok.experiment.sections import run_blocks
 from hypertok.measure.copy_task import Copied
 from hypertok.measure.speed import Speed
-from hypertok.tokenizer.extend import Options
+from hypertok.tokenizer.extend import ExtendOptions
 from hypertok.training.options import TrainOptions
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -86,16 +86,16 @@ def test_seeds_that_no_two_arms_share_are_told(tmp_path: Path) -> None:
 
 
 def test_an_arm_stands_beside_the_control_that_is_begun_and_trained_like_it() -> None:
-    bpe = Options(units="bpe")
+    bpe = ExtendOptions(units="bpe")
     arms = [
         Arm(name="control-flat", tokenizer=bpe, train=TrainOptions(rows="flat")),
         Arm(name="control-mean", tokenizer=bpe, init="mean"),
-        Arm(name="control-general", tokenizer=Options(units="bpe", general=0.5)),
+        Arm(name="control-general", tokenizer=ExtendOptions(units="bpe", general=0.5)),
         Arm(name="control", tokenizer=bpe),
         Arm(name="ours"),
         Arm(name="ours-logged", train=TrainOptions(log_every=3)),
         Arm(name="ours-mean", init="mean"),
-        Arm(name="ours-symbols", tokenizer=Options(text="symbols")),
+        Arm(name="ours-symbols", tokenizer=ExtendOptions(text="symbols")),
         Arm(name="ours-factored", train=TrainOptions(rows="factored")),
         Arm(name="ours-untrained", untrained=True),
     ]
@@ -111,7 +111,7 @@ def test_a_control_that_reads_other_text_says_so(tmp_path: Path) -> None:
     results = Results.load(report_folder(tmp_path / "results"))
     assert "| ours | control | " in write_report(results).markdown.read_text(encoding="utf-8")
     symbols = [
-        arm.model_copy(update={"tokenizer": Options(text="symbols")}) if arm.name == "ours" else arm
+        arm.model_copy(update={"tokenizer": ExtendOptions(text="symbols")}) if arm.name == "ours" else arm
         for arm in results.definition.arms
     ]
     other = results.definition.model_copy(update={"arms": tuple(symbols)})

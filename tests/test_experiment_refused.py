@@ -21,7 +21,6 @@ from small_experiments import HELD_OUT, Inputs, definition
 
 from hypertok.artifact import seal
 from hypertok.errors import ArtifactError, InputError
-from hypertok.experiment.arms import alone
 from hypertok.experiment.definition import Arm, Definition
 from hypertok.experiment.inputs import Read, find_leaks
 from hypertok.experiment.results import Results
@@ -37,6 +36,7 @@ from hypertok.experiment.training import (
     trained_folder,
 )
 from hypertok.model.checkpoint import Checkpoint
+from hypertok.replacing import alone
 from hypertok.training.data import Text, identity_of
 from hypertok.training.options import TrainOptions
 
@@ -177,16 +177,17 @@ def test_two_processes_make_a_folder_one_after_the_other(tmp_path: Path) -> None
     def first() -> None:
         with alone(tmp_path / "work" / "model", told.append):
             inside.set()
-            while not told:  # the other one waits
+            late = time.monotonic() + 10
+            while not told and time.monotonic() < late:  # the other one waits
                 time.sleep(0.01)
             order.append("first")
 
-    thread = threading.Thread(target=first)
+    thread = threading.Thread(target=first, daemon=True)
     thread.start()
     assert inside.wait(10)
     with alone(tmp_path / "work" / "model", told.append):
         order.append("second")
-    thread.join()
+    thread.join(10)
     assert order == ["first", "second"]
     assert told == [f"waiting for another process, which makes {tmp_path / 'work' / 'model'}"]
 

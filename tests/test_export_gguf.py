@@ -33,7 +33,7 @@ from hypertok.tokenizer.gguf_file import (
     read_gguf,
     write_gguf,
 )
-from hypertok.tokenizer.gguf_rows import Constituents, grown_tensor, replaced_tensor
+from hypertok.tokenizer.gguf_rows import Parts, grown_tensor, replaced_tensor
 
 WIDTH = 32  # one block of Q8_0
 QWEN_ROWS, GEMMA_ROWS = 151_936, 262_144
@@ -172,7 +172,7 @@ def test_types_that_cannot_be_written_become_f16() -> None:
     content[:, 208:] = np.array([0.01], dtype=np.float16).view(np.uint8)
     tensor = Tensor("output.weight", (256, 5), int(kind), content.size, lambda: (content.reshape(-1),))
     # Id 2 stands within the stock rows: its row is replaced.
-    grown = grown_tensor(tensor, {6: Constituents((0, 1), (1, 3)), 2: Constituents((4,), (1,))}, 7)
+    grown = grown_tensor(tensor, {6: Parts((0, 1), (1, 3)), 2: Parts((4,), (1,))}, 7)
     assert (grown.shape, grown.type) == ((256, 7), int(gguf.GGMLQuantizationType.F16))
     values = np.frombuffer(raw(grown), np.float16).reshape(7, 256).astype(np.float32)
     old = gguf.dequantize(content, kind)

@@ -18,7 +18,7 @@ from hypertok.cli.main import app
 from hypertok.errors import ArtifactError, InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.measure.curve import measure_curve, parse_rows
-from hypertok.tokenizer.extend import Options, extend
+from hypertok.tokenizer.extend import ExtendOptions, extend
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import KIND
 from hypertok.tokenizer.stock import Stock
@@ -32,7 +32,7 @@ ROWS = 500
 @pytest.fixture(scope="module")
 def qwen(vault_lexicon: Lexicon, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("extend") / "qwen3-notes"
-    extend(stock_folder("qwen3"), vault_lexicon.folder, folder, Options(rows=ROWS))
+    extend(stock_folder("qwen3"), vault_lexicon.folder, folder, ExtendOptions(rows=ROWS))
     return folder
 
 
@@ -49,9 +49,9 @@ def test_the_road_of_the_readme(vault_lexicon: Lexicon, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("fewer_texts")  # all of them are tried on the road of the README
-@pytest.mark.parametrize("options", [Options(rows=300, span="word"), Options(rows=300, text="symbols")])
+@pytest.mark.parametrize("options", [ExtendOptions(rows=300, span="word"), ExtendOptions(rows=300, text="symbols")])
 def test_other_kinds_are_proved_too(
-    vault_lexicon: Lexicon, small_stock: Path, tmp_path: Path, options: Options
+    vault_lexicon: Lexicon, small_stock: Path, tmp_path: Path, options: ExtendOptions
 ) -> None:
     extend(small_stock, vault_lexicon.folder, tmp_path / "out", options)
     report = verify(tmp_path / "out", small_stock)
@@ -68,7 +68,7 @@ def test_symbols_are_proved_where_a_hyphen_serves_as_dash(tmp_path: Path) -> Non
     note = "Печень - орган, сон - покой. Хлеб - еда, вода - жизнь. Дом - стены, сад - тень.\n"
     (tmp_path / "notes" / "а.txt").write_text((note + SENTENCES) * 20, encoding="utf-8")
     build_lexicon(tmp_path / "notes", tmp_path / "x.lexicon", workers=1)
-    extend(stock_folder("llama2"), tmp_path / "x.lexicon", tmp_path / "out", Options(rows=120, text="symbols"))
+    extend(stock_folder("llama2"), tmp_path / "x.lexicon", tmp_path / "out", ExtendOptions(rows=120, text="symbols"))
     report = verify(tmp_path / "out", stock_folder("llama2"))
     assert report.passed, [line for line in report.lines if not line.passed]
 
@@ -78,7 +78,7 @@ def test_symbols_are_proved_where_a_hyphen_serves_as_dash(tmp_path: Path) -> Non
 def test_replace_unused_does_not_grow_and_what_goes_is_told(vault_lexicon: Lexicon, tmp_path: Path) -> None:
     stock = Stock.load(stock_folder("qwen3"))
     manifest = extend(
-        stock.path, vault_lexicon.folder, tmp_path / "out", Options(rows=300, replace_unused=("ru", "en"))
+        stock.path, vault_lexicon.folder, tmp_path / "out", ExtendOptions(rows=300, replace_unused=("ru", "en"))
     )
     assert manifest.facts["rows"] == -(-stock.first_free_id // 64) * 64
     given_up = pl.read_parquet(tmp_path / "out" / "given_up.parquet")
@@ -117,7 +117,7 @@ def test_explain(qwen: Path) -> None:
 
 
 def test_same_input_same_bytes(qwen: Path, vault_lexicon: Lexicon, tmp_path: Path) -> None:
-    extend(stock_folder("qwen3"), vault_lexicon.folder, tmp_path / "again", Options(rows=ROWS))
+    extend(stock_folder("qwen3"), vault_lexicon.folder, tmp_path / "again", ExtendOptions(rows=ROWS))
     for name in ("tokenizer.json", "delta.parquet", "manifest.json"):
         assert (tmp_path / "again" / name).read_bytes() == (qwen / name).read_bytes(), name
 
@@ -136,7 +136,7 @@ def test_the_stock_folder_is_never_overwritten(vault_lexicon: Lexicon, tmp_path:
     stock = tmp_path / "stock"
     shutil.copytree(stock_folder("llama2"), stock)
     with pytest.raises(ArtifactError, match="name another output"):
-        extend(stock, vault_lexicon.folder, stock, Options(rows=10))
+        extend(stock, vault_lexicon.folder, stock, ExtendOptions(rows=10))
     assert Tokenizer.from_file(str(stock / "tokenizer.json")).get_vocab_size() == 32_000
 
 
@@ -158,7 +158,7 @@ def test_symbols_go_with_concept_units_only(vault_lexicon: Lexicon, tmp_path: Pa
             stock_folder("qwen3"),
             vault_lexicon.folder,
             tmp_path / "out",
-            Options(rows=300, text="symbols", units="bpe"),
+            ExtendOptions(rows=300, text="symbols", units="bpe"),
         )
 
 
@@ -182,11 +182,11 @@ def test_what_stock_and_options_forbid_is_said_before_units_are_learned(
     unknown = stock_changed(small_stock, tmp_path / "unknown", {}, r"\w+|\W+")
     lacking = stock_changed(small_stock, tmp_path / "lacking", {"pad_token": "<pad>"})
     for stock, options, message in (
-        (unknown, Options(rows=9), "not one that hypertok knows; use --span word"),
-        (unknown, Options(rows=9, text="symbols"), "not one that hypertok knows; use --span word"),
-        (lacking, Options(rows=9), "pad_token is '<pad>', which tokenizer.json does not have"),
-        (small_stock, Options(rows=9, replace_unused=("rus",)), "'rus' is no language to keep"),
-        (small_stock, Options(rows=9_999, replace_unused=("ru",)), r"--rows \d+\), keep fewer languages"),
+        (unknown, ExtendOptions(rows=9), "not one that hypertok knows; use --span word"),
+        (unknown, ExtendOptions(rows=9, text="symbols"), "not one that hypertok knows; use --span word"),
+        (lacking, ExtendOptions(rows=9), "pad_token is '<pad>', which tokenizer.json does not have"),
+        (small_stock, ExtendOptions(rows=9, replace_unused=("rus",)), "'rus' is no language to keep"),
+        (small_stock, ExtendOptions(rows=9_999, replace_unused=("ru",)), r"--rows \d+\), keep fewer languages"),
     ):
         with pytest.raises(InputError, match=message):
             extend(stock, vault_lexicon.folder, tmp_path / "out", options)

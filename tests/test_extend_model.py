@@ -26,13 +26,13 @@ from hypertok.lexicon.lexicon import Lexicon
 from hypertok.model.checkpoint import Checkpoint
 from hypertok.model.extend import extend_model
 from hypertok.model.pair import Pair
-from hypertok.tokenizer.extend import Options
+from hypertok.tokenizer.extend import ExtendOptions
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import DELTA, KIND, SCHEMA_VERSION
 from hypertok.training.probe import ProbeOptions, _blocks, chooser, texts_of_runs
 
 WIDTH = 16
-OPTIONS = Options(rows=40, span="word", general=0)
+OPTIONS = ExtendOptions(rows=40, span="word", general=0)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_the_composer_makes_rows_that_it_was_trained_to(model: Path, small_lexic
 
 def test_rows_for_symbol_text_are_made_of_words(model: Path, vault_lexicon: Lexicon, tmp_path: Path) -> None:
     """Each row from the text that its unit stands for, cut by the stock tokenizer, and from nothing else."""
-    options = Options(rows=300, text="symbols")
+    options = ExtendOptions(rows=300, text="symbols")
     extend_model(model, vault_lexicon.folder, tmp_path / "out", options, init="weighted")
     delta = pl.read_parquet(tmp_path / "out" / DELTA).filter(pl.col("surface").is_not_null())
     stock, plain = Tokenizer.from_file(str(model / "tokenizer.json")), Checkpoint.open(model)
@@ -173,7 +173,7 @@ def test_rows_for_symbol_text_are_made_of_words(model: Path, vault_lexicon: Lexi
 
 def test_probes_read_symbol_text(model: Path, vault_lexicon: Lexicon, tmp_path: Path) -> None:
     """Bits per character of the text that was written: few characters of symbols stand for many."""
-    options = Options(rows=300, text="symbols")
+    options = ExtendOptions(rows=300, text="symbols")
     probe = ProbeOptions(steps=2, composer_steps=2, batch=2, context=16, held_out=8)
     manifest = extend_model(
         model, vault_lexicon.folder, tmp_path / "out", options,

@@ -18,7 +18,7 @@ from stock_files import MISTRAL, SAMPLES, TEXT, ids, refused, written
 
 from hypertok.errors import InputError
 from hypertok.tokenizer.from_sentencepiece import convert_sentencepiece
-from hypertok.tokenizer.stock import Family, Stock
+from hypertok.tokenizer.stock import Family, Stock, tokenizer_of
 
 
 @pytest.mark.parametrize("name", ["tokenizer.model.v1", "mistral_instruct_tokenizer_240323.model.v3"])
@@ -159,4 +159,4 @@ def test_damaged_sentencepiece_is_refused(tmp_path: Path) -> None:
         place = chance.randrange(len(raw))
         changed = raw[:place] + bytes([chance.randrange(256)]) + raw[place + 1 :]
         with contextlib.suppress(InputError):
-            convert_sentencepiece(Path("m.model"), changed, {})
+            tokenizer_of(Path("m.model"), convert_sentencepiece(Path("m.model"), changed, {}))

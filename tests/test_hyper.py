@@ -166,14 +166,17 @@ def test_any_ids_give_a_text(made: Made) -> None:
     ids = list(range(0, tokenizer.vocab_size, 97)) + sorted(tokenizer.new_ids)
     assert tokenizer.decode(ids)
     assert tokenizer.decode(ids[::-1], skip_special_tokens=True)
-    with pytest.raises(InputError, match="-1"):
-        tokenizer.decode([-1])
+    for wrong in (-1, -100, 1 << 32):
+        with pytest.raises(InputError, match=f"{wrong} is no token id"):
+            tokenizer.decode([wrong])
 
 
 @on_surface
 def test_a_lone_surrogate_is_named(made: Made) -> None:
     with pytest.raises(InputError, match=r"character 3 .*U\+D800"):
         made.tokenizer.encode("abc\ud800")
+    with pytest.raises(InputError, match=r"give \[text\]"):
+        made.tokenizer.encode_batch("abc")
 
 
 @on_surface

@@ -10,7 +10,7 @@ import pytest
 from corpus_reading import read_one, words_of
 
 from hypertok.corpus import json_source
-from hypertok.measure.curve import documents
+from hypertok.corpus.documents import read_documents
 
 CANVAS = {"nodes": [{"id": "a1", "type": "text", "text": "# План\nКупить хлеб\nПозвонить маме", "x": 7}], "edges": []}
 CHAT = {
@@ -73,7 +73,7 @@ def test_a_model_learns_no_syntax_of_json(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "б.json").write_text('{"text": "печень"', encoding="utf-8")
     (tmp_path / "в.json").write_text(json.dumps({"text": "печень " * 20}), encoding="utf-8")
     monkeypatch.setattr(json_source, "DOCUMENT_LIMIT", 100)
-    assert [*documents(tmp_path, skipped=told.__setitem__)] == ["Печень очищает кровь."]
+    assert [one.text for one in read_documents(tmp_path, skipped=told.__setitem__)] == ["Печень очищает кровь."]
     assert {Path(path).name: reason[:9] for path, reason in told.items()} == {
         "б.json": "no JSON (",
         "в.json": "over 0 Mi",

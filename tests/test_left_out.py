@@ -15,10 +15,11 @@ from typer.testing import CliRunner, Result
 
 from hypertok.cli.console import EXIT_SKIPPED, left_out
 from hypertok.cli.main import app
+from hypertok.corpus.documents import read_documents
 from hypertok.errors import InputError
 from hypertok.experiment.results import Results
 from hypertok.lexicon.lexicon import Lexicon
-from hypertok.measure.curve import documents, measure_curve, parse_rows
+from hypertok.measure.curve import measure_curve, parse_rows
 from hypertok.training.data import read_texts
 
 
@@ -56,7 +57,7 @@ def check_told(result: Result, folder: Path) -> None:
         assert [line for line in told if line.startswith(f"left out: {folder / name}: {reason}")], (name, told)
 
 
-@pytest.mark.parametrize("read", [read_texts, documents])
+@pytest.mark.parametrize("read", [read_texts, read_documents])
 def test_the_callback_is_told_and_texts_are_the_same(mixed: Path, read: Callable[..., Iterator[object]]) -> None:
     told: dict[str, str] = {}
     assert list(read(mixed, skipped=told.__setitem__)) == list(read(mixed))
@@ -67,7 +68,7 @@ def test_the_callback_is_told_and_texts_are_the_same(mixed: Path, read: Callable
 
 def test_a_single_file_is_told_by_its_own_path(mixed: Path) -> None:
     told: dict[str, str] = {}
-    assert list(documents(mixed / "picture.png", skipped=told.__setitem__)) == []
+    assert list(read_documents(mixed / "picture.png", skipped=told.__setitem__)) == []
     assert list(told) == [str(mixed / "picture.png")]
 
 
@@ -124,7 +125,7 @@ def test_a_curve_over_no_russian_is_refused_before_learning(
         measure_curve(vault_lexicon.folder, stock_folder("llama2"), tmp_path, [100])
 
 
-@pytest.mark.parametrize("read", [read_texts, documents])
+@pytest.mark.parametrize("read", [read_texts, read_documents])
 def test_texts_that_never_were_have_not_vanished(tmp_path: Path, read: Callable[..., Iterator[object]]) -> None:
     with pytest.raises(InputError, match="nodir: no such file or folder; give a folder or a file with text"):
         next(read(tmp_path / "nodir"))

@@ -96,6 +96,28 @@ def test_explain_what_is_not_there(vault_lexicon: Lexicon, word: str) -> None:
         vault_lexicon.explain(word)
 
 
+def test_a_number_without_a_concept_is_refused(small_lexicon: Lexicon) -> None:
+    last = small_lexicon.concepts.height - 1
+    assert small_lexicon.concept(last).id == last
+    for number in (-1, last + 1):
+        with pytest.raises(InputError, match=f"{number}: no such concept; this lexicon has them from 0 to {last}"):
+            small_lexicon.concept(number)
+
+
+def test_exports_begin_with_what_is_frequent(small_lexicon: Lexicon) -> None:
+    header, *lines = (line.split("\t") for line in small_lexicon.to_tsv().splitlines())
+    assert header == ["symbol", "lemma", "pos", "kind", "count"]
+    assert len(lines) == small_lexicon.concepts.height
+    counts = [int(line[4]) for line in lines]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] > counts[-1]
+    symbols = json.loads(small_lexicon.to_json())
+    assert len(symbols) == len(lines)
+    by_key = {(lemma, pos): symbol for symbol, lemma, pos, *_ in lines}
+    often, rarer = (pos for _, lemma, pos, *_ in lines if lemma == "печь")
+    assert (symbols["печь"], symbols[f"печь ({rarer})"]) == (by_key["печь", often], by_key["печь", rarer])
+
+
 def test_ambiguity_keeps_every_reading(small_lexicon: Lexicon) -> None:
     readings = small_lexicon.explain("печь").readings
     assert {(r.concept.lemma, r.concept.pos) for r in readings} == {("печь", "NOUN"), ("печь", "VERB")}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from conftest import VAULT, Build
 from lexicon_checks import KEY, assert_consistent, assert_decodes, code_words, files_of, symbols_of
 
+from hypertok.artifact import sha256_of
 from hypertok.errors import ArtifactError, InputError
+from hypertok.lexicon import build as building
 from hypertok.lexicon.build import BuildResult, build_lexicon
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.lexicon.recipe import Recipe
@@ -32,7 +36,9 @@ def test_a_moved_corpus_is_the_same_corpus(build: Build) -> None:
     assert files_of(build(texts, "x.lexicon")) == files_of(build(texts, "y.lexicon"))
 
 
-def test_an_up_to_date_lexicon_is_left_alone(small_corpus: Path, tmp_path: Path) -> None:
+def test_an_up_to_date_lexicon_is_left_alone(
+    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     output = tmp_path / "x.lexicon"
     first = build_lexicon(small_corpus, output, workers=1)
     written = {path.name: path.stat().st_mtime_ns for path in output.iterdir()}
@@ -40,6 +46,8 @@ def test_an_up_to_date_lexicon_is_left_alone(small_corpus: Path, tmp_path: Path)
     assert first.fresh
     assert not again.fresh
     assert again.manifest == first.manifest
+    monkeypatch.chdir(tmp_path)
+    assert not build_lexicon(small_corpus, output, base="x.lexicon", workers=1).fresh, "its own base, by another path"
     assert {path.name: path.stat().st_mtime_ns for path in output.iterdir()} == written
     assert build_lexicon(small_corpus, output, recipe=Recipe(min_count=2), workers=1).fresh
 
@@ -215,6 +223,37 @@ def test_an_output_that_cannot_be_read_is_to_be_restored_or_moved_away(
     assert "hypertok build-lexicon" not in message  # that is the command that fails
     assert ("upgrade" if schema == 2 else "restore that one from a copy, or move it away") in message
     assert not (tmp_path / "x.lexicon.work").exists()
+
+
+def test_texts_that_are_gone_at_the_second_reading_are_told(
+    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The archive's statistics would be those of nothing, and the lexicon up to date for good."""
+    corpus = tmp_path / "corpus"
+    shutil.copytree(small_corpus, corpus)
+    moved = corpus.rename(tmp_path / "elsewhere")
+    counted = building.count_corpus
+
+    def count_and_lose(root: Path, *given: Any, **named: Any) -> Any:
+        found = counted(root, *given, **named)
+        corpus.rename(moved)
+        return found
+
+    monkeypatch.setattr(building, "count_corpus", count_and_lose)
+    moved.rename(corpus)
+    with pytest.raises(InputError, match="not what it was when its words were counted"):
+        build_lexicon(corpus, tmp_path / "x.lexicon", workers=1)
+    assert not (tmp_path / "x.lexicon").exists()
+    monkeypatch.undo()
+    moved.rename(corpus)
+    assert build_lexicon(corpus, tmp_path / "x.lexicon", workers=1).fresh
+
+
+def test_every_shipped_table_is_a_reason_to_build_anew() -> None:
+    """`context.npz` and its like; a table that is forgotten would leave a lexicon as up to date."""
+    told = building._shipped_data().split()
+    shipped = (Path(__file__).parents[1] / "lexicon" / "ru").iterdir()
+    assert sorted(told) == sorted(sha256_of(path)[:16] for path in shipped)
 
 
 def test_a_kill_while_finished_work_is_removed_leaves_no_half_of_it(

@@ -93,6 +93,13 @@ def test_what_cannot_be_measured_is_told_or_refused(small_stock: Path, tmp_path:
         measure_model(stock, TEXTS, MeasureOptions(parts=("quality",), pairs=tmp_path / "pairs.jsonl"))
     with pytest.raises(InputError, match="no text to measure on"):
         measure_model(stock, ["", ""])
+    for path in (str(tmp_path), tmp_path):
+        with pytest.raises(InputError, match="is one text or a path; give a list of documents"):
+            measure_model(stock, path)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"character 1 .*U\+D800"):
+        measure_model(stock, ["Кот спит.", "а\ud800"])
+    with pytest.raises(ValidationError, match="batches"):
+        MeasureOptions(batches=(0,))
     with pytest.raises(ValidationError, match="extra"):
         MeasureOptions(contxt=3)  # type: ignore[call-arg]
 

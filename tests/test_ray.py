@@ -111,7 +111,7 @@ class TestARunningRay:
         with pytest.raises(ValueError, match="invalid literal"):
             list(engines.run(int, ["слово"], engine="ray"))
 
-    def test_results_come_in_item_order_with_few_items_under_way(self) -> None:
+    def test_results_come_in_item_order(self) -> None:
         results = engines.run(abs, range(-500, 0), engine="ray", workers=4)
         assert list(results) == list(range(500, 0, -1))
 

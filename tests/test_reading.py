@@ -37,7 +37,7 @@ from hypertok.training import reading_loss
 from hypertok.training.data import make_blocks, read_texts
 from hypertok.training.loss import IGNORED
 from hypertok.training.options import TrainOptions
-from hypertok.training.reading import Readings
+from hypertok.training.reading import ReadingBlocks
 from hypertok.training.reading_loss import ReadingModel
 from hypertok.training.train import train
 
@@ -70,7 +70,7 @@ def test_blocks_are_the_text_twice_and_predict_the_same_stock_tokens(
     pair: Pair, small_corpus: Path, context: int
 ) -> None:
     blocks = make_blocks(read_texts(small_corpus), pair, context, epochs=2, seed=3)
-    readings = Readings.of(blocks, pair.spelling, seed=3, fill=4)
+    readings = ReadingBlocks.of(blocks, pair.spelling, seed=3, fill=4)
     assert len(readings) % 4 == 0
     assert np.array_equal(np.sort(readings.order[: readings.blocks]), np.arange(readings.blocks))
     in_units = predicted = repeated = 0
@@ -115,7 +115,7 @@ def test_blocks_begin_with_what_stands_before_a_text_once(
 ) -> None:
     pair = Pair.open(model_folder(extended_folder("llama2"), tmp_path / "llama2"))
     assert pair.start == (1,)
-    readings = Readings.of(make_blocks(read_texts(small_corpus), pair, 24, seed=3, bos=bos), pair.spelling, seed=3)
+    readings = ReadingBlocks.of(make_blocks(read_texts(small_corpus), pair, 24, seed=3, bos=bos), pair.spelling, seed=3)
     begun = []
     for index in range(len(readings)):
         item = readings[index]
@@ -132,7 +132,7 @@ def test_blocks_begin_with_what_stands_before_a_text_once(
 def test_stretches_hang_on_the_seed_and_the_epoch(pair: Pair, small_corpus: Path) -> None:
     def made(seed: int) -> list[list[int]]:
         blocks = make_blocks(read_texts(small_corpus), pair, 24, epochs=2, seed=seed)
-        readings = Readings.of(blocks, pair.spelling, seed=seed)
+        readings = ReadingBlocks.of(blocks, pair.spelling, seed=seed)
         found = {
             (int(n), at >= readings.blocks): readings[at]["labels"].tolist() for at, n in enumerate(readings.order)
         }
@@ -170,7 +170,7 @@ def test_divergence_and_its_gradient(
 def divergence(live: Any, pair: Pair, corpus: Path) -> float:
     """Of all that a corpus has, judged with the whole head."""
     blocks = make_blocks(read_texts(corpus), pair, 24)
-    items = [item for item in Readings.of(blocks, pair.spelling, seed=None) if len(item["input_ids"])]
+    items = [item for item in ReadingBlocks.of(blocks, pair.spelling, seed=None) if len(item["input_ids"])]
     with torch.no_grad():
         told = [ReadingModel(live)(**{k: v[None] for k, v in item.items()}, num_items_in_batch=1) for item in items]
     return sum(float(one["loss"]) for one in told) / sum(int((item["labels"] != IGNORED).sum()) for item in items)

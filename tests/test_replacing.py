@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import platform
 import subprocess
 import sys
@@ -9,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from hypertok.artifact import write_file
 from hypertok.errors import ArtifactError
 from hypertok.lexicon.build import build_lexicon
-from hypertok.replacing import alone, remove_stale, unfinished
+from hypertok.replacing import alone, remove_stale, replacing, unfinished
 
 
 def ended_process() -> int:
@@ -30,6 +33,47 @@ def test_only_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3, "of other places"
     remove_stale(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted([running, elsewhere])
+
+
+def test_what_another_process_of_the_same_number_left_is_removed(tmp_path: Path) -> None:
+    """As in a container, where the command has the same one after every start."""
+    left = [tmp_path / f".{name}.unfinished.{platform.node()}.{os.getpid()}.0a0a0a0a" for name in ("x", "y")]
+    left[0].mkdir()
+    left[1].touch()
+    with replacing(tmp_path / "z") as own:
+        remove_stale(tmp_path)
+        assert list(tmp_path.iterdir()) == [own]
+    write_file(tmp_path / "y", b"1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["y", "z"]
+
+
+def test_what_does_not_reach_the_disk_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some disks tell that they are full only when they have to write at once."""
+    with replacing(tmp_path / "folder") as beside:
+        (beside / "a").write_text("old", encoding="utf-8")
+    write_file(tmp_path / "file", b"old")
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"), replacing(tmp_path / "folder") as beside:
+        (beside / "a").write_text("new", encoding="utf-8")
+    with pytest.raises(OSError, match="No space"):
+        write_file(tmp_path / "file", b"new")
+    assert [(tmp_path / name).read_bytes() for name in ("folder/a", "file")] == [b"old", b"old"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_file_system_that_cannot_be_asked_to_write_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(handle: int) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr("os.fsync", refuses)
+    write_file(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
 
 
 def test_a_second_build_of_one_lexicon_is_refused_while_the_first_runs(tmp_path: Path) -> None:

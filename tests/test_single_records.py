@@ -11,11 +11,10 @@ import polars as pl
 import pytest
 from corpus_reading import RECORDS, read
 
-from hypertok.corpus.documents import read_shard
+from hypertok.corpus.documents import read_documents, read_shard
 from hypertok.corpus.records import Document
 from hypertok.corpus.sources import plan_shards
 from hypertok.errors import InputError
-from hypertok.measure.curve import documents
 
 
 def write_jsonl(folder: Path, records: list[str]) -> Path:
@@ -60,7 +59,7 @@ def test_every_record_is_a_document(write: Writer, tmp_path: Path) -> None:
 
     path = write(tmp_path, [*RECORDS[:5], "", " \n", *RECORDS[5:]])
     texts = list(read_texts(path))
-    assert [text.text for text in texts] == list(documents(path)) == RECORDS
+    assert [text.text for text in texts] == [one.text for one in read_documents(path)] == RECORDS
     assert [text.name for text in texts] == [f"{path.name}#{number}" for number in range(len(RECORDS))]
 
 

@@ -71,6 +71,15 @@ def test_a_cell_over_the_limit_is_passed_over(tmp_path: Path, monkeypatch: pytes
     assert "line 2: field larger than field limit (50)" in report.reason
 
 
+def test_the_line_that_names_the_separator_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hypertok.corpus.csv_source.CELL_LIMIT", 50)
+    path = tmp_path / "а.csv"
+    path.write_text(f"sep=;\ntext;б\n{'длинно ' * 20};б\nкоротко;б\n", encoding="utf-8")
+    text, _, report = read_one(path)
+    assert text == "коротко"
+    assert "line 3: field larger" in report.reason
+
+
 def test_a_line_over_the_limit_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hypertok.corpus.csv_source.LINE_LIMIT", 50)
     monkeypatch.setattr("hypertok.corpus.csv_source.BLOCK", 64)

@@ -87,7 +87,9 @@ def test_a_resumed_run_gives_the_same_bits(
 def test_a_run_that_is_done_stays_as_it_is(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     done = train(model, small_corpus, tmp_path / "run", QUICK, resume=True)
     before = (tmp_path / "run" / "manifest.json").stat()
+    (tmp_path / ".run.work.gone").mkdir()  # as a kill at the very end leaves it
     assert train(model, small_corpus, tmp_path / "run", QUICK, resume=True) == done
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert (tmp_path / "run" / "manifest.json").stat() == before
     other = train(model, small_corpus, tmp_path / "run", QUICK.model_copy(update={"seed": 5}), resume=True)
     assert other.manifest.recipe["options"]["seed"] == 5, "another run is made in its place"

@@ -37,7 +37,7 @@ from hypertok.training import reading_loss, work_folder
 from hypertok.training.checks import estimate
 from hypertok.training.data import make_blocks, read_texts
 from hypertok.training.options import LoraOptions
-from hypertok.training.reading import Readings
+from hypertok.training.reading import ReadingBlocks
 from hypertok.training.reading_loss import ReadingModel
 from hypertok.training.train import train
 from hypertok.training.trainer import RowsTrainer, arguments
@@ -162,7 +162,7 @@ def test_the_teacher_drops_nothing_out(
     config = GPT2Config(vocab_size=rows, n_positions=64, n_embd=32, n_layer=2, n_head=4, bos_token_id=1, eos_token_id=2)
     assert config.resid_pdrop > 0
     pair = Pair.open(put_model(sound_extension, tmp_path / "gpt2", GPT2LMHeadModel(config)))
-    readings = Readings.of(make_blocks(read_texts(small_corpus), pair, 24), pair.spelling, seed=None)
+    readings = ReadingBlocks.of(make_blocks(read_texts(small_corpus), pair, 24), pair.spelling, seed=None)
     item = {name: tensor[None] for name, tensor in readings[0].items()}
     live = ReadingModel(split_rows(pair.load("float32"), pair.new_ids))
     monkeypatch.setattr(reading_loss.Divergence, "apply", seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,9 +27,11 @@ from hypertok.model.load import check_kind
 from hypertok.model.merge import merge
 from hypertok.model.pair import Pair
 from hypertok.model.trained import KIND
+from hypertok.replacing import alone
 from hypertok.tokenizer.stock import Stock
+from hypertok.training import checks
 from hypertok.training.adapter import add_adapter
-from hypertok.training.checks import Needs, check_positions, check_room, checkpoints, estimate
+from hypertok.training.checks import Needs, check_positions, check_room, checkpoints, estimate, memory_of_machine
 from hypertok.training.options import LoraOptions, read_options
 from hypertok.training.train import train
 from hypertok.training.trainer import Diverged
@@ -244,6 +247,22 @@ def test_spread_weights_need_less_of_each_device(model: Path) -> None:
     assert whole.rows - half.rows == 4 * number_of_units(model) * 32
 
 
+def test_a_container_has_the_memory_that_it_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = memory_of_machine()
+    monkeypatch.setattr(checks, "_GROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(checks, "_LIMITS", {"": (tmp_path / "two", "max"), "memory": (tmp_path / "one", "limit")})
+    assert memory_of_machine() >= whole, "no such file, as on macOS"
+    for folder, limit in (("two/a", "max"), ("two/a/b", str(1 << 62)), ("one", "9")):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / ("limit" if folder == "one" else "max")).write_text(f"{limit}\n", encoding="utf-8")
+    (tmp_path / "cgroup").write_text("3:cpuset:/\n0::/a/b\n", encoding="utf-8")
+    assert memory_of_machine() >= whole
+    (tmp_path / "two" / "a" / "max").write_text("5\n", encoding="utf-8")
+    assert memory_of_machine() == 5
+    (tmp_path / "cgroup").write_text("4:memory:/a\n", encoding="utf-8")
+    assert memory_of_machine() == 9
+
+
 def test_as_many_checkpoints_as_lie_there_need_room(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     """Counted, in steps of two blocks twice, and seen in a run."""
     often = QUICK.model_copy(update={"save_every": 3, "keep": 2})
@@ -253,7 +272,10 @@ def test_as_many_checkpoints_as_lie_there_need_room(model: Path, small_corpus: P
 
     class Look(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            seen.append(len(list((tmp_path / "run.work").glob("checkpoint-*"))))
+            folders = list((tmp_path / "run.work").glob("checkpoint-*"))
+            seen.append(len(folders))
+            for folder in folders:
+                os.utime(folder, (4e9, 4e9))  # the clock went back since
 
     train(model, small_corpus, tmp_path / "run", often, callbacks=[Look()])
     assert max(seen) == often.keep
@@ -262,6 +284,17 @@ def test_as_many_checkpoints_as_lie_there_need_room(model: Path, small_corpus: P
     assert needs.checkpoint == pytest.approx(12 * trained, rel=0.3)
     written = sum(path.stat().st_size for path in (tmp_path / "run").glob("*.safetensors"))
     assert needs.result == pytest.approx(written, rel=0.3)
+
+
+def test_one_process_trains_into_a_place(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    with alone(tmp_path / "run.work"), pytest.raises(ArtifactError, match=r"run\.work: another process is making it"):
+        train(model, small_corpus, tmp_path / "run", QUICK, resume=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_other_type_is_merged_to(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="dtype bf16: no such type; give one of float32, bfloat16, auto"):
+        merge(tmp_path / "run", tmp_path / "merged", dtype="bf16")
 
 
 def test_a_merge_that_does_not_fit_is_refused(

@@ -18,7 +18,7 @@ from hypertok.errors import ArtifactError, InputError
 from hypertok.tokenizer.delta import SCHEMA
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.verify import verify
-from hypertok.tokenizer.verify_pair import Pair
+from hypertok.tokenizer.verify_pair import Extension
 from hypertok.tokenizer.verify_tables import delta_line
 from hypertok.vocabulary.units import Span
 
@@ -69,7 +69,7 @@ def test_a_unit_that_alone_would_be_looked_up_is_no_error() -> None:
     }  # fmt: skip
     data = {**stock.data, "model": {**stock.data["model"], "vocab": {**stock.vocabulary, row["token"]: row["id"]}}}
     manifest = Manifest(kind="tokenizer", schema_version=1, files={}, facts={"units": 1, "first_id": row["id"]})
-    pair = Pair(Path("none"), manifest, stock, data, pl.DataFrame([row], schema=SCHEMA), None)
+    pair = Extension(Path("none"), manifest, stock, data, pl.DataFrame([row], schema=SCHEMA), None)
     assert delta_line(pair).passed, delta_line(pair)
 
 

@@ -16,7 +16,7 @@ from proofs import TEMPLATE, artefact, assert_sound, failed, resealed, spoiled
 from hypertok.artifact import MANIFEST, Manifest
 from hypertok.errors import ArtifactError
 from hypertok.lexicon.lexicon import Lexicon
-from hypertok.tokenizer.extend import Options, extend
+from hypertok.tokenizer.extend import ExtendOptions, extend
 from hypertok.tokenizer.from_tiktoken import template
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import DELTA, GIVEN_UP
@@ -160,7 +160,7 @@ def test_a_wrong_surface_is_found(
 def test_a_lost_run_of_symbols_is_found(small_stock: Path, vault_lexicon: Lexicon, tmp_path: Path) -> None:
     """Units over the cuts of the stock could not come out."""
     sound = tmp_path / "sound"
-    extend(small_stock, vault_lexicon.folder, sound, Options(rows=300, text="symbols"))
+    extend(small_stock, vault_lexicon.folder, sound, ExtendOptions(rows=300, text="symbols"))
     before = failed(verify(sound, small_stock, lexicon=vault_lexicon.folder))
     # So small a vocabulary has no tokens of two bytes, so units of symbols join those of other characters, too.
     assert before <= {"texts without Cyrillic: the same ids"}

@@ -41,6 +41,10 @@ def units_of(units: Sequence[Unit]) -> Constituents:
     return Constituents.of(pl.DataFrame(rows, schema=SCHEMA, orient="row"))
 
 
+def no_words() -> StockWords:
+    return StockWords(torch.empty(0, dtype=torch.int64), units_of([]))
+
+
 def matrix_of(rows: int, width: int, seed: int) -> Tensor:
     return torch.randn(rows, width, generator=torch.Generator().manual_seed(seed))
 

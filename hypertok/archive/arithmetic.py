@@ -72,7 +72,8 @@ _MOST = 250
 def cell_tables() -> tuple[list[float], list[int], list[int], list[int]]:
     """For a cell `zeros << 8 | ones`: its logit, its confidence slot (0–19), and its next states.
 
-    When one bit arrives, more than two counts of the other are halved: what came last weighs most.
+    When one bit arrives, more than two counts of the other are halved: what came last weighs most (as in PAQ6: Mahoney,
+    2005).
     """
     stretch = stretch_table()
     estimate = [0.0] * ONE

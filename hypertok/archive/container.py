@@ -42,7 +42,6 @@ class Member:
 class Header:
     """What an archive says of itself before it is decoded; `lexicon` begins the lexicon's sha256 (hex)."""
 
-    version: int
     self_contained: bool
     lexicon: str
 
@@ -164,7 +163,7 @@ def read_header(data: bytes) -> Header:
         raise ArtifactError(f"the archive has format {version}, newer than {VERSION}: upgrade hypertok{or_damaged}")
     if not intact or version != VERSION or flags & 8:
         raise ArtifactError("the archive is damaged or cut short (CRC-32 differs): copy it again")
-    return Header(version, bool(flags & _SELF_CONTAINED), data[2:length].hex())
+    return Header(bool(flags & _SELF_CONTAINED), data[2:length].hex())
 
 
 def _start_length(flags: int) -> int:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, field_validator
 
 from hypertok.archive.ngrams import Int32, Level, count_chain
 from hypertok.archive.pieces import shape_and_key
@@ -31,34 +30,13 @@ _USUAL = "\t\n\r" + "".join(map(chr, range(32, 127))) + "".join(map(chr, range(0
 #: Documents with a smaller share of words among their pieces count as marked up: 90 % of technical notes do
 #: (by length), 12 % of verse, 2 % of prose and none of drama. Their chain saves 3 % on notes.
 _MARKED_SHARE = 0.6
+#: How often a piece must occur to have a number of its own. With this and the counts below about 21 MB of Parquet
+#: come of 104 MB of text.
+_LEAST_COUNT = 3
+#: Per chain, the least count of n-grams of 1, 2, 3 … items. It must not fall with the length: of every n-gram that is
+#: kept the predictor has the shorter ones, too.
+_PIECES, _MARKED, _CLASSES, _CHARACTERS = (1, 2, 2, 2, 3), (1, 1, 1), (1, 1, 1, 2, 3), (1, 1, 2, 3, 4)
 _WORD, _NEWLINE, _LATIN, _LETTER, _DIGITS, _MARK = "word", "newline", "latin", "letter", "digits", "mark"
-
-
-class Settings(BaseModel):
-    """How much is kept; the defaults give about 21 MB of Parquet from 104 MB of text.
-
-    Attributes:
-        piece_limit: pieces counted at most; documents beyond are left out by a hash of their content.
-        least_count: how often a piece must occur to have a number of its own.
-        pieces, marked, classes, characters: per chain, the least count of n-grams of 1, 2, 3 … items.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    piece_limit: int = PIECE_LIMIT
-    least_count: int = 3
-    pieces: tuple[int, ...] = (1, 2, 2, 2, 3)
-    marked: tuple[int, ...] = (1, 1, 1)
-    classes: tuple[int, ...] = (1, 1, 1, 2, 3)
-    characters: tuple[int, ...] = (1, 1, 2, 3, 4)
-
-    @field_validator("pieces", "marked", "classes", "characters")
-    @classmethod
-    def _nested(cls, minimum: tuple[int, ...]) -> tuple[int, ...]:
-        # Every n-gram kept must have its shorter ones kept too: the predictor relies on it.
-        if not minimum or minimum[0] < 1 or list(minimum) != sorted(minimum):
-            raise ValueError("least counts must be at least 1 and must not fall with the length")
-        return minimum
 
 
 def empty_statistics() -> Statistics:
@@ -66,16 +44,18 @@ def empty_statistics() -> Statistics:
     return build_statistics([], lambda form: None)
 
 
-def build_statistics(texts: Iterable[str], analyse: Analyse, settings: Settings | None = None) -> Statistics:
+def build_statistics(texts: Iterable[str], analyse: Analyse, limit: int = PIECE_LIMIT) -> Statistics:
     """Learn from `texts`; see `statistics_of` for counting in several processes."""
-    settings = settings or Settings()
-    return statistics_of([count_shard(texts, limit=settings.piece_limit)], analyse, settings)
+    return statistics_of([count_shard(texts, limit=limit)], analyse, limit)
 
 
-def statistics_of(shards: Iterable[Pieces], analyse: Analyse, settings: Settings | None = None) -> Statistics:
-    """Statistics of a corpus counted in shards; the same for any division into shards."""
-    settings = settings or Settings()
-    corpus = merge_shards(shards, limit=settings.piece_limit)
+def statistics_of(shards: Iterable[Pieces], analyse: Analyse, limit: int = PIECE_LIMIT) -> Statistics:
+    """Statistics of a corpus counted in shards; the same for any division into shards.
+
+    Args:
+        limit: pieces counted at most; documents beyond are left out by a hash of their content.
+    """
+    corpus = merge_shards(shards, limit=limit)
     # Every document has END before it, and END follows the last.
     lengths = np.array([len(sequence) + 1 for _, sequence in corpus.documents], np.int64)
     ends = np.concatenate([[0], np.cumsum(lengths)])
@@ -87,7 +67,7 @@ def statistics_of(shards: Iterable[Pieces], analyse: Analyse, settings: Settings
 
     key_at = surfaces.key[sequence]
     totals = np.bincount(key_at, minlength=len(keys) + 1)[: len(keys)]
-    known = _numbered(keys, totals, analyse, settings.least_count)
+    known = _numbered(keys, totals, analyse, _LEAST_COUNT)
     number = np.full(len(keys) + 1, UNKNOWN, np.int32)
     number[known.places] = np.arange(2, 2 + len(known.places), dtype=np.int32)
     number[-1] = END
@@ -100,15 +80,13 @@ def statistics_of(shards: Iterable[Pieces], analyse: Analyse, settings: Settings
     class_of = _class_numbers(known.classes)
     unknown = int((items == UNKNOWN).sum())
     chains = {
-        "pieces": count_chain(items, symbols, settings.pieces, items <= UNKNOWN),
-        "marked": _within(marked, items, symbols, settings.marked),
-        "classes": count_chain(
-            class_of[items], (symbols >> PIECE_BITS << PIECE_BITS) | class_of[items], settings.classes
-        ),
+        "pieces": count_chain(items, symbols, _PIECES, items <= UNKNOWN),
+        "marked": _within(marked, items, symbols, _MARKED),
+        "classes": count_chain(class_of[items], (symbols >> PIECE_BITS << PIECE_BITS) | class_of[items], _CLASSES),
     }
     alphabet = _alphabet(keys)
     spelled = _spelled(keys, alphabet)
-    chains["characters"] = count_chain(spelled, spelled, settings.characters)
+    chains["characters"] = count_chain(spelled, spelled, _CHARACTERS)
     return Statistics(
         keys=["", "", *(keys[i] for i in known.places)],
         classes=known.classes,

@@ -1,8 +1,8 @@
 """Mixes what static counts and the text so far say about one binary decision.
 
 Each source gives a probability; their logits are added with weights, and the weights follow the text
-(logistic mixing). A source's weight depends on the phase of the decision, on how often its context was seen
-and on whether it was ever followed by anything else, so the mixer learns which evidence to trust.
+(logistic mixing, of PAQ: Mahoney, 2005). A source's weight depends on the phase of the decision, on how often its
+context was seen and on whether it was ever followed by anything else, so the mixer learns which evidence to trust.
 """
 
 from __future__ import annotations

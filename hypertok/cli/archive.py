@@ -40,7 +40,8 @@ def pack(
       hypertok pack notes.lexicon note.md -o note.ht
       hypertok pack notes.lexicon notes/ -o notes.ht
     """
-    from hypertok.archive import pack_files, self_contained_packer
+    from hypertok.archive.container import self_contained_packer
+    from hypertok.archive.files import pack_files
     from hypertok.lexicon.lexicon import KIND, packer_of
 
     if self_contained and kind_of(lexicon) != KIND:  # not used, but else a text in its place would be left out
@@ -72,7 +73,8 @@ def unpack(
 
     hypertok unpack note.ht
     """
-    from hypertok.archive import read_header, self_contained_packer, write_members
+    from hypertok.archive.container import read_header, self_contained_packer
+    from hypertok.archive.files import write_members
     from hypertok.lexicon.lexicon import find_lexicon, packer_of
 
     data = read_bytes(archive)  # once: a pipe gives its bytes a single time

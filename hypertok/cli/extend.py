@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hypertok.artifact import Manifest
     from hypertok.corpus.sources import Skipped
     from hypertok.measure.curve import Point
-    from hypertok.tokenizer.extend import Options
+    from hypertok.tokenizer.extend import ExtendOptions
 
 _STEPS = {
     "segment": "cutting texts by the stock tokenizer",
@@ -109,11 +109,11 @@ def extend(
 
     Files of --data that cannot be read are listed, and the exit code is 3.
     """
-    from hypertok.tokenizer.extend import Options
+    from hypertok.tokenizer.extend import ExtendOptions
 
     if replace_unused is not None and not by_comma(replace_unused):
         raise InputError("--replace-unused: names no language to keep; give codes such as ru,en, or leave it out")
-    options = Options(
+    options = ExtendOptions(
         **({"rows": rows} if rows else {}),
         span=span,
         text=text,
@@ -123,7 +123,7 @@ def extend(
     )
     with left_out() as skipped:
 
-        def extended(options: Options) -> Manifest:
+        def extended(options: ExtendOptions) -> Manifest:
             with steps(_STEPS) as tell:
                 return _extended(stock, lexicon, output, options, init, data, tell, skipped)
 
@@ -162,7 +162,7 @@ def _extended(
     stock: Path,
     lexicon: Path,
     output: Path,
-    options: Options,
+    options: ExtendOptions,
     init: str | None,
     data: Path | None,
     tell: Steps,

@@ -117,9 +117,6 @@ def main() -> None:
         app()
     except HypertokError as error:
         fail(str(error))
-    except BrokenPipeError:  # the reader of our output (head, less) went away
-        sys.stderr.close()
-        raise SystemExit(1) from None
     except KeyboardInterrupt:
         _interrupted()
     except SystemExit as left:

@@ -63,7 +63,7 @@ def measure(
       hypertok measure model-notes --text held-out/
       hypertok measure model-notes --text held-out/ --only quality,memory --json > measured.json
     """
-    from hypertok.measure.curve import documents
+    from hypertok.corpus.documents import read_documents
     from hypertok.measure.model import measure_model
     from hypertok.measure.options import MeasureOptions
     from hypertok.measure.subject import without_bars
@@ -82,7 +82,7 @@ def measure(
         name = {"parts": "only", "cards": "card"}.get(str(first["loc"][0]), str(first["loc"][0]))
         raise InputError(f"--{name}: {first['input']!r} cannot be used: {first['msg']}") from None
     with left_out() as skipped:
-        texts = _first(documents(text, skipped=skipped), characters)
+        texts = _first((one.text for one in read_documents(text, skipped=skipped)), characters)
         with steps(_STEPS) as tell:
             found = measure_model(folder, texts, options, progress=tell)
         if as_json:

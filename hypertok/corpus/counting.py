@@ -32,10 +32,10 @@ from hypertok.corpus.sources import locate, plan_shards
 from hypertok.corpus.stream import FIRST_FORM, UNKNOWN, Tokens, renumber
 from hypertok.errors import ArtifactError, InputError
 from hypertok.progress import Count
-from hypertok.replacing import discard, remove_stale, unfinished
+from hypertok.replacing import discard, remove_stale, to_disk, unfinished
 
 #: Version of what a shard folder holds; a change makes older work folders useless, so they are redone.
-SHARD_VERSION = 8
+SHARD_VERSION = 9
 #: Distinct forms held in memory at once; the shared 107 MB corpus has 0.32 million. In
 #: benchmarks/memory.py (long words, many new ones) the main process peaks at 827 MiB, with 2 million at 981.
 MAX_FORMS = 1_500_000
@@ -185,6 +185,7 @@ def _count_shard(root: Path, work: Path, shard: Shard) -> str:
             segment, written = Segment(), written + 1
     segment.write(beside / f"{written:06d}")
     (beside / "reports.json").write_text(json.dumps([asdict(r) for r in reports]), encoding="utf-8")
+    to_disk(beside)
     try:
         beside.rename(target)
     except OSError:

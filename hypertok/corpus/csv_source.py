@@ -41,7 +41,8 @@ def read_csv(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iter
         file.seek(0)
         codec = codec_of(tally.encoding)
         text = io.TextIOWrapper(file, codec, errors="replace", newline="")
-        rows = _rows(_reader(path, _lines(text, tally), head.decode(codec, "replace")), tally)
+        reader, passed = _reader(path, _lines(text, tally), head.decode(codec, "replace"))
+        rows = _rows(reader, passed, tally)
         yield from record_documents(rows, tally, join=join)
 
 
@@ -59,20 +60,23 @@ def _lines(file: io.TextIOWrapper, tally: Tally) -> Iterator[str]:
         yield line
 
 
-def _reader(path: Path, file: Iterator[str], head: str) -> CsvReader:
-    """A reader of the rows; a .csv is parted by the separator that its first line has most of outside quotes."""
+def _reader(path: Path, file: Iterator[str], head: str) -> tuple[CsvReader, int]:
+    """A reader of the rows, and how many lines stand before them.
+
+    A .csv is parted by the separator that its first line has most of outside quotes.
+    """
     csv.field_size_limit(CELL_LIMIT)
     if path.suffix.lower() == ".tsv":
-        return csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE), 0
     said = _SEPARATOR.match(head)
     if said:
         next(file)
-        return csv.reader(file, delimiter=said[1])
+        return csv.reader(file, delimiter=said[1]), 1
     first = _QUOTED.sub("", head.partition("\n")[0])
-    return csv.reader(file, delimiter=max(",;\t|", key=first.count))
+    return csv.reader(file, delimiter=max(",;\t|", key=first.count)), 0
 
 
-def _rows(reader: CsvReader, tally: Tally) -> Iterator[str]:
+def _rows(reader: CsvReader, passed: int, tally: Tally) -> Iterator[str]:
     column: int | None = None
     width = 0
     first = True
@@ -85,7 +89,7 @@ def _rows(reader: CsvReader, tally: Tally) -> Iterator[str]:
         except csv.Error as error:
             failures += 1
             if failures <= FAULTS:
-                tally.lose(f"line {reader.line_num}: {error}; the row is passed over")
+                tally.lose(f"line {passed + reader.line_num}: {error}; the row is passed over")
             continue
         if first:
             first = False

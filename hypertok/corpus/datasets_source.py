@@ -15,7 +15,7 @@ from typing import Any
 from hypertok.corpus.fields import record_documents, text_field, text_of, text_of_cells
 from hypertok.corpus.parquet_source import row_range
 from hypertok.corpus.records import Part, Tally
-from hypertok.errors import InputError
+from hypertok.errors import InputError, install
 
 # One slash is enough: pathlib swallows the second.
 _HUB = re.compile(r"hf:/{1,2}(?P<name>[\w.-]+/[\w.-]+)(?:/(?P<config>[\w.-]+))?(?::(?P<split>[\w.-]+))?")
@@ -23,7 +23,7 @@ _INFO, _STATE, _DICT = "dataset_info.json", "state.json", "dataset_dict.json"
 _BATCH = 256
 #: Types of columns that hold strings and do not say so in their `dtype`.
 _TEXT_TYPES = ("Json", "Translation", "TranslationVariableLanguages")
-_MISSING = "needs the package datasets: pip install 'hypertok-concepts[datasets]'"
+_MISSING = f"needs the package datasets: {install('datasets')}"
 
 
 def hub_name(root: Path | str) -> str:

@@ -1,10 +1,12 @@
-"""Reading a shard: every document of its parts, and after each part the report on it."""
+"""Reading texts: every document of a shard, and after each of its parts the report on it; or of a whole corpus."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from hypertok.corpus import encodings
 from hypertok.corpus.csv_source import read_csv
@@ -16,7 +18,7 @@ from hypertok.corpus.markup_source import read_markup
 from hypertok.corpus.parquet_source import read_parquet
 from hypertok.corpus.prose import clean
 from hypertok.corpus.records import Document, Part, Shard, SourceReport, Tally
-from hypertok.corpus.sources import locate, printable
+from hypertok.corpus.sources import Skipped, locate, plan_shards, printable, tell_skipped
 from hypertok.corpus.text_source import read_text
 from hypertok.corpus.words import is_lookalike
 
@@ -45,6 +47,29 @@ def read_shard(root: Path, shard: Shard, *, join: bool = True) -> Iterator[Docum
     """
     for part in shard.parts:
         yield from _read_part(root, part, join)
+
+
+def read_documents(root: Path | str, *, seed: int | None = None, skipped: Skipped | None = None) -> Iterator[Document]:
+    """The documents of a folder, a file or whatever else can be read; every record is one, and blank ones are left out.
+
+    Args:
+        seed: files, large ones in parts, in an order that hangs on it; None for the order of their paths.
+        skipped: told path and reason of each file that is left out, several times if it is read in several parts.
+
+    Raises:
+        InputError: there is nothing of this name.
+    """
+    plan = plan_shards(root)
+    parts = [part for shard in plan.shards for part in shard.parts]
+    order = range(len(parts)) if seed is None else np.random.default_rng(seed).permutation(len(parts))
+    for report in plan.reports:
+        tell_skipped(plan.root, report, skipped)
+    for number in order:
+        for found in _read_part(plan.root, parts[number], join=False):
+            if isinstance(found, SourceReport):
+                tell_skipped(plan.root, found, skipped)
+            elif found.text.strip():
+                yield found
 
 
 def _read_part(root: Path, part: Part, join: bool) -> Iterator[Document | SourceReport]:

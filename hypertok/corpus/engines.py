@@ -22,7 +22,7 @@ from itertools import islice
 from typing import Any, Generic, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from hypertok.errors import HypertokError, InputError
+from hypertok.errors import HypertokError, InputError, install
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -249,9 +249,7 @@ def _import_ray() -> Any:
     try:
         import ray
     except ImportError as error:
-        raise InputError(
-            "--engine ray needs Ray: pip install 'hypertok-concepts[ray]', or leave the option out"
-        ) from error
+        raise InputError(f"--engine ray needs Ray: {install('ray')}, or leave the option out") from error
     return ray
 
 

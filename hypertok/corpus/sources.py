@@ -34,7 +34,6 @@ _FENCE = re.compile(rb"^ {0,3}```", re.MULTILINE)
 class _Walk:
     """What one walk has met so far."""
 
-    root: Path
     files: dict[str, tuple[Path, int]] = field(default_factory=dict)  # relative path -> real path, size
     links: list[tuple[str, Path, frozenset[str]]] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)  # real paths of files and folders
@@ -61,7 +60,7 @@ def plan_shards(root: Path | str, shard_bytes: int = SHARD_BYTES) -> Plan:
     if hub:
         return Plan(Path(hub), (Shard(0, (Part(hub, 0, 0, 0),)),))
     root = Path(root)
-    walk = _Walk(root)
+    walk = _Walk()
     try:
         mode = root.stat().st_mode
     except OSError as error:

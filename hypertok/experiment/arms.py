@@ -12,7 +12,8 @@ from typing import Any
 import hypertok
 from hypertok.errors import InputError
 from hypertok.experiment.definition import Arm
-from hypertok.tokenizer.extend import Options, extend
+from hypertok.replacing import alone
+from hypertok.tokenizer.extend import ExtendOptions, extend
 from hypertok.training.options import COMPOSER, READERS
 from hypertok.vocabulary.units import TooFewRows
 
@@ -23,24 +24,6 @@ def key_of(*parts: Any) -> str:
     """sha256 of values as JSON: what tells one set of inputs from another."""
     text = json.dumps(parts, ensure_ascii=False, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-@contextmanager
-def alone(folder: Path, tell: Tell) -> Iterator[None]:
-    """Be the only process that makes this folder; a lock falls with the process that holds it."""
-    from filelock import FileLock, Timeout
-
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        tell(f"waiting for another process, which makes {folder}")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def arm_folder(
@@ -89,7 +72,7 @@ def arm_folder(
 
 
 def tokenizer_folder(
-    tokenizer: Path, lexicon: Path, options: Options, work: Path, sha256: Mapping[str, str], tell: Tell
+    tokenizer: Path, lexicon: Path, options: ExtendOptions, work: Path, sha256: Mapping[str, str], tell: Tell
 ) -> Path:
     """The folder of an extended tokenizer without a model, made when it is not there.
 
@@ -107,7 +90,7 @@ def tokenizer_folder(
 
 
 @contextmanager
-def _in_words_of_a_definition(what: str, options: Options) -> Iterator[None]:
+def _in_words_of_a_definition(what: str, options: ExtendOptions) -> Iterator[None]:
     """Where there are too few rows: it has no --rows."""
     try:
         yield

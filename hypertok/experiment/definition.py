@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hypertok.measure.options import Card
 from hypertok.measure.subject import Dtype
-from hypertok.tokenizer.extend import Options
+from hypertok.tokenizer.extend import ExtendOptions
 from hypertok.training.options import TrainOptions
 
 Kind = Literal["ab", "init", "rows", "memory"]
@@ -68,7 +68,7 @@ class Arm(BaseModel):
     stock: bool = False
     untrained: bool = False
     init: str = "weighted"
-    tokenizer: Options = Options()
+    tokenizer: ExtendOptions = ExtendOptions()
     train: TrainOptions = TrainOptions()
 
     @property

@@ -13,7 +13,7 @@ from hypertok.experiment.wording import interval, percent
 from hypertok.measure.bootstrap import paired_ratio, ratio
 from hypertok.measure.form_groups import NAMES, FormGroup, FormName
 from hypertok.measure.scoring import Bits
-from hypertok.tokenizer.extend import Options
+from hypertok.tokenizer.extend import ExtendOptions
 
 _HEAD = (
     "units", "arm", "different", "share of text", "bits per character", "against first", "bits per character after",
@@ -64,7 +64,7 @@ def _twin(side: Side, every: Sequence[Side]) -> Side | None:
     return None if first is side else first
 
 
-def _grouped_by(side: Side) -> tuple[Options, int]:
+def _grouped_by(side: Side) -> tuple[ExtendOptions, int]:
     """At equal compute the text of arms with one tokenizer can differ, too: making rows may have read some."""
     trained = side.shown[0].trained
     return side.arm.tokenizer, trained.characters // side.arm.train.epochs if trained else 0

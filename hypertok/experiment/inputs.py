@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hypertok.errors import InputError
 from hypertok.experiment.definition import Definition, Inputs, Measure
-from hypertok.lexicon.lexicon import Lexicon
+from hypertok.lexicon.lexicon import checked_manifest
 from hypertok.measure.passages import sha256_of_texts, spread
 from hypertok.measure.subject import device_of, load_coding
 from hypertok.model.config import read_config
@@ -114,7 +114,7 @@ def read_inputs(definition: Definition, skipped: Skipped | None = None) -> Read:
 
 def folder_of(name: str) -> str:
     """The top folder of a text in its corpus, "" for one that lies in none."""
-    return name.partition("/")[0] if "/" in name.partition("#")[0] else ""
+    return name.partition("/")[0] if "/" in name.rpartition("#")[0] else ""
 
 
 def _counted(texts: Iterable[Text], by_folder: Counter[str]) -> Iterator[Text]:
@@ -172,7 +172,7 @@ def model_hashes(model: Path) -> dict[str, str]:
 
 def lexicon_hash(lexicon: Path) -> str:
     """sha256 of a lexicon."""
-    return Lexicon.load(lexicon).sha256
+    return checked_manifest(lexicon).sha256
 
 
 def find_leaks(

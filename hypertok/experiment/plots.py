@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import cycle
 from typing import Any
 
-from hypertok.errors import InputError
+from hypertok.errors import InputError, install
 from hypertok.experiment.compare import Side, pareto
 
 #: Told apart without colour sight (Okabe and Ito).
@@ -124,7 +124,7 @@ def _svg(name: str, draw: Callable[[Any], None], height: float = 4.5) -> str:
         from matplotlib.figure import Figure
     except ImportError:
         raise InputError(
-            'the report needs matplotlib; install it with: pip install "hypertok-concepts[plot]", then: '
+            f"the report needs matplotlib; install it with: {install('plot')}, then: "
             "hypertok experiment report RESULTS_FOLDER"
         ) from None
     settings: Any = {"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif", "font.size": 10}

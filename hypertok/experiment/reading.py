@@ -27,7 +27,7 @@ _SHARED = ("tokenizer", "train")
 _OWN = {"characters": "the key characters at the top", "seed": "the key seeds at the top"}
 
 
-def read_definition(path: Path | str, inputs: Mapping[str, Path | None] | None = None) -> Definition:
+def read_definition(path: Path | str, inputs: Mapping[str, Path | str | None] | None = None) -> Definition:
     """Read a definition: a TOML file, or a folder with `experiment.toml` in it.
 
     `defaults.toml` beside the file, or beside the folder, is what it overrides; without one the built-in values are,
@@ -49,7 +49,7 @@ def read_definition(path: Path | str, inputs: Mapping[str, Path | None] | None =
     data = _over_base(path)
     if base.is_file() and not base.samefile(path):
         data = merged(_toml(base), data)
-    given = {key: str(value.absolute()) for key, value in (inputs or {}).items() if value is not None}
+    given = {key: str(Path(value).absolute()) for key, value in (inputs or {}).items() if value is not None}
     if unknown := set(given) - set(Inputs.model_fields):
         raise InputError(f"inputs: no {', '.join(sorted(unknown))}; known are {', '.join(Inputs.model_fields)}")
     data["inputs"] = {**_table(path, "inputs", data), **given}

@@ -41,7 +41,11 @@ class Experiment:
 
     @classmethod
     def from_toml(
-        cls, path: Path | str, *, inputs: Mapping[str, Path | None] | None = None, output: Path | str | None = None
+        cls,
+        path: Path | str,
+        *,
+        inputs: Mapping[str, Path | str | None] | None = None,
+        output: Path | str | None = None,
     ) -> Experiment:
         """Read a definition.
 

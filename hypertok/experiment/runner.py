@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from hypertok.artifact import MANIFEST, sha256_of
-from hypertok.experiment.arms import Tell, alone, arm_folder
+from hypertok.experiment.arms import Tell, arm_folder
 from hypertok.experiment.definition import Arm, Definition, Line
 from hypertok.experiment.inputs import Read, needed
 from hypertok.experiment.kept import Kept, forget
@@ -20,6 +20,7 @@ from hypertok.measure.parts import Figures
 from hypertok.measure.quality import Quality
 from hypertok.measure.subject import LIGHTER, device_of
 from hypertok.model.full_gpu import full_gpu_told
+from hypertok.replacing import alone
 
 
 @dataclass(frozen=True)

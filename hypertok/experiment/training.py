@@ -9,7 +9,7 @@ import gc
 import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import hypertok
-from hypertok.artifact import MANIFEST, Manifest, read_manifest
+from hypertok.artifact import MANIFEST, Manifest, open_checked, read_manifest
 from hypertok.errors import InputError
 from hypertok.experiment.arms import Tell, key_of
 from hypertok.experiment.definition import Arm
@@ -181,8 +181,9 @@ def train_arm(
         steps: after which a snapshot is kept, in the folder `snapshot(output, step)`.
     """
     from hypertok.model.pair import Pair
-    from hypertok.model.trained import COMMAND, KIND
+    from hypertok.model.trained import COMMAND, KIND, SCHEMA_VERSION
     from hypertok.training.train import train
+    from hypertok.training.trainer import last_checkpoint, step_of
 
     options = arm.train.model_copy(update={"characters": characters, "seed": seed})
 
@@ -195,18 +196,24 @@ def train_arm(
         gc.collect()  # the loop's parts hold each other, and the model with them
         return manifest
 
-    if (output / MANIFEST).is_file():
-        manifest = read_manifest(output, kind=KIND, command=COMMAND)
+    if (output / MANIFEST).is_file():  # maybe copied from another machine: every file of it is to be there
+        manifest = open_checked(output, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)
     else:
         tell(f"{arm.name}: training on {characters:,} characters")
         manifest = run(output, [_snapshots(output, steps)] if steps else ())
     facts, pair = manifest.facts, Pair.open(model)
-    missing = [step for step in steps if step <= facts["steps"] and not snapshot(output, step).is_dir()]
+    weights = {name for name in manifest.files if name.endswith(".safetensors")}
+    missing = [step for step in steps if step <= facts["steps"] and not _has(snapshot(output, step), weights)]
     again = output.with_name(f"{output.name}-again")
+    _clear(again)  # what an earlier start left, killed before it came to the end of this
     if missing:  # trained for an experiment without them: its first steps again: on a CPU the same bits
+        work = again.with_name(f"{again.name}.work")
+        if (last := last_checkpoint(work)) and step_of(last) >= min(missing):
+            _clear(work)
         tell(f"{arm.name}: its first {max(missing):,} steps again, for snapshots")
         run(again, [_snapshots(output, missing, stop=True)])
-    shutil.rmtree(again, ignore_errors=True)  # also one that an earlier start left, killed before it came here
+        _clear(again)
+    _clear(again.with_name(f"{again.name}.work"))
     tokens = facts["tokens"] * arm.train.epochs
     cost = Spent(facts["characters"], tokens, product_parameters(pair.checkpoint), _read_before(pair))
     return Trained(
@@ -239,6 +246,14 @@ def trained_folder(work: Path, arm: Arm, model: Path, read: Read, *, characters:
     if not arm.stock:  # the tokenizer, too: another machine, or older code, may have made another one under this name
         extended = [model.name, read_manifest(model, kind=KIND, command=COMMAND).files["tokenizer.json"]]
     return work / "trained" / key_of(hypertok.__version__, made_from, extended, options, characters, seed)[:16]
+
+
+def _clear(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _has(folder: Path, names: Iterable[str]) -> bool:
+    return all((folder / name).is_file() for name in names)
 
 
 def snapshot(output: Path, step: int) -> Path:

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 import hypertok
 from hypertok.artifact import Manifest, refuse_foreign, seal, sha256_of, writing
 from hypertok.corpus.counting import CountedCorpus, count_corpus
+from hypertok.corpus.engines import EngineName
 from hypertok.corpus.segments import CASES
 from hypertok.corpus.sources import refuse_inside
 from hypertok.data import data_file
@@ -45,7 +45,7 @@ def build_lexicon(
     *,
     overrides: Path | str | None = None,
     base: Path | str | None = None,
-    engine: Literal["local", "ray"] = "local",
+    engine: EngineName = "local",
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> BuildResult:
@@ -54,8 +54,23 @@ def build_lexicon(
     A lexicon that stands at `output` already serves as `base` unless another is named: every concept keeps
     its symbol. Counting is resumable: finished work is kept beside the output until the lexicon is written.
 
+    Args:
+        corpus: a file, a folder, or `hf://owner/name`.
+        output: folder to write.
+        recipe: what decides the lexicon besides the texts.
+        overrides: tab-separated file of concepts added, forbidden and merged, which go before the shipped ones.
+        base: a lexicon whose symbols are kept.
+        engine: processes of this machine, or Ray's.
+        workers: how many of them; None for as many as there are processors.
+        progress: told (step, done, of).
+
+    Returns:
+        The manifest, and whether it is new: what has been made from the same texts by the same recipe stays as it is.
+
     Raises:
-        InputError: no such corpus, no Russian words, a faulty overrides file, or an output inside the corpus.
+        InputError: no such corpus, no Russian words, a faulty overrides file, an output inside the corpus, or Ray asked
+            for and not installed.
+        HypertokError: a worker was killed, for want of memory mostly.
         ArtifactError: `output` or the folder beside it for finished work is something else, `output` is a lexicon that
             cannot be read, `base` is damaged, or another process makes `output`.
     """
@@ -68,15 +83,15 @@ def build_lexicon(
     refuse_foreign(output, KIND)
     own = read_overrides(data_file("overrides.tsv"))
     theirs = read_overrides(overrides) if overrides else None
-    old = Lexicon.load(base) if base else _standing(output)
     said = sha256_of(overrides) if overrides else None  # now: it may be edited while texts are counted
     tell = progress or silent
     with alone(output):
+        old = Lexicon.load(base) if base else _standing(output)
         counted = count_corpus(corpus, work, engine=engine, workers=workers, progress=lambda d, t: tell("count", d, t))
         parents = {"corpus": counted.fingerprint, "shipped_data": _shipped_data()}
         if said:
             parents["overrides"] = said
-        if old and old.folder == output and _same(old.manifest, parents, recipe):
+        if old and old.folder.resolve() == output and _same(old.manifest, parents, recipe):
             discard(work)
             return BuildResult(manifest=old.manifest, fresh=False)
         if old:
@@ -87,6 +102,7 @@ def build_lexicon(
                 learning = learning_statistics(
                     counted.plan,
                     folder,
+                    counted.reports,
                     engine=engine,
                     workers=workers,
                     progress=lambda d, t: tell("statistics", d, t),

@@ -11,7 +11,9 @@ from typing import Any, Self
 
 import polars as pl
 
-from hypertok.archive import Packer, load_packer
+from hypertok.archive.container import Packer
+from hypertok.archive.statistics import load_statistics
+from hypertok.archive.text_coder import ArchiveModel
 from hypertok.artifact import MANIFEST, Manifest, open_checked, read_manifest
 from hypertok.codec.codec import Codec
 from hypertok.codec.marks import apply_case, case_mark
@@ -107,7 +109,7 @@ class Lexicon:
             ArtifactError: missing, damaged, truncated, or written by a newer hypertok.
         """
         folder = Path(folder)
-        manifest = open_checked(folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)
+        manifest = checked_manifest(folder)
         missing = [name for name in TABLES if f"{name}.parquet" not in manifest.files]
         if missing:
             raise ArtifactError(f"{folder}: the manifest names no {missing[0]}.parquet; build it again: {COMMAND}")
@@ -156,7 +158,13 @@ class Lexicon:
         return self.codec.decode(symbols)
 
     def concept(self, number: int) -> Concept:
-        """The concept with this id."""
+        """The concept with this id.
+
+        Raises:
+            InputError: there is none.
+        """
+        if not 0 <= number < self.concepts.height:
+            raise InputError(f"{number}: no such concept; this lexicon has them from 0 to {self.concepts.height - 1}")
         return Concept.of(number, self.concepts.row(number, named=True))
 
     def explain(self, word: str) -> Explanation:
@@ -244,6 +252,15 @@ def lexicon_manifest(folder: str | Path) -> Manifest:
     return read_manifest(Path(folder), kind=KIND, command=COMMAND)
 
 
+def checked_manifest(folder: str | Path) -> Manifest:
+    """The manifest, every file being what it says.
+
+    Raises:
+        ArtifactError: no such lexicon, damaged, or written by another version of hypertok.
+    """
+    return open_checked(Path(folder), kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)
+
+
 def packer_of(folder: str | Path) -> Packer:
     """The archive packer of a lexicon folder; it needs the statistics only, not the tables of words.
 
@@ -251,8 +268,8 @@ def packer_of(folder: str | Path) -> Packer:
         ArtifactError: no such lexicon, damaged, or built without statistics.
     """
     folder = Path(folder)
-    manifest = open_checked(folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)
-    return load_packer(folder, manifest.sha256)
+    manifest = checked_manifest(folder)
+    return Packer(ArchiveModel(load_statistics(folder)), manifest.sha256)
 
 
 def find_lexicon(sha256: str, folders: Iterable[Path]) -> Path:

@@ -6,7 +6,8 @@ documents nor the order of sentences can be read.
 
 Besides its plain count a run has a *weight*, from which units for texts yet to come are learned: words that crowd in
 few documents (the names of one novel) count less. The dispersion of an element is the number of documents that hold it
-over the number expected if its uses were spread at random; a run has the least dispersion of its elements, its square
+over the number expected if its uses were spread at random (residual IDF before its logarithm: Church and Gale, 1995);
+a run has the least dispersion of its elements, its square
 root is taken, and within each document weights are scaled to the document's number of runs. Measured on Qwen3 with
 43,000 new rows learned from weights against counts (no other change), characters per token: literature 4.898 against
 4.895, technical 4.611 against 4.592, UD GSD 3.714 against 3.690, UD Taiga 4.025 against 3.981. Without the square root

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
-from hypertok.corpus.documents import read_shard
-from hypertok.corpus.records import Document
-from hypertok.corpus.sources import Skipped, plan_shards, tell_skipped
+from hypertok.corpus.documents import read_documents
+from hypertok.corpus.sources import Skipped
 from hypertok.corpus.words import WORD
-from hypertok.errors import InputError
+from hypertok.errors import InputError, install
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.measure.tokens import count_tokens, without_words
 from hypertok.progress import Steps, silent
-from hypertok.tokenizer.extend import Options, learn
+from hypertok.tokenizer.extend import ExtendOptions, learn
 from hypertok.tokenizer.stock import Stock, tokenizer_of
 from hypertok.tokenizer.surgery import extended
 from hypertok.vocabulary.units import Method, Span
@@ -56,9 +54,9 @@ def parse_rows(text: str) -> list[int]:
 
 
 def measure_curve(
-    lexicon: Path,
-    tokenizer: Path,
-    corpus: Path,
+    lexicon: Path | str,
+    tokenizer: Path | str,
+    corpus: Path | str,
     rows: Sequence[int],
     *,
     span: Span = "phrase",
@@ -71,14 +69,15 @@ def measure_curve(
 
     Raises:
         InputError: an unsupported tokenizer, no Russian in the corpus, no rows, or more than there are units.
+        ArtifactError: the lexicon is damaged.
     """
     if not rows or min(rows) < 1:
         raise InputError(f"rows {list(rows)}: nothing to measure; give one or more numbers above 0")
     tell = progress or silent
-    stock, texts = Stock.load(tokenizer), list(documents(corpus, skipped=skipped))
+    stock, texts = Stock.load(tokenizer), [document.text for document in read_documents(corpus, skipped=skipped)]
     if not any(map(WORD.search, texts)):  # learning takes a minute
         raise without_words()
-    options = Options(rows=max(rows), span=span, units=units, general=general)
+    options = ExtendOptions(rows=max(rows), span=span, units=units, general=general)
     learned = learn(stock, Lexicon.load(lexicon), options, progress=progress)
     points = []
     for place, number in enumerate([0, *sorted(rows)]):
@@ -93,21 +92,6 @@ def measure_curve(
     return points
 
 
-def documents(corpus: Path, *, skipped: Skipped | None = None) -> Iterator[str]:
-    """The texts of a folder or file, read as for a lexicon, but every record is one.
-
-    Args:
-        skipped: told path and reason of each file that is left out, several times if it is read in several parts.
-    """
-    plan = plan_shards(corpus)
-    read = (item for shard in plan.shards for item in read_shard(plan.root, shard, join=False))
-    for item in chain(plan.reports, read):
-        if isinstance(item, Document):
-            yield item.text
-        else:
-            tell_skipped(plan.root, item, skipped)
-
-
 def plot_curve(points: Sequence[Point]) -> bytes:
     """The curve as a PNG file.
 
@@ -117,7 +101,7 @@ def plot_curve(points: Sequence[Point]) -> bytes:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise InputError('drawing needs matplotlib; install it with: pip install "hypertok-concepts[plot]"') from None
+        raise InputError(f"drawing needs matplotlib; install it with: {install('plot')}") from None
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     new = [point for point in points if point.rows]

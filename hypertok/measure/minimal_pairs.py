@@ -1,8 +1,10 @@
-"""Minimal pairs: how often a model finds the grammatical sentence of two likelier, by phenomenon (RuBLiMP, BLiMP).
+"""Minimal pairs: how often a model finds the grammatical sentence of two likelier, by phenomenon.
 
 The two differ in a form or two. A tokenizer with whole forms as units may have lost what tells them apart, so this asks
 whether inflection survived. The score of a sentence is the sum of its tokens' log-probabilities after the start, not
 divided by a length: both are the same model's, on whole sentences.
+
+Source: BLiMP (Warstadt et al., 2020), and RuBLiMP for Russian (Taktasheva et al., 2024).
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ class PairAccuracy:
     right: tuple[bool, ...]
 
 
-def read_pairs(path: Path) -> list[MinimalPair]:
+def read_pairs(path: Path | str) -> list[MinimalPair]:
     """Pairs of a JSON Lines file; columns go by their usual names (chosen, sentence_good, source_sentence …).
 
     Raises:
@@ -61,7 +63,7 @@ def read_pairs(path: Path) -> list[MinimalPair]:
     """
     try:
         # At "\n" alone: splitlines would also cut at U+2028 and its like, which may stand inside a JSON string.
-        lines = path.read_bytes().decode("utf-8").split("\n")
+        lines = Path(path).read_bytes().decode("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a JSON Lines file of pairs in UTF-8") from error
     pairs = []

@@ -37,6 +37,7 @@ from hypertok.model.config import position_rows, read_config
 from hypertok.model.extra import require_train
 from hypertok.model.full_gpu import full_gpu_told
 from hypertok.progress import Steps, silent
+from hypertok.tokenizer.plain import refuse_surrogates
 
 
 class Measured(BaseModel):
@@ -102,8 +103,8 @@ def measure_model(
         progress: told (part, done, of).
 
     Raises:
-        InputError: an extra is not installed, no model, no text, a GPU without the memory for its bits per character,
-            or a part asked for by name cannot be measured.
+        InputError: an extra is not installed, no model, no text or a path instead of texts, a lone surrogate, a GPU
+            without the memory for its bits per character, or a part asked for by name cannot be measured.
         ArtifactError: an extended folder is damaged.
     """
     require_train()
@@ -130,7 +131,13 @@ def measure_model(
 
 
 def _checked(texts: Iterable[str]) -> list[str]:
+    if isinstance(texts, (str, Path)):  # a string is an iterable of strings, too
+        raise InputError(
+            f"texts: {str(texts)[:60]!r} is one text or a path; give a list of documents (of a folder or file: "
+            "[one.text for one in hypertok.corpus.documents.read_documents(path)])"
+        )
     found = [text for text in texts if text]
+    refuse_surrogates(found)
     if not found:
         raise InputError("no text to measure on; name a folder or file that holds some")
     return found

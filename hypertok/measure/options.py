@@ -38,6 +38,9 @@ class MeasureOptions(BaseModel):
         new_tokens: ids generated per sample for speed and emission.
         pairs: JSON Lines file of minimal pairs.
         seed: for the bootstrap and for sampling.
+
+    Raises:
+        pydantic.ValidationError: an unknown name, or a value that does not fit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,7 +53,7 @@ class MeasureOptions(BaseModel):
     prefill_characters: int = Field(8_000, ge=1)
     cards: tuple[Card, ...] = (24.0,)
     samples: int = Field(32, ge=1)
-    batches: tuple[int, ...] = (1, 8)
+    batches: tuple[Annotated[int, Field(ge=1)], ...] = Field((1, 8), min_length=1)
     speed_characters: int = Field(2_000, ge=1)
     new_tokens: int = Field(64, ge=1)
     pairs: Path | None = None

@@ -99,13 +99,8 @@ def _resident_without_proc(*, peak: bool) -> int:
 
 def _usage() -> Any:
     """What psutil knows of the memory of this process."""
-    try:
-        import psutil  # type: ignore[import-untyped, unused-ignore]
-    except ImportError as error:
-        raise InputError(
-            "memory is measured by psutil on a system without /proc, and it is not installed here; install with: "
-            'pip install "hypertok-concepts[train]"'
-        ) from error
+    import psutil  # type: ignore[import-untyped, unused-ignore]
+
     return psutil.Process().memory_info()
 
 

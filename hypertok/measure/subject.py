@@ -95,13 +95,14 @@ class Subject:
         require_positions(self.positions, longest, what, remedy)
 
 
-def load_coding(folder: Path) -> Coding:
+def load_coding(folder: Path | str) -> Coding:
     """The coding of a model folder: HyperTokenizer for symbol text, tokenizer.json, or what AutoTokenizer finds.
 
     Raises:
         InputError: no model or no tokenizer there, or a damaged tokenizer.json.
         ArtifactError: the folder was made by `hypertok extend` and is damaged.
     """
+    folder = Path(folder)
     config = _config_of(folder)
     if not (folder / "tokenizer.json").is_file():
         return _auto_coding(folder, config)

@@ -20,9 +20,9 @@ from hypertok.model.checkpoint import Checkpoint
 from hypertok.model.initialise import Constituents, NewRows, StockRows, initialise, refuse_unfit
 from hypertok.model.initialise.words import stock_words
 from hypertok.model.pair import identity
-from hypertok.model.resize import write_extended
+from hypertok.model.resize import check_disk, write_extended
 from hypertok.progress import Steps, silent
-from hypertok.tokenizer.extend import Addition, Options, extend
+from hypertok.tokenizer.extend import Addition, ExtendOptions, extend
 from hypertok.tokenizer.stock import Stock
 
 
@@ -62,7 +62,7 @@ def extend_model(
     model_folder: Path | str,
     lexicon_path: Path | str,
     output: Path | str,
-    options: Options | None = None,
+    options: ExtendOptions | None = None,
     *,
     init: str | RowMaker = DEFAULT_INIT,
     progress: Steps | None = None,
@@ -70,11 +70,16 @@ def extend_model(
     """Extend tokenizer and model of a folder by units learned from a lexicon; the result is one folder.
 
     Args:
-        init: name of a strategy (`hypertok.model.initialise.STRATEGIES`), or a function that makes the rows.
+        model_folder: a checkpoint in safetensors, its config.json and tokenizer.json beside it.
+        lexicon_path, output, options: as `hypertok.extend` takes them.
+        init: name of a strategy (`hypertok.model.initialise.STRATEGIES`), or a function that makes the rows:
+            `hypertok.training.probe.chooser(texts)` is what the command calls auto and composer.
+        progress: told (step, done, of).
 
     Raises:
         InputError: the model is of a kind that cannot be extended, the tokenizer is not its own, no such strategy,
             or one that cannot serve the model.
+        TooFewRows: an InputError, whose `found` says for how many rows there are units.
         ArtifactError: the lexicon is damaged, or `output` is something else.
     """
     checkpoint = Checkpoint.open(model_folder)
@@ -87,6 +92,7 @@ def extend_model(
 
     def write_weights(folder: Path, delta: pl.DataFrame, rows: int) -> Addition:
         tell("rows", 0, 1)
+        check_disk(checkpoint, folder, rows)  # some ways to make rows take long
         making = Making(checkpoint, folder, delta, Constituents.of(delta), read_rows(checkpoint, stock, lexicon))
         made = by_strategy(init, making) if isinstance(init, str) else init(making)
         tell("rows", 1, 1)
@@ -109,11 +115,11 @@ def by_strategy(name: str, making: Making) -> Made:
     return Made(rows, name, rows.facts)
 
 
-def read_rows(checkpoint: Checkpoint, stock: Stock, lexicon: Lexicon | None = None) -> StockRows:
-    """The rows of a stock model in float32, with its own words if there is a lexicon to know them by."""
+def read_rows(checkpoint: Checkpoint, stock: Stock, lexicon: Lexicon) -> StockRows:
+    """The rows of a stock model in float32, with its own words, which the lexicon knows."""
     every = slice(None)
     return StockRows(
         checkpoint.input.read(every).to(torch.float32),
         None if checkpoint.tied else checkpoint.output.read(every).to(torch.float32),
-        stock_words(stock, lexicon) if lexicon else None,
+        stock_words(stock, lexicon),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from hypertok.errors import InputError
+from hypertok.errors import InputError, install
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")
 
@@ -17,7 +17,4 @@ def require_train() -> None:
     """
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
-        raise InputError(
-            f"models need {', '.join(missing)}, not installed here; install with: "
-            'pip install "hypertok-concepts[train]"'
-        )
+        raise InputError(f"models need {', '.join(missing)}, not installed here; install with: {install('train')}")

@@ -18,9 +18,9 @@ from transformers import GenerationConfig
 
 import hypertok
 from hypertok.artifact import MANIFEST, Manifest, refuse_foreign, require_disk, seal, write_file, writing
-from hypertok.errors import ArtifactError
+from hypertok.errors import ArtifactError, InputError
 from hypertok.model.checkpoint import CONFIG, Checkpoint
-from hypertok.model.pair import MERGED_STOCK, Pair
+from hypertok.model.pair import DTYPES, MERGED_STOCK, Pair
 from hypertok.model.trained import merged, open_trained
 from hypertok.tokenizer.folder import listed_templates
 
@@ -54,8 +54,10 @@ def merge(
 
     Raises:
         ArtifactError: the folder is damaged, the model is another one, or `output` is something else.
-        InputError: the model cannot be read, or there is too little disk.
+        InputError: the model cannot be read, there is no such dtype, or too little disk.
     """
+    if not (isinstance(dtype, torch.dtype) or dtype in (*DTYPES, "auto")):
+        raise InputError(f"dtype {dtype}: no such type; give one of {', '.join((*DTYPES, 'auto'))}")
     trained, output = Path(trained), Path(output)
     manifest, pair = open_trained(trained, None if model is None else Path(model))
     for folder in (trained, pair.folder):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -102,7 +102,7 @@ def write_extended(
     if there := sorted([*output.glob("*.safetensors"), *output.glob(INDEX)]):
         raise InputError(f"{there[0]}: the folder holds weights already; name another output")
     shards = {shard.path.name: _grown(shard, new, rows) for shard in checkpoint.shards}
-    _check_disk(checkpoint, output, shards)
+    check_disk(checkpoint, output, rows)
     for shard in checkpoint.shards:
         name = shard.path.name
         if shards[name] is not None:
@@ -155,9 +155,9 @@ def _checked(matrix: Matrix, new_ids: ArrayLike, values: torch.Tensor, rows: int
     return new
 
 
-def _grown(shard: WeightFile, new: Mapping[str, _New], rows: int) -> list[Entry] | None:
+def _grown(shard: WeightFile, new: Collection[str], rows: int) -> list[Entry] | None:
     """The tensors of the shard when it is rewritten; None if it stays as it is."""
-    if not new.keys() & shard.entries.keys():
+    if shard.entries.keys().isdisjoint(new):
         return None
     grown = []
     for entry in shard.entries.values():
@@ -168,11 +168,21 @@ def _grown(shard: WeightFile, new: Mapping[str, _New], rows: int) -> list[Entry]
     return grown
 
 
-def _check_disk(checkpoint: Checkpoint, output: Path, shards: Mapping[str, list[Entry] | None]) -> None:
-    """Refuse before anything is written; a file on the same disk is linked and needs no room."""
+def check_disk(checkpoint: Checkpoint, output: Path, rows: int) -> None:
+    """Refuse before anything is written; a file on the same disk is linked and needs no room.
+
+    Args:
+        output: an existing folder.
+        rows: see `write_extended`.
+
+    Raises:
+        InputError: the disk is too small.
+    """
+    rows = max(rows, padded(checkpoint.stock_rows))
+    matrices = {matrix.name for matrix in (checkpoint.input, checkpoint.output, checkpoint.copy) if matrix is not None}
     device, needed = output.stat().st_dev, 0
     for shard in checkpoint.shards:
-        grown = shards[shard.path.name]
+        grown = _grown(shard, matrices, rows)
         if grown is not None:
             needed += sum(entry.size for entry in grown)
         elif shard.path.stat().st_dev != device:

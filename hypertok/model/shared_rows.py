@@ -13,7 +13,7 @@ Source: the project's own (`experiments/LOG.md`: one linear map of all rows beat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from hypertok.model.constituents import NOT_A_WORD, Constituents
 from hypertok.model.split import is_tied, split_rows
 
+Kind = Literal["flat", "factored", "composed"]
 #: Everything is trained with one learning rate; these say how far a step goes. Of the maps, in row sizes for inputs of
 #: size 1: at a rate of 1e-3 a share of 0.3 falls faster than 1.0 and ends where it does, 3.0 diverges (Gemma-3-270M,
 #: 16k phrase rows, model frozen, 495k characters: 1.454, 1.451 and 1.716 bits per character).
@@ -115,7 +116,7 @@ def facts_of(units: Constituents) -> Tensor:
     )
 
 
-def split_shared_rows(model: Any, new_ids: Sequence[int], units: Constituents, kind: str) -> Any:
+def split_shared_rows(model: Any, new_ids: Sequence[int], units: Constituents, kind: Kind) -> Any:
     """`split_rows` with rows that are trained as `kind` says, beginning at those that the model has.
 
     Args:

@@ -88,8 +88,11 @@ def attach(model: Any, folder: Path) -> Any:
     """Put the new rows and the adapter of a trained folder onto its model; nothing is merged; in evaluation mode.
 
     Raises:
-        ArtifactError: the adapter is not this model's, or the rows are of other sides than the model has.
+        ArtifactError: the adapter is not this model's, the rows are of other sides than the model has, or neither is
+            there.
     """
+    if not any((folder / name).is_file() for name in (NEW_ROWS, ADAPTER)):
+        raise ArtifactError(f"{folder}: has neither new rows nor an adapter; train them with: {COMMAND}")
     if (folder / NEW_ROWS).is_file():
         tensors = load_file(folder / NEW_ROWS)
         split_rows(model, tensors["ids"], tensors["input"], tensors.get("output"))

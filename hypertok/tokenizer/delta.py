@@ -41,11 +41,10 @@ def delta_table(stock: Stock, units: Units, ids: list[int], lexicon: Lexicon) ->
     the unit holds whole, of the main reading; count, how often it is emitted on the learning text; saved, the stock
     tokens that this saves. For symbol text `surface.with_surface` adds what rows are to be made of.
     """
-    string_of = {number: string for string, number in stock.vocabulary.items()}
     meaning = _Meaning(lexicon)
     rows = []
     for number, token, parts, count in zip(ids, units.tokens, units.constituents, units.counts, strict=True):
-        pieces = [stock.bytes_of(string_of[part]) for part in parts]
+        pieces = [stock.bytes_of(stock.token_of[part]) for part in parts]
         try:
             text: str | None = b"".join(pieces).decode()
         except UnicodeDecodeError:

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from hypertok.artifact import writing_file
-from hypertok.errors import ArtifactError, InputError
+from hypertok.artifact import require_disk, writing_file
+from hypertok.errors import ArtifactError, InputError, install
 from hypertok.tokenizer.export_common import scores_below
 from hypertok.tokenizer.gguf_file import (
     FLOAT32,
@@ -40,7 +40,7 @@ from hypertok.tokenizer.gguf_file import (
     strings,
     write_gguf,
 )
-from hypertok.tokenizer.gguf_rows import Array, Constituents, grown_tensor, replaced_tensor
+from hypertok.tokenizer.gguf_rows import Array, Parts, grown_tensor, replaced_tensor
 from hypertok.tokenizer.kind import COMMAND, DELTA, read_table
 from hypertok.tokenizer.stock import Family, Stock
 from hypertok.tokenizer.surface import row_columns
@@ -109,7 +109,7 @@ def export_gguf(
     try:
         import gguf  # noqa: F401
     except ImportError:
-        raise InputError('gguf is not installed; install it with: pip install "hypertok-concepts[export]"') from None
+        raise InputError(f"gguf is not installed; install it with: {install('export')}") from None
     if output.exists() and model.exists() and output.samefile(model):
         raise InputError(f"{output}: would overwrite the model it is made from; name another output")
     stock = read_gguf(model)
@@ -133,6 +133,7 @@ def export_gguf(
     widened = [new.name for new, old in zip(tensors, stock.tensors, strict=True) if new.type != old.type]
     if not grown:
         raise InputError(f"{model}: no matrix has a row for each of the {len(tokens)} tokens; download it again")
+    require_disk(output.parent, sum(tensor.size for tensor in tensors), "the file needs")
     with writing_file(output) as file:
         write_gguf(file, fields, tensors, version=stock.version, alignment=stock.alignment)
     return GgufExport(output, rows, len(units), tuple(grown), tuple(replaced), tuple(widened))
@@ -158,7 +159,7 @@ def _checked(tokenizer: Stock, stock: GgufFile) -> list[str]:
     return list(tokens)
 
 
-def _units(tokenizer: Stock) -> dict[int, Constituents]:
+def _units(tokenizer: Stock) -> dict[int, Parts]:
     """Constituents of each new token, from the delta."""
     path = tokenizer.folder / DELTA
     if not path.is_file():
@@ -172,19 +173,19 @@ def _units(tokenizer: Stock) -> dict[int, Constituents]:
                 f"{path}: id {identifier} ({token!r}) does not fit {tokenizer.path.name}; extend the stock again with: "
                 "hypertok extend"
             )
-        units[identifier] = Constituents(tuple(ids), tuple(lengths) if any(lengths) else (1,) * len(ids))
+        units[identifier] = Parts(tuple(ids), tuple(lengths) if any(lengths) else (1,) * len(ids))
     return units
 
 
-def _check_same_stock(tokenizer: Stock, stock: GgufFile, tokens: list[str], units: Mapping[int, Constituents]) -> None:
+def _check_same_stock(tokenizer: Stock, stock: GgufFile, tokens: list[str], units: Mapping[int, Parts]) -> None:
     """Raise unless the GGUF's tokens are those that the extended tokenizer has at the same ids."""
-    names = {identifier: token for token, identifier in tokenizer.vocabulary.items()}
     types = stock.value("tokenizer.ggml.token_type") or [NORMAL] * len(tokens)
     for identifier, (token, kind) in enumerate(zip(tokens, types, strict=True)):
         # Other kinds are written in other ways by converters ("[PAD151669]", spaces for "▁").
-        if kind == NORMAL and identifier not in units and names.get(identifier) != token:
+        if kind == NORMAL and identifier not in units and tokenizer.token_of.get(identifier) != token:
             raise InputError(
-                f"{stock.path}: token {identifier} is {token!r}, and {names.get(identifier)!r} in {tokenizer.path}; "
+                f"{stock.path}: token {identifier} is {token!r}, and {tokenizer.token_of.get(identifier)!r} in "
+                f"{tokenizer.path}; "
                 "name a GGUF file of the stock model that was extended"
             )
     beyond = next((i for unit in units.values() for i in unit.ids if i >= len(tokens)), None)
@@ -196,10 +197,9 @@ def _check_same_stock(tokenizer: Stock, stock: GgufFile, tokens: list[str], unit
 
 
 def _fields(
-    tokenizer: Stock, stock: GgufFile, tokens: list[str], units: Mapping[int, Constituents], rows: int
+    tokenizer: Stock, stock: GgufFile, tokens: list[str], units: Mapping[int, Parts], rows: int
 ) -> dict[str, bytes]:
     """The GGUF's fields with the tokenizer's tokens in them."""
-    names = {identifier: token for token, identifier in tokenizer.vocabulary.items()}
     special = {token["id"]: bool(token["special"]) for token in tokenizer.added}
     more = rows - len(tokens)
     old, tokens = len(tokens), tokens + [""] * more
@@ -208,7 +208,9 @@ def _fields(
     if scores:
         new_scores, scores = _scores(tokenizer, stock, scores, units), scores + [0.0] * more
     for identifier in (*(i for i in units if i < old), *range(old, rows)):
-        tokens[identifier] = names.get(identifier, f"[PAD{identifier}]")  # as llama.cpp's own converter names it
+        tokens[identifier] = tokenizer.token_of.get(
+            identifier, f"[PAD{identifier}]"
+        )  # as llama.cpp's own converter names it
         if identifier in units:
             types[identifier] = NORMAL
             if scores:
@@ -231,9 +233,7 @@ def _fields(
     return fields
 
 
-def _scores(
-    tokenizer: Stock, stock: GgufFile, scores: list[float], units: Mapping[int, Constituents]
-) -> dict[int, float]:
+def _scores(tokenizer: Stock, stock: GgufFile, scores: list[float], units: Mapping[int, Parts]) -> dict[int, float]:
     """Score of each unit: below all that the GGUF has, in the order of the units' first merges."""
     made = dict.fromkeys(tokenizer.vocabulary[left + right] for left, right in tokenizer.merges)
     order = [*(identifier for identifier in made if identifier in units), *(units.keys() - made.keys())]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hypertok.artifact import write_file
-from hypertok.errors import InputError
+from hypertok.errors import InputError, install
 from hypertok.tokenizer.export_common import scores_below
 from hypertok.tokenizer.kind import delta_ids
 from hypertok.tokenizer.stock import BYTE_TOKEN, Family, Stock, components
@@ -66,9 +66,7 @@ def _messages() -> Any:
     try:
         from sentencepiece import sentencepiece_model_pb2
     except ImportError as error:
-        raise InputError(
-            f'{error.name} is not installed; install it with: pip install "hypertok-concepts[export]"'
-        ) from None
+        raise InputError(f"{error.name} is not installed; install it with: {install('export')}") from None
     return sentencepiece_model_pb2
 
 
@@ -148,13 +146,12 @@ def _add_pieces(model: Any, tokenizer: Stock, stock_model: Path | None) -> None:
     unknown = _roles(tokenizer)["unk"]
     special = {token["content"]: bool(token["special"]) for token in tokenizer.added}
     byte_fallback = bool(tokenizer.data["model"].get("byte_fallback"))
-    names = {identifier: token for token, identifier in tokenizer.vocabulary.items()}
     stock_size = len(model.pieces)
     replaced = delta_ids(tokenizer.folder) if stock_size else frozenset()
     scores = _scores(model, tokenizer)
-    for identifier in range(max(stock_size, max(names) + 1)):
+    for identifier in range(max(stock_size, max(tokenizer.token_of) + 1)):
         # A hole must have a piece, and no two pieces may be one string.
-        token = names.get(identifier, f"<hole_{identifier}>")
+        token = tokenizer.token_of.get(identifier, f"<hole_{identifier}>")
         if identifier < stock_size and identifier not in replaced:
             stock = model.pieces[identifier]
             if stock.type == kind.NORMAL and stock.piece != token:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hypertok.artifact import write_file
-from hypertok.errors import ArtifactError, InputError
+from hypertok.errors import ArtifactError, InputError, install
 from hypertok.tokenizer.pretokenizer import GPT2_PATTERN
 from hypertok.tokenizer.stock import Family, Stock
 from hypertok.tokenizer.tokenizer_json import BYTE_CHARACTERS
@@ -136,9 +136,7 @@ def _encoding(described: dict[str, Any], ranks: dict[bytes, int], path: Path) ->
     try:
         import tiktoken
     except ImportError:
-        raise InputError(
-            'tiktoken is not installed; install it with: pip install "hypertok-concepts[export]"'
-        ) from None
+        raise InputError(f"tiktoken is not installed; install it with: {install('export')}") from None
     try:
         return tiktoken.Encoding(
             described["name"],

@@ -56,7 +56,7 @@ class Addition:
 Also = Callable[[Path, pl.DataFrame, int], Addition]
 
 
-class Options(BaseModel):
+class ExtendOptions(BaseModel):
     """What decides the extension besides the stock tokenizer and the lexicon.
 
     Attributes:
@@ -65,7 +65,11 @@ class Options(BaseModel):
         text: what the tokenizer is for, text as written or the codec's symbol text.
         units: how units are chosen: by the lexicon, or by plain continued byte-pair encoding (the control).
         general: weight of general Russian beside the corpus when units are chosen, in corpora; 0 for none.
-        replace_unused: languages to keep; new units take the ids of tokens that no text in them uses.
+        replace_unused: languages to keep, "ru" always among them; new units take the ids of tokens that no text in them
+            uses.
+
+    Raises:
+        pydantic.ValidationError: an unknown name, or a value that does not fit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,7 +86,7 @@ def extend(
     stock_path: Path | str,
     lexicon_path: Path | str,
     output: Path | str,
-    options: Options | None = None,
+    options: ExtendOptions | None = None,
     *,
     progress: Steps | None = None,
     also: Also | None = None,
@@ -90,13 +94,19 @@ def extend(
     """Extend a stock tokenizer by units learned from a lexicon and write it to the folder `output`.
 
     Args:
+        stock_path: a tokenizer.json, a SentencePiece or tiktoken file, or the folder of one.
+        lexicon_path: written by `build_lexicon`.
+        output: folder to write; replaced if it is such a folder.
+        options: everything else.
+        progress: told (step, done, of).
         also: adds the model's part to the same folder, so that both appear together or not at all.
 
     Raises:
-        InputError: the stock tokenizer is of an unsupported kind, or there are not so many units.
+        InputError: the stock tokenizer is of an unsupported kind.
+        TooFewRows: an InputError, whose `found` says for how many rows there are units.
         ArtifactError: the lexicon is damaged or too old, or `output` is something else.
     """
-    options, output = options or Options(), Path(output)
+    options, output = options or ExtendOptions(), Path(output)
     if options.replace_unused and RUSSIAN not in options.replace_unused:
         options = options.model_copy(update={"replace_unused": (*options.replace_unused, RUSSIAN)})
     stock = Stock.load(stock_path)
@@ -148,7 +158,7 @@ def extend(
         )
 
 
-def learn(stock: Stock, lexicon: Lexicon, options: Options, *, progress: Steps | None = None) -> Units:
+def learn(stock: Stock, lexicon: Lexicon, options: ExtendOptions, *, progress: Steps | None = None) -> Units:
     """The units that the options ask for, not yet put into the tokenizer.
 
     Raises:
@@ -160,7 +170,7 @@ def learn(stock: Stock, lexicon: Lexicon, options: Options, *, progress: Steps |
     return learn_units(stock, texts, options.rows, every_path=options.units == "concept", progress=progress)
 
 
-def _learn_symbols(stock: Stock, lexicon: Lexicon, options: Options, progress: Steps | None) -> SymbolUnits:
+def _learn_symbols(stock: Stock, lexicon: Lexicon, options: ExtendOptions, progress: Steps | None) -> SymbolUnits:
     if options.units == "bpe" or options.replace_unused:
         raise InputError("text symbols goes with units concept and without replace_unused; leave the other option out")
     symbol_pretokenizer(stock, "")  # what it refuses it refuses before the long work
@@ -171,7 +181,7 @@ def _learn_symbols(stock: Stock, lexicon: Lexicon, options: Options, progress: S
     return learned
 
 
-def learning_texts(stock: Stock, lexicon: Lexicon, options: Options) -> Texts:
+def learning_texts(stock: Stock, lexicon: Lexicon, options: ExtendOptions) -> Texts:
     """What the units are learned from."""
     apart = lookup_only_words(stock) if options.span == "phrase" else []
     if options.units == "bpe":

@@ -28,7 +28,7 @@ CHUNK = 4096
 
 
 @dataclass(frozen=True)
-class Constituents:
+class Parts:
     """The stock ids that a unit was made of and their weights in its row."""
 
     ids: tuple[int, ...]
@@ -36,7 +36,7 @@ class Constituents:
 
 
 def grown_tensor(
-    tensor: Tensor, units: Mapping[int, Constituents], rows: int, of: Callable[[Sequence[int]], Array] | None = None
+    tensor: Tensor, units: Mapping[int, Parts], rows: int, of: Callable[[Sequence[int]], Array] | None = None
 ) -> Tensor:
     """The matrix (or vector) with a row for each of `rows` tokens.
 
@@ -110,7 +110,7 @@ class _Matrix:
         mean: Array = np.asarray(total / len(self.raw), dtype=np.float32)
         return mean[None]
 
-    def of(self, units: Sequence[Constituents]) -> Array:
+    def of(self, units: Sequence[Parts]) -> Array:
         """Weighted means of the units' constituents, (units, columns)."""
         lengths = [len(unit.ids) for unit in units]
         weights = np.array([weight for unit in units for weight in unit.weights], dtype=np.float32)
@@ -119,7 +119,7 @@ class _Matrix:
         return np.asarray(np.add.reduceat(rows, starts) / np.add.reduceat(weights, starts)[:, None])
 
     def grown(
-        self, units: Mapping[int, Constituents], rows: int, new_rows: Callable[[Sequence[int]], Array]
+        self, units: Mapping[int, Parts], rows: int, new_rows: Callable[[Sequence[int]], Array]
     ) -> Iterator[Array]:
         """All rows of the new matrix in order, as bytes of the new type."""
         stock = len(self.raw)

@@ -119,13 +119,21 @@ class HyperTokenizer:
         return self.encode_batch([text], add_special_tokens=add_special_tokens)[0]
 
     def encode_batch(self, texts: Sequence[str], *, add_special_tokens: bool = False) -> list[list[int]]:
-        """Ids of each text, on all processors."""
+        """Ids of each text, on all processors.
+
+        Raises:
+            InputError: a lone surrogate in a text, or one text instead of a sequence of them.
+        """
         if self._symbols:
             texts = [self._symbols.encode(text) for text in texts]
         return self.plain.encode_batch(texts, add_special_tokens=add_special_tokens)
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
-        """The text of ids. Any ids give a text, as a model may say anything: what means nothing becomes U+FFFD."""
+        """The text of ids. Any ids of a model give one: bytes that are no character U+FFFD, ids without a token none.
+
+        Raises:
+            InputError: a number that can be no id, as the -100 of labels that do not count.
+        """
         if self._symbols is None:
             return self.plain.decode(ids, skip_special_tokens=skip_special_tokens)
         if not skip_special_tokens:
@@ -179,7 +187,11 @@ class HyperTokenizer:
         return Spelling.of(self._delta)
 
     def explain(self, word: str) -> tuple[Explained, ...]:
-        """Why the tokens of a word, alone and after a space, are what they are. Any text is taken."""
+        """Why the tokens of a word, alone and after a space, are what they are. Any text is taken.
+
+        Raises:
+            InputError: a lone surrogate in it.
+        """
         both = ((written, self.tokens(written)) for written in (word, f" {word}"))
         return tuple(self._explained(written, token) for written, tokens in both for token in tokens)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hypertok.artifact import Manifest, open_checked
+from hypertok.artifact import Manifest
 from hypertok.errors import ArtifactError, first_line
 
 if TYPE_CHECKING:
@@ -68,13 +68,12 @@ def refuse_other_lexicon(folder: Path, manifest: Manifest, lexicon: Path) -> Non
     Raises:
         ArtifactError: it is another one, or damaged.
     """
-    from hypertok.lexicon import lexicon as made_of
+    from hypertok.lexicon.lexicon import checked_manifest, lexicon_manifest
 
-    found, then = made_of.lexicon_manifest(lexicon).sha256, manifest.parents.get("lexicon", "")
+    found, then = lexicon_manifest(lexicon).sha256, manifest.parents.get("lexicon", "")
     if found != then:
         raise ArtifactError(
             f"{folder}: made with another lexicon than {lexicon} (sha256 {then[:12]}… then, {found[:12]}… here); name "
             f"that one, or make the tokenizer again with: {COMMAND}"
         )
-    # Its files are what it says.
-    open_checked(lexicon, kind=made_of.KIND, schema_version=made_of.SCHEMA_VERSION, command=made_of.COMMAND)
+    checked_manifest(lexicon)

@@ -6,7 +6,7 @@ Where the library's own decoder puts a space after special tokens (Llama 2), dec
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import dropwhile, groupby, takewhile
 from pathlib import Path
 
@@ -33,6 +33,20 @@ def ids_before(tokenizer: Tokenizer) -> tuple[int, ...]:
     encoding = tokenizer.encode("x")
     marked = zip(encoding.ids, encoding.special_tokens_mask, strict=True)
     return tuple(one for one, special in takewhile(lambda pair: pair[1], marked))
+
+
+def refuse_surrogates(texts: Iterable[str]) -> None:
+    """See that texts are all characters.
+
+    Raises:
+        InputError: one has a lone surrogate.
+    """
+    for text in texts:
+        if lone := re.search("[\ud800-\udfff]", text):
+            raise InputError(
+                f"character {lone.start()} of the text is a lone surrogate U+{ord(lone[0]):04X}, which no tokenizer "
+                "takes; read the file as UTF-8 with errors='replace'"
+            )
 
 
 class PlainTokenizer:
@@ -67,17 +81,14 @@ class PlainTokenizer:
         """Ids of each text.
 
         Raises:
-            InputError: a text has a lone surrogate, which is no character.
+            InputError: a text has a lone surrogate, which is no character, or it is one text and no sequence of them.
         """
+        if isinstance(texts, str):  # a sequence of its characters, too
+            raise InputError("a batch is a list of texts, and this is one text; give [text], or call encode")
         try:
             found = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=add_special_tokens)
         except TypeError:
-            for text in texts:
-                if lone := re.search("[\ud800-\udfff]", text):
-                    raise InputError(
-                        f"character {lone.start()} of the text is a lone surrogate U+{ord(lone[0]):04X}, which no "
-                        "tokenizer takes; read the file as UTF-8 with errors='replace'"
-                    ) from None
+            refuse_surrogates(texts)
             raise
         return [encoding.ids for encoding in found]
 
@@ -124,8 +135,8 @@ class PlainTokenizer:
         return _shown(self._bytes_of(identifier))
 
     def _bytes_of(self, identifier: int) -> bytes:
-        if identifier < 0:
-            raise InputError(f"{identifier} is no token id; ids are 0 and up")
+        if not 0 <= identifier < 1 << 32:  # the library's own type
+            raise InputError(f"{identifier} is no token id; ids are 0 and up, below 2 to the power of 32")
         token = self.tokenizer.id_to_token(identifier)
         return b"" if token is None else self._alphabet.bytes_of(token)
 

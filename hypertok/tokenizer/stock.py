@@ -103,6 +103,11 @@ class Stock:
         return {**self.data["model"]["vocab"], **{token["content"]: token["id"] for token in self.added}}
 
     @cached_property
+    def token_of(self) -> dict[int, str]:
+        """The vocabulary string of each id."""
+        return {identifier: token for token, identifier in self.vocabulary.items()}
+
+    @cached_property
     def merges(self) -> list[tuple[str, str]]:
         """The merges in rank order.
 

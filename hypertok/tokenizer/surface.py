@@ -55,13 +55,14 @@ def with_surface(delta: pl.DataFrame, stock: Stock, lexicon: Lexicon, symbols: f
     read = [reader.read(stock.bytes_of(token).decode("utf-8", "ignore")) for token in delta["token"]]
     texts = list(dict.fromkeys(text for found in read for text in found.texts))
     cut = dict(zip(texts, stock.segment(texts), strict=True))
-    string_of = {number: string for string, number in stock.vocabulary.items()}
     rows = []
     for found, (own, ids, lengths) in zip(read, delta.select("text", "constituents", "lengths").rows(), strict=True):
         parts = [cut[text] for text in found.texts]
         if any(parts):
             ids = [number for part in parts for number in part]
-            lengths = [n for part in parts for n in characters_ending([stock.bytes_of(string_of[i]) for i in part])]
+            lengths = [
+                n for part in parts for n in characters_ending([stock.bytes_of(stock.token_of[i]) for i in part])
+            ]
         rows.append((found.texts[0] if found.whole and own is not None else None, ids, lengths))
     return delta.hstack(pl.DataFrame(rows, schema=SCHEMA, orient="row"))
 

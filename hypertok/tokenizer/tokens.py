@@ -50,7 +50,7 @@ class Explained:
         concepts: the concepts it has to do with.
         inflections: grammemes of its forms, as in OpenCorpora ("sing,gent").
         constituents: the stock tokens it stands for.
-        count: how often the corpus it was learned on has it.
+        count: how often it comes out as a token of the texts it was learned on, longer units having taken their part.
         saved: stock tokens that it saved there.
     """
 
@@ -71,5 +71,5 @@ class Explained:
         parts = " + ".join(repr(one.text) for one in self.constituents)
         about = "; ".join(f"{concept.lemma} {concept.pos}" for concept in self.concepts)
         words = [f"{self.id} {self.text!r}: a new unit of {parts}", about, ", ".join(self.inflections)]
-        words.append(f"seen {self.count:,} times, {self.saved:,} stock tokens saved")
+        words.append(f"{self.count:,} times in the texts it was learned on, {self.saved:,} stock tokens saved")
         return "; ".join(word for word in words if word)

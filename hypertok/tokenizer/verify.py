@@ -17,7 +17,7 @@ from pathlib import Path
 from hypertok.corpus.sources import Skipped
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.verify_loaders import auto_lines
-from hypertok.tokenizer.verify_pair import Pair, open_pair
+from hypertok.tokenizer.verify_pair import Extension, open_pair
 from hypertok.tokenizer.verify_parts import bijection_line, part_line, raw_id_lines, reserved_line
 from hypertok.tokenizer.verify_passes import text_lines
 from hypertok.tokenizer.verify_report import Line, Report
@@ -105,14 +105,14 @@ def _guarded(name: str, step: Callable[[], Iterable[Line]]) -> Iterator[Line]:
         yield line
 
 
-def _artefact(pair: Pair, lexicon: Path | None) -> Line:
+def _artefact(pair: Extension, lexicon: Path | None) -> Line:
     """What `open_pair` has seen to."""
     detail = "every file is what the manifest says; made from this stock tokenizer"
     detail += " and this lexicon" if lexicon else "; the lexicon is not checked (none was given)"
     return Line("artefact", True, len(pair.manifest.files), "files", detail)
 
 
-def _loaders_and_texts(pair: Pair, extra: Iterable[Text]) -> Iterator[Line]:
+def _loaders_and_texts(pair: Extension, extra: Iterable[Text]) -> Iterator[Line]:
     with tempfile.TemporaryDirectory() as place:
         loaders = yield from auto_lines(pair, Path(place))
         yield from text_lines(pair, extra, loaders)

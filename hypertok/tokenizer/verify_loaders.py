@@ -17,7 +17,7 @@ from hypertok.tokenizer.folder import other_templates
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.stock import encoded
 from hypertok.tokenizer.stock_file import read_side_file
-from hypertok.tokenizer.verify_pair import Pair
+from hypertok.tokenizer.verify_pair import Extension
 from hypertok.tokenizer.verify_parts import flags, same_ids
 from hypertok.tokenizer.verify_report import Line, Tally, short
 
@@ -31,7 +31,7 @@ _CHATS: tuple[tuple[tuple[str, str], ...], ...] = (
 )
 
 
-def auto_lines(pair: Pair, place: Path) -> Generator[Line, None, dict[str, Any]]:
+def auto_lines(pair: Extension, place: Path) -> Generator[Line, None, dict[str, Any]]:
     """What transformers makes of the folder, beside the config.json of the stock model if there is one.
 
     Args:
@@ -80,7 +80,7 @@ def auto_lines(pair: Pair, place: Path) -> Generator[Line, None, dict[str, Any]]
     return loaders
 
 
-def _template_files(pair: Pair) -> Line:
+def _template_files(pair: Extension) -> Line:
     """Without transformers to ask: the settings and the template as they are written."""
     tally, config = Tally(_TEMPLATE, "settings"), read_side_file(pair.folder / "tokenizer_config.json")
     for key, value in pair.stock.config.items():
@@ -127,7 +127,7 @@ def _rendered(tokenizer: Any, chat: Iterable[tuple[str, str]], prompt: bool) -> 
         return f"{type(error).__name__}: {error}"
 
 
-def auto_text_line(pair: Pair, loaders: Mapping[str, Any], texts: Sequence[str]) -> Line:
+def auto_text_line(pair: Extension, loaders: Mapping[str, Any], texts: Sequence[str]) -> Line:
     """What transformers loaded (`auto_lines`) gives the ids of the raw tokenizer."""
     tally = Tally("AutoTokenizer = tokenizers", "texts")
     if not loaders:
@@ -143,7 +143,7 @@ def auto_text_line(pair: Pair, loaders: Mapping[str, Any], texts: Sequence[str])
     return tally.line("loaded, saved and loaded again; with special tokens around and without")
 
 
-def hyper_text_line(pair: Pair, texts: Sequence[str]) -> Line:
+def hyper_text_line(pair: Extension, texts: Sequence[str]) -> Line:
     """HyperTokenizer gives the raw ids and their text; on symbol text it gives back the text it was given."""
     tally = Tally("HyperTokenizer = tokenizers", "texts")
     hyper = HyperTokenizer.from_pretrained(pair.folder)

@@ -36,7 +36,7 @@ from hypertok.tokenizer.verify_texts import CYRILLIC
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class Extension:
     """The stock tokenizer and the extended one, with what is asked of them again and again.
 
     Attributes:
@@ -129,7 +129,7 @@ class Pair:
         return lambda text: not (CYRILLIC.search(text) or own.search(text))
 
 
-def open_pair(folder: Path, stock: Stock, lexicon: Path | None) -> Pair:
+def open_pair(folder: Path, stock: Stock, lexicon: Path | None) -> Extension:
     """Read the folder of an extended tokenizer; `lexicon` is the one it should have been made from, if it is at hand.
 
     Raises:
@@ -148,6 +148,6 @@ def open_pair(folder: Path, stock: Stock, lexicon: Path | None) -> Pair:
         data = json.loads((folder / "tokenizer.json").read_bytes())
         given_up = folder / GIVEN_UP
         table = read_table(given_up) if given_up.is_file() else None
-        return Pair(folder, manifest, stock, data, read_table(folder / DELTA), table)
+        return Extension(folder, manifest, stock, data, read_table(folder / DELTA), table)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise ArtifactError(f"{folder}: cannot be read ({error}); make it again with: {COMMAND}") from None

@@ -14,7 +14,7 @@ from tokenizers import AddedToken, Tokenizer
 
 from hypertok.tokenizer.kind import ROW_MULTIPLE
 from hypertok.tokenizer.pretokenizer import symbol_pretokenizer
-from hypertok.tokenizer.verify_pair import Pair
+from hypertok.tokenizer.verify_pair import Extension
 from hypertok.tokenizer.verify_report import SHOWN, Line, Tally
 from hypertok.vocabulary.symbol_codec import symbol_run_pattern
 
@@ -22,7 +22,7 @@ from hypertok.vocabulary.symbol_codec import symbol_run_pattern
 Flags = tuple[Any, ...]
 
 
-def raw_id_lines(pair: Pair) -> list[Line]:
+def raw_id_lines(pair: Extension) -> list[Line]:
     """Stock ids as they are written, as `tokenizers` loads them, and after it saved and loaded them again."""
     # Saving writes what the library holds, after it gave ids to the added tokens anew.
     with tempfile.TemporaryDirectory() as place:
@@ -45,7 +45,7 @@ def flags(token: AddedToken | Mapping[str, Any]) -> Flags:
 
 
 def same_ids(
-    pair: Pair,
+    pair: Extension,
     name: str,
     vocabulary: Mapping[str, int],
     added: Mapping[int, Any],
@@ -70,7 +70,7 @@ def same_ids(
     return tally.line(f"{len(pair.stock.added):,} added tokens with their flags among them{exempt}")
 
 
-def part_line(pair: Pair) -> Line:
+def part_line(pair: Extension) -> Line:
     """Stock merges first, in their order; nothing else changed but the pre-tokenizer."""
     tally, gone = Tally("stock merges and other parts", "merges"), pair.stock.vocabulary.keys() - pair.kept.keys()
     expected = [merge for merge in pair.stock.merges if gone.isdisjoint((*merge, "".join(merge)))]
@@ -97,7 +97,7 @@ def part_line(pair: Pair) -> Line:
     return tally.line(f"they rank before all {len(pair.merges) - len(expected):,} new ones; {cuts}")
 
 
-def bijection_line(pair: Pair) -> Line:
+def bijection_line(pair: Extension) -> Line:
     """Ids from 0 on without a hole, one token each."""
     tally, vocabulary = Tally("ids without holes, one token each", "ids"), pair.data["model"]["vocab"]
     ids = set(vocabulary.values())
@@ -109,7 +109,7 @@ def bijection_line(pair: Pair) -> Line:
     return tally.line(f"0 to {max(ids)}")
 
 
-def reserved_line(pair: Pair) -> Line:
+def reserved_line(pair: Extension) -> Line:
     """Units have no id that is another's: of the stock tokenizer, of the model's spare rows."""
     tally, free = Tally("reserved rows stay free", "ids"), pair.stock.first_free_id
     for token, id_ in pair.units.items():

@@ -14,7 +14,7 @@ from hypertok.errors import HypertokError
 from hypertok.tokenizer.pretokenizer import crossing_tokens, phrase_pretokenizer
 from hypertok.tokenizer.stock import Family, batches, encoded
 from hypertok.tokenizer.verify_loaders import auto_text_line, hyper_text_line
-from hypertok.tokenizer.verify_pair import Pair
+from hypertok.tokenizer.verify_pair import Extension
 from hypertok.tokenizer.verify_report import Line, Tally, short
 from hypertok.tokenizer.verify_texts import CYRILLIC, SAMPLES, Text, library_texts, random_texts
 from hypertok.vocabulary.symbols import own_bytes
@@ -28,7 +28,7 @@ _CYRILLIC_BYTES = re.compile(b"[\xd0-\xd3]")
 _AROUND = ("", "a", "Yes", " ", "1", ")", "\n", "中", " b", ".")
 
 
-def text_lines(pair: Pair, extra: Iterable[Text], loaders: Mapping[str, Any]) -> Iterator[Line]:
+def text_lines(pair: Extension, extra: Iterable[Text], loaders: Mapping[str, Any]) -> Iterator[Line]:
     """All that is tried on texts, in one pass over them.
 
     Args:
@@ -50,7 +50,7 @@ def text_lines(pair: Pair, extra: Iterable[Text], loaders: Mapping[str, Any]) ->
     yield hyper_text_line(pair, compared)
 
 
-def _texts(pair: Pair, extra: Iterable[Text]) -> Iterator[Text]:
+def _texts(pair: Extension, extra: Iterable[Text]) -> Iterator[Text]:
     stock = pair.stock
     texts = [text for token in stock.data["model"]["vocab"] if (text := stock.text_of(token)) is not None]
     russian = [text for text in texts if CYRILLIC.search(text)]
@@ -65,7 +65,7 @@ def _texts(pair: Pair, extra: Iterable[Text]) -> Iterator[Text]:
 class _TextChecks:
     """The lines on texts: never more tokens, decoding, other scripts, the pre-tokenizer alone."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: Extension) -> None:
         self.pair = pair
         self.fewer = Tally("texts: never more tokens than stock", "texts")
         self.decoded = Tally("texts: decoded as stock does", "texts")
@@ -155,7 +155,7 @@ class _TextChecks:
         )
 
 
-def _exact_cuts(pair: Pair) -> str:
+def _exact_cuts(pair: Extension) -> str:
     """What proves that the changed pre-tokenizer alone changes no ids."""
     if pair.same_pre_tokenizer:
         return "the pre-tokenizer is the stock's"

@@ -9,11 +9,11 @@ from hypertok.tokenizer.kind import read_table
 from hypertok.tokenizer.scripts import RUSSIAN
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.unused import unused_tokens
-from hypertok.tokenizer.verify_pair import Pair
+from hypertok.tokenizer.verify_pair import Extension
 from hypertok.tokenizer.verify_report import Line, Tally, short
 
 
-def delta_line(pair: Pair) -> Line:
+def delta_line(pair: Extension) -> Line:
     """Each row says of its unit what the vocabulary and the stock tokenizer say."""
     tally, stock, facts = Tally("delta", "rows"), pair.stock, pair.manifest.facts
     rows = pair.delta.to_dicts()
@@ -33,11 +33,10 @@ def delta_line(pair: Pair) -> Line:
     model = {**stock.data["model"], "ignore_merges": False}
     merging = Stock(stock.path, {**stock.data, "model": model}, stock.family)
     cut = dict(zip(whole, merging.segment(whole), strict=True))
-    token_of = {id_: token for token, id_ in stock.vocabulary.items()}
     surfaces = sorted({row["surface"] for row in rows if row.get("surface") is not None})
     surface_cut = dict(zip(surfaces, stock.segment(surfaces), strict=True))
     for row in rows:
-        wrong = _wrong_row(row, stock, token_of, cut) or _wrong_surface(row, stock, token_of, surface_cut)
+        wrong = _wrong_row(row, stock, cut) or _wrong_surface(row, stock, surface_cut)
         if vocabulary.get(row["token"]) != row["id"]:
             wrong = f"the vocabulary has {vocabulary.get(row['token'])} for its token"
         elif meanings is not None and max(row["concepts"], default=0) >= meanings:
@@ -46,15 +45,15 @@ def delta_line(pair: Pair) -> Line:
     return tally.line("ids, strings, stock constituents and their lengths")
 
 
-def _wrong_row(row: dict[str, Any], stock: Stock, token_of: Mapping[int, str], cut: Mapping[str, list[int]]) -> str:
+def _wrong_row(row: dict[str, Any], stock: Stock, cut: Mapping[str, list[int]]) -> str:
     """What is wrong with a row of the delta, "" if nothing is."""
     raw, text, right = stock.bytes_of(row["token"]), row["text"], stock.text_of(row["token"])
     if text != right:
         return f"its text is {right!r}, not {text!r}"
     ids, lengths = row["constituents"], row["lengths"]
-    if any(id_ not in token_of for id_ in ids):
+    if any(id_ not in stock.token_of for id_ in ids):
         return "a constituent that is no stock token"
-    parts = [stock.bytes_of(token_of[id_]) for id_ in ids]
+    parts = [stock.bytes_of(stock.token_of[id_]) for id_ in ids]
     if b"".join(parts) != raw:
         return f"its constituents make {b''.join(parts)!r}"
     if text is not None and ids != cut[text]:
@@ -63,18 +62,18 @@ def _wrong_row(row: dict[str, Any], stock: Stock, token_of: Mapping[int, str], c
     return "" if lengths == expected else f"lengths {lengths}, not {expected}"
 
 
-def _wrong_surface(row: dict[str, Any], stock: Stock, token_of: Mapping[int, str], cut: Mapping[str, list[int]]) -> str:
+def _wrong_surface(row: dict[str, Any], stock: Stock, cut: Mapping[str, list[int]]) -> str:
     """What is wrong with the surface of a unit of symbol text, "" if nothing is, or if the row has none."""
     if "surface" not in row:
         return ""
     ids, lengths = row["surface_constituents"], row["surface_lengths"]
-    if not ids or len(ids) != len(lengths) or any(id_ not in token_of for id_ in ids):
+    if not ids or len(ids) != len(lengths) or any(id_ not in stock.token_of for id_ in ids):
         return f"surface constituents {ids} with lengths {lengths}"
     if row["surface"] is None:  # examples of a mark, or what merges make
         return ""
     if ids != cut[row["surface"]]:
         return f"the stock tokenizer cuts its surface {row['surface']!r} into {cut[row['surface']]}"
-    expected = _lengths([stock.bytes_of(token_of[id_]) for id_ in ids])
+    expected = _lengths([stock.bytes_of(stock.token_of[id_]) for id_ in ids])
     return "" if lengths == expected else f"surface lengths {lengths}, not {expected}"
 
 
@@ -84,7 +83,7 @@ def _lengths(parts: list[bytes]) -> list[int]:
     return [end - begin for begin, end in zip((0, *ends), ends, strict=False)]
 
 
-def given_up_lines(pair: Pair) -> list[Line]:
+def given_up_lines(pair: Extension) -> list[Line]:
     """With --replace-unused: what was given up is of the stock tokenizer, and nothing that all text needs."""
     if pair.given_up is None:
         return []

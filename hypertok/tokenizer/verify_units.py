@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 from hypertok.tokenizer.stock import encoded, merging_model
-from hypertok.tokenizer.verify_pair import Pair
+from hypertok.tokenizer.verify_pair import Extension
 from hypertok.tokenizer.verify_report import Line, Tally, short
 from hypertok.tokenizer.verify_texts import Completions, carriers
 
 
-def unit_lines(pair: Pair) -> list[Line]:
+def unit_lines(pair: Extension) -> list[Line]:
     """The merges make every unit, and there is text around which it comes out."""
     alone, inside = Tally("units, alone", "units"), Tally("units, in a sentence", "units")
     model = merging_model(pair.tokenizer, pair.data)

@@ -16,7 +16,7 @@ from hypertok.training.data import Blocks
 LOG = "log.jsonl"
 
 
-class Steps(TrainerCallback):  # type: ignore[misc, unused-ignore]
+class Schedule(TrainerCallback):  # type: ignore[misc, unused-ignore]
     """When the loop logs, saves and evaluates: as it is told now; it logs and evaluates at the end in any case."""
 
     def __init__(self, *, evaluates: bool) -> None:

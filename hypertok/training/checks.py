@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -26,6 +27,12 @@ from hypertok.training.options import TrainOptions, is_named
 from hypertok.training.reading_loss import HELD_BYTES
 from hypertok.training.tiles import held_logits
 
+#: Where Linux tells the control groups of a process, and by controller where their limits lie (version 2 names none).
+_GROUP = Path("/proc/self/cgroup")
+_LIMITS = {
+    "": (Path("/sys/fs/cgroup"), "memory.max"),
+    "memory": (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
+}
 #: fp32 weight and gradient, and the two moments of AdamW.
 _WHOLE, _MOMENTS = 8, 8
 _TRAINED = _WHOLE + _MOMENTS
@@ -154,7 +161,7 @@ def check_room(needs: Needs, work: Path, *, cpu: bool, written: int = 0, checkpo
     Raises:
         InputError: too little memory or disk; the message says what needs how much.
     """
-    memory = psutil.virtual_memory().total if cpu else torch.cuda.mem_get_info(_own_gpu())[1]
+    memory = memory_of_machine() if cpu else torch.cuda.mem_get_info(_own_gpu())[1]
     if needs.memory > memory:
         parts = ("weights", "rows", "adapter", "logits", "activations", "process")
         told = ", ".join(f"{part} {_gib(getattr(needs, part))}" for part in parts)
@@ -163,6 +170,23 @@ def check_room(needs: Needs, work: Path, *, cpu: bool, written: int = 0, checkpo
         )
     needed = needs.checkpoint * checkpoints + needs.result - written
     require_disk(work, needed, "checkpoints and the result need about", "write to another disk")
+
+
+def memory_of_machine() -> int:
+    """Bytes of memory that this process can have: the machine's, or what its control group, a container's, allows."""
+    told = [int(psutil.virtual_memory().total)]
+    with suppress(OSError, ValueError):  # not on Linux
+        for line in _GROUP.read_text(encoding="utf-8").splitlines():
+            _, of, path = line.split(":", 2)
+            if of not in _LIMITS:
+                continue
+            root, name = _LIMITS[of]
+            folder = root / path.lstrip("/")
+            for one in (folder, *folder.parents):
+                limit = one / name
+                if limit.is_file() and (said := limit.read_text(encoding="utf-8").strip()).isdecimal():
+                    told.append(int(said))
+    return min(told)
 
 
 def _own_gpu() -> int:

@@ -20,9 +20,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from hypertok.corpus.documents import read_shard
-from hypertok.corpus.records import Shard, SourceReport
-from hypertok.corpus.sources import Skipped, plan_shards, tell_skipped
+from hypertok.corpus.documents import read_documents
+from hypertok.corpus.sources import Skipped
 from hypertok.errors import InputError
 from hypertok.model.pair import Pair
 from hypertok.tokenizer.stock import batches
@@ -66,31 +65,22 @@ def read_texts(
     Raises:
         InputError: nothing to read there, or fewer than `characters`.
     """
-    plan = plan_shards(root)
-    parts = [part for shard in plan.shards for part in shard.parts]
-    order = range(len(parts)) if seed is None else np.random.default_rng(seed).permutation(len(parts))
-    read, reports = 0, list[SourceReport]()
+    read, reasons = 0, dict[str, None]()
 
-    def note(report: SourceReport) -> None:
-        reports.append(report)
-        tell_skipped(plan.root, report, skipped)
+    def note(path: str, reason: str) -> None:
+        reasons[reason] = None
+        if skipped:
+            skipped(path, reason)
 
-    for report in plan.reports:
-        note(report)
-    for number in order:
-        for found in read_shard(plan.root, Shard(int(number), (parts[number],)), join=False):
-            if isinstance(found, SourceReport):
-                note(found)
-                continue
-            if not found.text.strip():
-                continue
-            text = found.text if characters is None else found.text[: characters - read]
-            yield Text(f"{found.path}#{found.index}", text, identity_of(found.text))
-            read += len(text)
-            if read == characters:
-                return
+    for found in read_documents(root, seed=seed, skipped=note):
+        text = found.text if characters is None else found.text[: characters - read]
+        yield Text(f"{found.path}#{found.index}", text, identity_of(found.text))
+        read += len(text)
+        if read == characters:
+            return
     if not read:
-        raise InputError(f"{root}: no text in it{_reasons(reports)}; name a folder or a file with texts")
+        told = f" ({'; '.join([*reasons][:3])})" if reasons else ""
+        raise InputError(f"{root}: no text in it{told}; name a folder or a file with texts")
     if characters is not None:
         raise InputError(f"{root}: {read:,} characters in it and {characters:,} are asked for; lower characters")
 
@@ -267,8 +257,3 @@ def _check_ends(pair: Pair) -> None:
             f"{pair.folder}: neither tokenizer_config.json nor config.json names an end-of-text token, so documents "
             'would run into each other; put "eos_token_id" into config.json'
         )
-
-
-def _reasons(reports: Iterable[SourceReport]) -> str:
-    told = list(dict.fromkeys(report.reason for report in reports if report.reason))
-    return f" ({'; '.join(told[:3])})" if told else ""

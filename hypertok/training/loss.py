@@ -82,7 +82,8 @@ def sampled_head(cut: HeadRows, stock: Tensor, rest: Tensor, number: int) -> Hea
     """A cut head and some of what was cut off, drawn anew, that stands for all of it.
 
     Without them nothing in training keeps the other logits down, and a model whose hidden states move is the worse for
-    it when it is measured with its whole head. The sum of exp(logit) over the rest is estimated without bias.
+    it when it is measured with its whole head. The sum of exp(logit) over the rest is estimated without bias
+    (importance sampling: Bengio and Senécal, 2003).
 
     Args:
         cut: from `cut_head`.

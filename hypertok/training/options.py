@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from hypertok.errors import InputError
 
 Dtype = Literal["auto", "float32", "bfloat16"]
-RowsKind = Literal["flat", "factored", "composed"]
 #: Name of the composer among the ways to begin new rows, and all of them that read texts (`training/probe.py`).
 COMPOSER = "composer"
 READERS = ("auto", COMPOSER)
@@ -22,12 +21,12 @@ def is_named(layer: str, target: str) -> bool:
 
 
 class LoraOptions(BaseModel):
-    """The adapter.
+    """The adapter (LoRA: Hu et al., 2021).
 
     Attributes:
         r: its rank.
         alpha: its scale is alpha / r; None for 2 r.
-        dora: train magnitude and direction apart (DoRA): slower, in fp32.
+        dora: train magnitude and direction apart (DoRA: Liu et al., 2024): slower, in fp32.
         dropout: on the adapter's input.
         targets: names of the layers that get one; empty for all linear layers.
     """
@@ -72,7 +71,7 @@ class TrainOptions(BaseModel):
         rows_lr: highest learning rate of the new rows.
         lora_lr: highest learning rate of the adapter.
         weight_decay: of the adapter; the rows have none, it would pull them towards zero whether they are used or not.
-        clip: largest norm of the gradient, all parameters together; 0 for no limit.
+        clip: largest norm of the gradient, all parameters together (gradient clipping); 0 for no limit.
         warmup: share of the steps in which learning rates rise; they fall by `schedule` afterwards.
         schedule: how learning rates fall.
         context: tokens of a block; a position of one predicts the next token.
@@ -81,7 +80,7 @@ class TrainOptions(BaseModel):
             (Qwen, DeepSeek: transformers 5 leaves `add_bos_token` out beside a tokenizer.json) blocks begin with
             nothing, while texts are measured behind the model's bos or eos id.
         batch: blocks that one device takes at once.
-        accumulate: such batches before the weights change.
+        accumulate: such batches before the weights change (gradient accumulation).
         epochs: how often the text is read.
         characters: how many characters of raw text are read, from files in an order that hangs on `seed` alone, so
             that every arm of a comparison reads the same ones; None for all.
@@ -90,7 +89,8 @@ class TrainOptions(BaseModel):
         dtype: data type of the frozen model and of products; "auto" is bfloat16, or float32 on a device that has no
             instructions for it. New rows, adapter and optimizer are fp32 always.
         device: "auto" takes a GPU where there is one.
-        recompute: do not keep activations for the backward pass but make them again: less memory, a third more time.
+        recompute: do not keep activations for the backward pass but make them again (gradient checkpointing): less
+            memory, a third more time.
         compile: let torch.compile make one program of a layer: fewer and larger kernels, for GPUs, where a small model
             spends its time on starting them, and for CPUs with matrix units (AMX), where a step takes two thirds of the
             time. Takes up to a minute at the start, and roundings differ.
@@ -103,11 +103,14 @@ class TrainOptions(BaseModel):
         log_every: optimizer steps between lines of log.jsonl.
         evaluate_every: optimizer steps between evaluations on the held-out text; 0 for the end alone.
         report_to: "tensorboard" writes its files beside the output, too; "none" for log.jsonl alone.
+
+    Raises:
+        pydantic.ValidationError: an unknown name, or a value that does not fit (`read_options` tells it as InputError).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rows: RowsKind = "composed"
+    rows: Literal["flat", "factored", "composed"] = "composed"
     rows_only: bool = False
     reading: bool = False
     lora: LoraOptions = LoraOptions()

@@ -3,6 +3,9 @@
 Stock tokens that follow a stretch in units are predicted; that they are predicted as after the same text in stock
 tokens is what the rows of the units are trained for (`reading_loss.py`). So every block comes twice, as it is read and
 in stock tokens throughout.
+
+Source: new input rows trained with the model frozen, to do for what follows as the old tokens did, are near to Token
+Distillation (Dobler et al., 2025), which compares hidden states; the stretches by turns are the project's own.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ _REPEATED = 1 / 2
 
 
 @dataclass(frozen=True)
-class Readings(Blocks):
+class ReadingBlocks(Blocks):
     """Blocks by stock tokens: none has more of them than `context`.
 
     Attributes:
@@ -41,7 +44,7 @@ class Readings(Blocks):
     seed: int = field(kw_only=True)
 
     @classmethod
-    def of(cls, blocks: Blocks, spelling: Spelling, *, seed: int | None, fill: int = 1) -> Readings:
+    def of(cls, blocks: Blocks, spelling: Spelling, *, seed: int | None, fill: int = 1) -> ReadingBlocks:
         """The same tokens in other blocks; `seed` and `fill` as in `make_blocks`."""
         _, sizes = spelling.spell(blocks.tokens.astype(np.int64))
         begins = _cut(sizes, blocks.size)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,11 @@ from hypertok.model.pair import Pair
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import new_rows
 from hypertok.model.trained import COMMAND, KIND, SCHEMA_VERSION, has_adapter, save_trained
-from hypertok.replacing import discard
+from hypertok.replacing import alone, discard
 from hypertok.tokenizer.spelling import Spelling
 from hypertok.training.adapter import add_adapter
 from hypertok.training.allocator import keep_freed_memory
-from hypertok.training.callbacks import LOG, Bar, LogFile, Steps
+from hypertok.training.callbacks import LOG, Bar, LogFile, Schedule
 from hypertok.training.check_head import check_head
 from hypertok.training.checks import LESS_MEMORY, check_positions, check_room, checkpoints, estimate
 from hypertok.training.code_state import code_state
@@ -42,7 +43,7 @@ from hypertok.training.data import Blocks, first_texts, make_blocks, read_texts,
 from hypertok.training.loss import LossModel
 from hypertok.training.options import TrainOptions
 from hypertok.training.precision import settled
-from hypertok.training.reading import Readings
+from hypertok.training.reading import ReadingBlocks
 from hypertok.training.reading_loss import ReadingModel
 from hypertok.training.tensorboard import require_tensorboard, tensorboard
 from hypertok.training.trainer import RowsTrainer, arguments, last_checkpoint
@@ -68,8 +69,9 @@ class TrainResult:
     Attributes:
         folder: adapter, new rows, log and manifest.
         manifest: of the folder; its facts hold the figures.
-        loss: mean loss per token of all training steps, in nats.
-        eval_bpc: bits per character of the held-out text; None without one.
+        loss: mean loss per token of all training steps, in nats; of `reading` the mean divergence.
+        eval_bpc: bits per character of the held-out text; None without one, and of `reading`, whose
+            `manifest.facts["eval_loss"]` is the divergence on it.
     """
 
     folder: Path
@@ -93,6 +95,8 @@ def train(
 ) -> TrainResult:
     """Train new rows and an adapter.
 
+    It seeds the generators of Python, NumPy and torch, and on a CPU has the process keep the memory that it frees.
+
     Args:
         model_folder: an extended model, or a stock one (an adapter alone then).
         data: texts, as `hypertok build-lexicon` takes them.
@@ -109,7 +113,7 @@ def train(
         InputError: the text is too short or holds held-out documents, the output lies inside it, model and tokenizer do
             not belong together, the context is too long for the model, its layers cannot be compiled here, there is too
             little memory or disk, or nothing to evaluate on where options ask for it.
-        ArtifactError: `output` is something else, or an unfinished run is in the way.
+        ArtifactError: `output` is something else, an unfinished run is in the way, or another process trains into it.
         Diverged: the loss is no number any more; the message names the last good checkpoint.
     """
     options, output = settled(options or TrainOptions()), Path(output).absolute()
@@ -121,61 +125,68 @@ def train(
     require_tensorboard(options)
     if options.evaluate_every and held_out is None:
         raise InputError("evaluate_every: there is no held-out text to evaluate on; name some with --held-out")
-    if first:
-        refuse_output(output, work, resume=resume)
-    pair = Pair.open(model_folder)
-    if options.rows_only and not pair.new_ids:
-        raise InputError(f"{pair.folder}: a stock model has no new rows; extend it first, or train without rows_only")
-    spelling = pair.spelling if options.reading else None
-    check_kind(pair.folder)
-    check_positions(pair.folder, options.context)
-    cpu = options.device == "cpu" or not torch.cuda.is_available()
-    spread = ranks if os.environ.get("ACCELERATE_USE_FSDP") == "true" else 1
-    needs = estimate(pair, options, spread, cpu=cpu)
-    maybe_done = resume and not work.exists() and output.exists()
-    if not maybe_done:  # before the texts are read, which may take long
-        check_room(needs, work, cpu=cpu, written=written(work))
-    if cpu:
-        keep_freed_memory()
-    blocks, held = _read(pair, data, held_out, held_out_characters, options, ranks, skipped)
-    if spelling is not None:
-        blocks = Readings.of(blocks, spelling, seed=options.seed, fill=options.batch * ranks)
-        held = None if held is None else Readings.of(held, spelling, seed=None)
-    run = identity(pair, blocks, held, options, ranks)
-    if maybe_done and (done_before := finished(output, run)):
-        return TrainResult(output, done_before, done_before.facts["loss"], done_before.facts.get("eval_bpc"))
-    kept = checkpoints(options, len(blocks), ranks)
-    check_room(needs, work, cpu=cpu, written=written(work), checkpoints=kept)
-    if first:
-        refuse_other_run(work, run)
-    set_seed(options.seed)
-    model = prepare(pair, options, blocks)
-    args = arguments(options, work, cpu=cpu, evaluates=held is not None)
-    if args.n_gpu > 1:
-        args._n_gpu = 1  # several GPUs are for accelerate launch; threads over them would copy the model in every step
-    logs = [Steps(evaluates=held is not None), LogFile(work / LOG, blocks), *tensorboard(args, output, first)]
-    logs += [*([Bar()] if progress and first else []), *callbacks]
-    kind = ReadingModel if options.reading else LossModel
-    whole = kind(model, options.loss_chunk, _used(blocks, held, spelling) if options.cut_head else None)
-    with full_gpu_told(
-        f"free it of other programs and start again (with --resume, if {work} is there), or {LESS_MEMORY} (and remove "
-        f"{work} first)"
-    ):
-        trainer = RowsTrainer(whole, args, options, blocks, held, logs)
-        trainer.remove_callback(PrinterCallback)
-        facts = _facts(whole, blocks, held, ranks, args.device)  # now: FSDP takes the parameters apart
-        checkpoint = begin(work, run) if first else last_checkpoint(work) if resume else None
-        with compiling(options):
-            done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        metrics = trainer.judged() if held is not None else {}
-        state = trainer.trained(rows=True)
-    if first:  # alone: the log lies in the work folder, which is removed in the end
-        loss = mean_loss(work / LOG, checkpoint, done.global_step, trainer.total_loss)
-        facts |= {**metrics, "loss": loss, "steps": done.global_step}
-        _write(output, work, model, state, pair, run, options, facts)
-    trainer.accelerator.wait_for_everyone()
-    manifest = read_manifest(output, kind=KIND, command=COMMAND)
-    return TrainResult(output, manifest, manifest.facts["loss"], metrics.get("eval_bpc"))
+    with alone(work) if first else nullcontext():
+        if first:
+            refuse_output(output, work, resume=resume)
+        pair = Pair.open(model_folder)
+        if options.rows_only and not pair.new_ids:
+            raise InputError(
+                f"{pair.folder}: a stock model has no new rows; extend it first, or train without rows_only"
+            )
+        spelling = pair.spelling if options.reading else None
+        check_kind(pair.folder)
+        check_positions(pair.folder, options.context)
+        cpu = options.device == "cpu" or not torch.cuda.is_available()
+        spread = ranks if os.environ.get("ACCELERATE_USE_FSDP") == "true" else 1
+        needs = estimate(pair, options, spread, cpu=cpu)
+        maybe_done = resume and not work.exists() and output.exists()
+        if not maybe_done:  # before the texts are read, which may take long
+            check_room(needs, work, cpu=cpu, written=written(work))
+        if cpu:
+            keep_freed_memory()
+        blocks, held = _read(pair, data, held_out, held_out_characters, options, ranks, skipped)
+        if spelling is not None:
+            blocks = ReadingBlocks.of(blocks, spelling, seed=options.seed, fill=options.batch * ranks)
+            held = None if held is None else ReadingBlocks.of(held, spelling, seed=None)
+        run = identity(pair, blocks, held, options, ranks)
+        if maybe_done and (done_before := finished(output, run)):
+            if first:
+                discard(work)  # what a kill at its very end has left
+            return TrainResult(output, done_before, done_before.facts["loss"], done_before.facts.get("eval_bpc"))
+        kept = checkpoints(options, len(blocks), ranks)
+        check_room(needs, work, cpu=cpu, written=written(work), checkpoints=kept)
+        if first:
+            refuse_other_run(work, run)
+        set_seed(options.seed)
+        model = prepare(pair, options, blocks)
+        args = arguments(options, work, cpu=cpu, evaluates=held is not None)
+        if args.n_gpu > 1:
+            args._n_gpu = (
+                1  # several GPUs are for accelerate launch; threads over them would copy the model in every step
+            )
+        logs = [Schedule(evaluates=held is not None), LogFile(work / LOG, blocks), *tensorboard(args, output, first)]
+        logs += [*([Bar()] if progress and first else []), *callbacks]
+        kind = ReadingModel if options.reading else LossModel
+        whole = kind(model, options.loss_chunk, _used(blocks, held, spelling) if options.cut_head else None)
+        with full_gpu_told(
+            f"free it of other programs and start again (with --resume, if {work} is there), or {LESS_MEMORY} (and "
+            f"remove {work} first)"
+        ):
+            trainer = RowsTrainer(whole, args, options, blocks, held, logs)
+            trainer.remove_callback(PrinterCallback)
+            facts = _facts(whole, blocks, held, ranks, args.device)  # now: FSDP takes the parameters apart
+            checkpoint = begin(work, run) if first else last_checkpoint(work) if resume else None
+            with compiling(options):
+                done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            metrics = trainer.judged() if held is not None else {}
+            state = trainer.trained(rows=True)
+        if first:  # alone: the log lies in the work folder, which is removed in the end
+            loss = mean_loss(work / LOG, checkpoint, done.global_step, trainer.total_loss)
+            facts |= {**metrics, "loss": loss, "steps": done.global_step}
+            _write(output, work, model, state, pair, run, options, facts)
+        trainer.accelerator.wait_for_everyone()
+        manifest = read_manifest(output, kind=KIND, command=COMMAND)
+        return TrainResult(output, manifest, manifest.facts["loss"], metrics.get("eval_bpc"))
 
 
 def prepare(pair: Pair, options: TrainOptions, blocks: Blocks) -> Any:

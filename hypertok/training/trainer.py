@@ -26,6 +26,7 @@ from transformers.trainer import SCHEDULER_NAME
 
 from hypertok.errors import ArtifactError, HypertokError
 from hypertok.model.split import new_rows
+from hypertok.replacing import flush, to_disk
 from hypertok.training.data import Blocks
 from hypertok.training.loss import IGNORED, LossModel
 from hypertok.training.options import TrainOptions
@@ -45,13 +46,21 @@ def last_checkpoint(work: Path, *, clean: bool = False) -> Path | None:
     Args:
         clean: remove those that a kill left unfinished.
     """
-    complete: dict[int, Path] = {}
-    for folder in sorted(work.glob("checkpoint-*")):
-        if (folder / _COMPLETE).is_file():
-            complete[int(folder.name.rpartition("-")[2])] = folder
-        elif clean:
+    complete = complete_checkpoints(work)
+    if clean:
+        for folder in set(work.glob("checkpoint-*")) - {*complete}:
             shutil.rmtree(folder)
-    return complete[max(complete)] if complete else None
+    return complete[-1] if complete else None
+
+
+def complete_checkpoints(work: Path) -> list[Path]:
+    """Those that no kill left unfinished, by step."""
+    return sorted((marked.parent for marked in work.glob(f"checkpoint-*/{_COMPLETE}")), key=step_of)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step after which it was written."""
+    return int(checkpoint.name.rpartition("-")[2])
 
 
 def arguments(options: TrainOptions, work: Path, *, cpu: bool, evaluates: bool) -> TrainingArguments:
@@ -68,7 +77,7 @@ def arguments(options: TrainOptions, work: Path, *, cpu: bool, evaluates: bool) 
         seed=options.seed,
         save_strategy="steps",
         save_steps=options.save_every,
-        save_total_limit=options.keep,
+        save_total_limit=None,  # the library goes by dates, and clocks go back: see `_save_checkpoint`
         logging_steps=options.log_every,
         logging_first_step=True,
         logging_nan_inf_filter=False,
@@ -231,7 +240,13 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
         super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
-            (self.work / f"checkpoint-{self.state.global_step}" / _COMPLETE).touch()
+            folder = self.work / f"checkpoint-{self.state.global_step}"
+            to_disk(folder)  # before it counts, and before an older one goes
+            (folder / _COMPLETE).touch()
+            flush(folder)
+            for old in complete_checkpoints(self.work)[: -self.options.keep]:
+                (old / _COMPLETE).unlink()
+                shutil.rmtree(old)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         path = Path(resume_from_checkpoint) / _TRAINED

@@ -12,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import hypertok
 from hypertok.artifact import MANIFEST, Manifest, read_manifest, refuse_foreign, write_file
 from hypertok.errors import ArtifactError
@@ -19,7 +21,7 @@ from hypertok.model.pair import Pair
 from hypertok.model.trained import COMMAND, KIND
 from hypertok.training.data import Blocks
 from hypertok.training.options import TrainOptions
-from hypertok.training.trainer import last_checkpoint
+from hypertok.training.trainer import last_checkpoint, step_of
 
 _RUN = "run.json"
 #: Options that may change between a run and its resumption: they touch no weight.
@@ -51,7 +53,7 @@ def refuse_output(output: Path, work: Path, *, resume: bool) -> None:
 def identity(pair: Pair, blocks: Blocks, held: Blocks | None, options: TrainOptions, ranks: int) -> dict[str, Any]:
     """What the weights of a run hang on."""
     # Tokens, too: files of a stock tokenizer that are no part of the model's sha256 may have changed, or the library.
-    tokens = hashlib.sha256(blocks.tokens.tobytes()).hexdigest()
+    tokens = hashlib.sha256(np.ascontiguousarray(blocks.tokens).data).hexdigest()
     parents = {"model": pair.sha256, "corpus": blocks.sha256, "tokens": tokens}
     if held is not None:
         parents["held_out"] = held.sha256
@@ -133,7 +135,7 @@ def mean_loss(log: Path, checkpoint: Path | None, steps: int, total: float) -> f
         steps: at the end.
         total: sum over the steps of this start.
     """
-    begun = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+    begun = step_of(checkpoint) if checkpoint else 0
     known, before = steps - begun, 0
     for line in map(json.loads, log.read_text(encoding="utf-8").splitlines() if begun else ()):
         if "loss" in line and line["step"] <= begun:

@@ -29,7 +29,6 @@ class Segmentation:
     @classmethod
     def of(cls, stock: StockTokenizer, texts: Sequence[str]) -> Segmentation:
         """Cut every text by the stock tokenizer."""
-        string_of = {number: string for string, number in stock.vocabulary.items()}
         characters: dict[int, str] = {}
         words = []
         for ids in stock.segment(texts):
@@ -40,7 +39,7 @@ class Segmentation:
         if _FIRST + len(characters) > _LAST:
             raise OverflowError(f"more than {_LAST - _FIRST} different stock tokens in the runs")
         ids_of = {character: number for number, character in characters.items()}
-        return cls(words, ids_of, {character: string_of[number] for character, number in ids_of.items()})
+        return cls(words, ids_of, {character: stock.token_of[number] for character, number in ids_of.items()})
 
     def unmergeable(self, stock: StockTokenizer) -> set[str]:
         """Private characters of the tokens that no new merge may take."""

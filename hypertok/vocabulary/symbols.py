@@ -47,13 +47,10 @@ class SymbolUnits:
     Attributes:
         units: the new tokens. A token of one character without a merge (SentencePiece style) is found as a character.
         symbols: the symbols that the codec is to write; pass them to `restricted_codec` and `symbol_run_pattern`.
-        sorts: how many of the new rows are marks, single symbols, parts of characters, joins (of symbols, marks and
-            words) and plain surface text.
     """
 
     units: Units
     symbols: frozenset[str]
-    sorts: dict[str, int]
 
 
 def learn_symbol_units(
@@ -110,7 +107,6 @@ class _Letters:
     def __init__(self, stock: SymbolStock, texts: list[str], characters: list[str], whole: bool) -> None:
         segmentation = Segmentation.of(stock, texts)
         private = {string: character for character, string in segmentation.strings.items()}
-        names = {number: string for string, number in stock.vocabulary.items()}
         vocabulary = {character: number for number, character in enumerate(segmentation.strings)}
         strings = dict(enumerate(segmentation.strings.values()))
         parts: dict[int, tuple[int, ...]] = {
@@ -121,7 +117,7 @@ class _Letters:
         self.tokens: dict[str, tuple[int, ...]] = {}
         self.merges: list[tuple[str, str]] = []
         for character, ids in zip(characters, stock.segment(characters), strict=True):
-            path = [names[number] for number in ids]
+            path = [stock.token_of[number] for number in ids]
             if len(path) < 2:
                 if whole and stock.alphabet_of(character) not in stock.vocabulary:
                     raise InputError(
@@ -194,8 +190,7 @@ def _learned(
     for private, count in count_emitted(letters.words, letters.strings, used, frequency).items():
         emitted[letters.string(private)] += count
     units = Units(tuple(tokens), tuple(merges), tuple(emitted[string] for string in tokens), tuple(tokens.values()))
-    sorts = Counter(_sort(stock.bytes_of(token), symbols) for token in tokens)
-    return SymbolUnits(units, symbols, dict(sorts))
+    return SymbolUnits(units, symbols)
 
 
 def own_bytes(symbols: Iterable[str]) -> re.Pattern[bytes]:
@@ -224,20 +219,3 @@ def _characters(texts: list[str], counts: npt.NDArray[np.int64]) -> npt.NDArray[
 
 def _most_frequent(characters: Iterable[str], seen: npt.NDArray[np.float64]) -> list[str]:
     return sorted(characters, key=lambda character: (-seen[ord(character)], character))
-
-
-def _sort(raw: bytes, symbols: frozenset[str]) -> str:
-    """What a new token is, for the report."""
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        return "parts"
-    if all(marks.BLOCK_FIRST <= ord(character) <= marks.BLOCK_LAST for character in text):
-        return "marks"
-    if text in symbols:
-        return "symbols"
-    return (
-        "joins"
-        if any(ord(character) >= marks.SYMBOLS_FIRST or character in symbols for character in text)
-        else "surface"
-    )

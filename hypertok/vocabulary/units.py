@@ -20,6 +20,10 @@ class StockTokenizer(Protocol):
         """Id of each vocabulary string."""
 
     @property
+    def token_of(self) -> Mapping[int, str]:
+        """The vocabulary string of each id."""
+
+    @property
     def merges(self) -> list[tuple[str, str]]:
         """The merges in rank order."""
 

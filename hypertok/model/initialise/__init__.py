@@ -36,12 +36,10 @@ class Strategy:
     Attributes:
         initialise: the function itself.
         tied: whether it can serve a tied model.
-        needs_words: whether it learns from `StockRows.words`.
     """
 
     initialise: Callable[[StockRows, Constituents], NewRows]
     tied: bool = True
-    needs_words: bool = False
 
 
 STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
@@ -50,18 +48,14 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
         "weighted": Strategy(weighted.initialise),
         "asymmetric": Strategy(asymmetric.initialise, tied=False),
         "mix": Strategy(mix.initialise),
-        "composition": Strategy(composition.initialise, needs_words=True),
+        "composition": Strategy(composition.initialise),
     }
 )
 
 
 def candidates(rows: StockRows) -> tuple[str, ...]:
     """Names of the strategies that these rows can be given to."""
-    return tuple(
-        name
-        for name, strategy in STRATEGIES.items()
-        if (strategy.tied or not rows.tied) and (rows.words is not None or not strategy.needs_words)
-    )
+    return tuple(name for name, strategy in STRATEGIES.items() if strategy.tied or not rows.tied)
 
 
 def refuse_unfit(name: str, *, tied: bool) -> None:

@@ -30,7 +30,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hypertok.errors import InputError
 from hypertok.model.constituents import NOT_A_WORD, UPPER_WORD, Constituents, combine
 from hypertok.model.initialise.additive import Additive
 from hypertok.model.initialise.rows import NewRows, StockRows
@@ -54,15 +53,7 @@ def initialise(rows: StockRows, units: Constituents) -> NewRows:
     `facts` has, for each side: words, stock words fitted on; penalty; share_known and share_new, how far units whose
     concept has, or has not, a stock form were moved; error_known and error_new, the squared distance of held-out
     words' rows after moving, as a share of that of their weighted means (1 if there were none).
-
-    Raises:
-        InputError: the rows come without stock words.
     """
-    if rows.words is None:
-        raise InputError(
-            "init composition: the stock's own words are not given, and offsets are fitted on them; extend with the "
-            "lexicon at hand, or use --init weighted"
-        )
     whole = rows.words.units.shapes != NOT_A_WORD
     ids, words = rows.words.ids[whole], rows.words.units.take(whole.nonzero().flatten())
     result: list[Tensor] = []

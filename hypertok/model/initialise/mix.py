@@ -6,6 +6,9 @@ each is far too much (first constituent 2.99 bits per character, last 3.08, `wei
 hence a mix, with no attention weights to learn or to run. Mean in and a mix with the first constituent out was 2.52 on
 that model, so for tied ones expect nothing of it; it is meant for untied ones, on which nothing is measured yet. The
 ratio is a guess, not a fit.
+
+Source: weights that fall with the place, last first for the input and first first for the output, are AdaptiVocab's
+(Nakash et al., 2025: exp(2 x place)); the ratio and the mean for tied models are the project's own.
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ class StockRows:
     """
 
     input: Tensor
-    output: Tensor | None = None
-    words: StockWords | None = None
+    output: Tensor | None
+    words: StockWords
 
     def __post_init__(self) -> None:
         if self.output is not None and self.output.shape != self.input.shape:
