@@ -14,7 +14,7 @@ from hypertok.lexicon.assemble import Tables, _inflection_table
 from hypertok.lexicon.build import _write
 from hypertok.lexicon.forms import number_variants
 from hypertok.lexicon.inflections import shipped_inflections
-from hypertok.lexicon.lexicon import KIND, SCHEMA_VERSION
+from hypertok.lexicon.lexicon import KIND
 from hypertok.lexicon.symbols import assign_symbols
 
 SYLLABLES = [c + v for c in "бвгджзклмнпрстфхцчшщ" for v in "аеиоуыюя"]
@@ -98,8 +98,7 @@ def write_lexicon(folder: Path, concepts: int, forms: int) -> None:
         _write(beside, tables, nothing_counted)
         seal(
             beside,
-            kind=KIND,
-            schema_version=SCHEMA_VERSION,
+            KIND,
             recipe={"synthetic": True},
             versions={"python": platform.python_version()},
             facts={"concepts": concepts, "forms": rows.height},

@@ -13,8 +13,9 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,13 +27,25 @@ from hypertok.replacing import flush, previous_of, remove_stale, replacing, unfi
 MANIFEST = "manifest.json"
 #: How a new file is opened; on Windows as bytes, too.
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-#: What to do with a folder that is no extended tokenizer, where it is no matter of making another one.
-_INSTEAD = {
-    "adapter": "it was trained, and lacks its model: put both together with: hypertok merge {folder} -o OUTPUT",
-    "model": "a stock model with an adapter merged, so it has no units of hypertok",
-}
 #: What desktops put into every folder that they show.
 _LITTER = frozenset({".DS_Store", ".directory", "Thumbs.db", "desktop.ini"})
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of artefact.
+
+    Attributes:
+        name: in manifests.
+        schema_version: the layout that this program writes, and the newest one that it reads.
+        command: the command that makes one, named in remedies.
+        instead: what to do with a folder of another kind, where making one is no remedy; {folder} stands for it.
+    """
+
+    name: str
+    schema_version: int
+    command: str
+    instead: Mapping[str, str] = field(default_factory=dict)
 
 
 class Manifest(BaseModel):
@@ -76,7 +89,7 @@ class _Head(BaseModel):
 
 
 @contextmanager
-def writing(target: Path, kind: str) -> Iterator[Path]:
+def writing(target: Path, kind: Kind) -> Iterator[Path]:
     """A new folder to fill; on leaving without an error it replaces `target` in one rename.
 
     An artefact that stood there before is kept until the new one is whole. Of several writers each has a folder of its
@@ -101,7 +114,7 @@ def recover(target: Path) -> None:
         previous.rename(target)
 
 
-def refuse_foreign(target: Path, kind: str) -> None:
+def refuse_foreign(target: Path, kind: Kind) -> None:
     """See that nothing stands at `target` but an artefact that may be replaced; to be asked before long work, too.
 
     Args:
@@ -125,9 +138,9 @@ def refuse_foreign(target: Path, kind: str) -> None:
         raise ArtifactError(
             f"{target}: exists and is not a hypertok artefact; name another output or move it away"
         ) from None
-    if manifest.kind != kind:
+    if manifest.kind != kind.name:
         raise ArtifactError(
-            f"{target}: exists and is of kind {manifest.kind!r}, and only {kind!r} is replaced here; name another "
+            f"{target}: exists and is of kind {manifest.kind!r}, and only {kind.name!r} is replaced here; name another "
             "output, or remove the folder first"
         )
     known = {MANIFEST, *manifest.files}
@@ -139,10 +152,10 @@ def refuse_foreign(target: Path, kind: str) -> None:
         )
 
 
-def seal(folder: Path, **fields: Any) -> Manifest:
-    """Write the manifest over all files in `folder`; `fields` are those of `Manifest` except `files`."""
+def seal(folder: Path, kind: Kind, **fields: Any) -> Manifest:
+    """Write the manifest over all files in `folder`; `fields` are the others of `Manifest`."""
     files = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
-    manifest = Manifest(files=files, **fields)
+    manifest = Manifest(kind=kind.name, schema_version=kind.schema_version, files=files, **fields)
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     return manifest
 
@@ -155,41 +168,38 @@ def kind_of(folder: Path) -> str | None:
         return None
 
 
-def open_checked(
-    folder: Path, *, kind: str, schema_version: int, command: str, unread: tuple[str, ...] = ()
-) -> Manifest:
+def open_checked(folder: Path, kind: Kind, *, unread: tuple[str, ...] = ()) -> Manifest:
     """Read the manifest and check every file against it.
 
     Args:
-        command: the command that makes such an artefact, named in the remedy.
         unread: endings of files that the caller does not read; they need only be there.
 
     Raises:
         ArtifactError: missing, of another kind, newer than this program, damaged or incomplete.
     """
-    manifest = read_manifest(folder, kind=kind, command=command, schema_version=schema_version)
-    if manifest.schema_version < schema_version:
+    manifest = read_manifest(folder, kind, newest=kind.schema_version)
+    if manifest.schema_version < kind.schema_version:
         raise ArtifactError(
             f"{folder}: written by an older hypertok (schema {manifest.schema_version}, now "
-            f"{schema_version}); build it again with: {command}"
+            f"{kind.schema_version}); build it again with: {kind.command}"
         )
     for name, expected in manifest.files.items():
         path = folder / name
         if name != os.path.basename(name) or not path.is_file():
-            raise ArtifactError(f"{path}: named in the manifest and not there; build it again with: {command}")
+            raise ArtifactError(f"{path}: named in the manifest and not there; build it again with: {kind.command}")
         if not name.endswith(unread) and sha256_of(path) != expected:
             raise ArtifactError(
                 f"{path}: damaged (its sha256 is not the manifest's {expected[:12]}…); restore it from a "
-                f"copy or build it again with: {command}"
+                f"copy or build it again with: {kind.command}"
             )
     return manifest
 
 
-def read_manifest(folder: Path, *, kind: str, command: str, schema_version: int | None = None) -> Manifest:
+def read_manifest(folder: Path, kind: Kind, *, newest: int | None = None) -> Manifest:
     """Read and validate `manifest.json` without checking the files.
 
     Args:
-        schema_version: refuse a newer one; None takes any that this program can read.
+        newest: refuse a newer schema; None takes any that this program can read.
 
     Raises:
         ArtifactError: there is no such artefact or its manifest is unreadable, newer or of another kind.
@@ -199,24 +209,22 @@ def read_manifest(folder: Path, *, kind: str, command: str, schema_version: int 
         content = path.read_bytes()
         # Before the fields are checked: a newer manifest may have fields that this program does not know.
         head = _Head.model_validate_json(content)
-        if head.kind == kind and schema_version is not None and head.schema_version > schema_version:
+        if head.kind == kind.name and newest is not None and head.schema_version > newest:
             raise ArtifactError(
                 f"{folder}: written by a newer hypertok (schema {head.schema_version}; this one reads up to "
-                f"{schema_version}); upgrade with: pip install -U hypertok-concepts"
+                f"{newest}); upgrade with: pip install -U hypertok-concepts"
             )
         manifest = Manifest.model_validate_json(content)
     except FileNotFoundError:
         whole = folder.resolve()  # "." has no name
         previous = previous_of(whole)
-        remedy = f"rename {previous} to {whole.name}" if previous.exists() else f"make one with: {command}"
-        raise ArtifactError(f"{folder}: no {kind} here; {remedy}") from None
+        remedy = f"rename {previous} to {whole.name}" if previous.exists() else f"make one with: {kind.command}"
+        raise ArtifactError(f"{folder}: no {kind.name} here; {remedy}") from None
     except (OSError, ValidationError) as error:
-        raise ArtifactError(f"{path}: unreadable manifest ({error}); build it again with: {command}") from error
-    if manifest.kind != kind:
-        remedy = f"make one with: {command}"
-        if kind == "tokenizer" and manifest.kind in _INSTEAD:
-            remedy = _INSTEAD[manifest.kind].format(folder=quoted(folder))
-        raise ArtifactError(f"{folder}: of kind {manifest.kind!r}, and {kind!r} is needed; {remedy}")
+        raise ArtifactError(f"{path}: unreadable manifest ({error}); build it again with: {kind.command}") from error
+    if manifest.kind != kind.name:
+        remedy = kind.instead.get(manifest.kind, f"make one with: {kind.command}").format(folder=quoted(folder))
+        raise ArtifactError(f"{folder}: of kind {manifest.kind!r}, and {kind.name!r} is needed; {remedy}")
     return manifest
 
 

@@ -10,7 +10,7 @@ from hypertok.artifact import seal
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.tokenizer.delta import delta_table
 from hypertok.tokenizer.folder import write_tokenizer
-from hypertok.tokenizer.kind import DELTA, KIND, SCHEMA_VERSION, SYMBOLS
+from hypertok.tokenizer.kind import DELTA, KIND, SYMBOLS
 from hypertok.tokenizer.stock import Family, Stock
 from hypertok.tokenizer.surface import with_surface
 from hypertok.tokenizer.surgery import extended
@@ -62,8 +62,7 @@ def extend_by_hand(folder: Path, stock: Stock, lexicon: Lexicon, text: str) -> N
         delta.select(symbol="text").filter(pl.col("symbol").is_in(symbols)).write_parquet(folder / SYMBOLS)
     seal(
         folder,
-        kind=KIND,
-        schema_version=SCHEMA_VERSION,
+        KIND,
         parents={"stock": stock.sha256, "lexicon": lexicon.sha256},
         recipe={"text": text, "span": "phrase"},
         facts={

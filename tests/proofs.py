@@ -11,11 +11,12 @@ from typing import Any
 import polars as pl
 from conftest import SENTENCES, stock_of
 from counted_units import learned
+from things import seal_again
 from tokenizers import Tokenizer, pre_tokenizers, trainers
 
-from hypertok.artifact import MANIFEST, Manifest, seal
+from hypertok.artifact import seal
 from hypertok.tokenizer.folder import write_tokenizer
-from hypertok.tokenizer.kind import DELTA, GIVEN_UP, KIND, SCHEMA_VERSION
+from hypertok.tokenizer.kind import DELTA, GIVEN_UP, KIND
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.surgery import extended
 from hypertok.tokenizer.unused import given_up_table, unused_tokens, with_replaced
@@ -79,7 +80,7 @@ def artefact(folder: Path, stock: Stock, span: Span, languages: tuple[str, ...] 
     size = max(data["model"]["vocab"].values()) + 1
     facts = {"family": stock.family.value, "units": len(ids), "rows": -(-size // 64) * 64, "first_id": ids[0]}
     parents = {"stock": stock.sha256, "lexicon": "0" * 64}
-    seal(folder, kind=KIND, schema_version=SCHEMA_VERSION, parents=parents, recipe={"span": span}, facts=facts)
+    seal(folder, KIND, parents=parents, recipe={"span": span}, facts=facts)
     return folder
 
 
@@ -94,8 +95,7 @@ def spoiled(sound: Path, folder: Path, change: Callable[[dict[str, Any]], None])
 
 def resealed(folder: Path) -> Path:
     """The folder with a manifest that agrees with it."""
-    manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-    seal(folder, **manifest.model_dump(exclude={"files"}))
+    seal_again(folder)
     return folder
 
 

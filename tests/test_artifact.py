@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from things import COMMAND, Change, change_manifest, open_thing, tree, write_thing
+from things import KIND, Change, change_manifest, open_thing, tree, write_thing
 
 from hypertok.artifact import MANIFEST, Manifest, open_checked, read_manifest, sha256_of
 from hypertok.errors import ArtifactError
@@ -17,7 +17,7 @@ def test_what_was_written_is_read(thing: Path) -> None:
     assert set(manifest.files) == {"a.txt", "b.bin"}
     assert manifest.facts == {"строк": 1}
     assert os.listdir(thing.parent) == ["x.thing"]
-    assert read_manifest(thing, kind="thing", command=COMMAND) == manifest
+    assert read_manifest(thing, KIND) == manifest
 
 
 def test_the_same_content_is_the_same_bytes(thing: Path, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_damage_is_refused_with_a_remedy(thing: Path, name: str) -> None:
         open_thing(thing)
     assert says in str(error.value)
     assert str(thing) in str(error.value)
-    assert COMMAND in str(error.value)
+    assert KIND.command in str(error.value)
 
 
 def test_every_single_byte_counts(thing: Path) -> None:
@@ -104,7 +104,7 @@ def test_an_absolute_file_name_is_refused(thing: Path, tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_read_need_only_be_there(thing: Path) -> None:
     def opened() -> Manifest:
-        return open_checked(thing, kind="thing", schema_version=3, command=COMMAND, unread=(".bin",))
+        return open_checked(thing, KIND, unread=(".bin",))
 
     flip_bit(thing / "b.bin")
     assert "b.bin" in opened().files

@@ -11,15 +11,16 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from things import Change, open_thing, tree, write_thing
+from things import KIND, Change, open_thing, tree, write_thing
 
 from hypertok.artifact import MANIFEST, Manifest, recover, refuse_foreign, seal, writing
 from hypertok.errors import ArtifactError
+from hypertok.lexicon.lexicon import KIND as LEXICON
 
 
 def fail_writing(target: Path, failure: BaseException) -> None:
     """Write half of a thing, see that the old one still stands, fail."""
-    with writing(target, "thing") as folder:
+    with writing(target, KIND) as folder:
         (folder / "a.txt").write_text("половина")
         assert (target / MANIFEST).exists()
         raise failure
@@ -35,9 +36,9 @@ def test_a_failed_rewrite_leaves_the_old_one(thing: Path) -> None:
 
 
 def test_a_rewrite_replaces_everything(thing: Path) -> None:
-    with writing(thing, "thing") as folder:
+    with writing(thing, KIND) as folder:
         (folder / "c.txt").write_text("три")
-        seal(folder, kind="thing", schema_version=3)
+        seal(folder, KIND)
     assert set(tree(thing)) == {"c.txt", MANIFEST}
     assert os.listdir(thing.parent) == ["x.thing"]
 
@@ -45,7 +46,7 @@ def test_a_rewrite_replaces_everything(thing: Path) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from hypertok.artifact import writing
+from hypertok.artifact import Kind, writing
 
 target, rename = Path(sys.argv[1]), Path.rename
 def killed_before_the_second(path, to):
@@ -53,7 +54,7 @@ def killed_before_the_second(path, to):
         os.kill(os.getpid(), 9)
     rename(path, to)
 Path.rename = killed_before_the_second
-with writing(target, "thing"):
+with writing(target, Kind("thing", 3, "")):
     pass
 """
 
@@ -90,8 +91,8 @@ def test_a_write_after_such_a_kill_still_keeps_the_old_one_until_the_end(thing: 
 def test_a_kill_in_mid_write_leaves_the_old_one(thing: Path) -> None:
     before = tree(thing)
     program = (
-        "import os, sys; from pathlib import Path; from hypertok.artifact import writing\n"
-        "with writing(Path(sys.argv[1]), 'thing') as folder:\n"
+        "import os, sys; from pathlib import Path; from hypertok.artifact import Kind, writing\n"
+        "with writing(Path(sys.argv[1]), Kind('thing', 3, '')) as folder:\n"
         "    (folder / 'a.txt').write_text('half')\n"
         "    os.kill(os.getpid(), 9)"
     )
@@ -104,14 +105,14 @@ def test_a_kill_in_mid_write_leaves_the_old_one(thing: Path) -> None:
 
 def test_two_writers_of_one_target_do_not_mix(tmp_path: Path) -> None:
     target = tmp_path / "x.thing"
-    with writing(target, "thing") as first:
+    with writing(target, KIND) as first:
         (first / "one.txt").write_text("first")
-        with writing(target, "thing") as second:
+        with writing(target, KIND) as second:
             (second / "one.txt").write_text("second")
             (second / "more.txt").write_text("second")
-            seal(second, kind="thing", schema_version=3)
+            seal(second, KIND)
         (first / "two.txt").write_text("first")
-        seal(first, kind="thing", schema_version=3)
+        seal(first, KIND)
     assert set(open_thing(target).files) == {"one.txt", "two.txt"}
     assert (target / "one.txt").read_text() == "first"
     assert os.listdir(tmp_path) == ["x.thing"]
@@ -121,10 +122,10 @@ def test_of_writers_that_end_at_once_the_last_one_wins_whole(tmp_path: Path) -> 
     target, together = tmp_path / "x.thing", Barrier(8)
 
     def write(number: int) -> Manifest:
-        with writing(target, "thing") as folder:
+        with writing(target, KIND) as folder:
             (folder / f"{number}.txt").write_text("раз", encoding="utf-8")
             together.wait()
-            return seal(folder, kind="thing", schema_version=3)
+            return seal(folder, KIND)
 
     with ThreadPoolExecutor(8) as pool:
         written = list(pool.map(write, range(8)))
@@ -155,12 +156,12 @@ def test_an_artefact_of_another_kind_is_never_replaced(thing: Path) -> None:
     before = tree(thing)
     says = r"x\.thing: exists and is of kind 'thing', and only 'lexicon' is replaced here; name another output, or"
     with pytest.raises(ArtifactError, match=says):
-        refuse_foreign(thing, "lexicon")
-    with pytest.raises(ArtifactError, match=says), writing(thing, "lexicon"):
+        refuse_foreign(thing, LEXICON)
+    with pytest.raises(ArtifactError, match=says), writing(thing, LEXICON):
         pass
     assert tree(thing) == before
-    refuse_foreign(thing, "thing")
-    refuse_foreign(thing.with_name("nothing there"), "lexicon")
+    refuse_foreign(thing, KIND)
+    refuse_foreign(thing.with_name("nothing there"), LEXICON)
 
 
 @pytest.mark.parametrize("name", ["мои заметки.md", ".git"])
@@ -204,4 +205,4 @@ def test_a_missing_parent_is_made(tmp_path: Path) -> None:
 
 def test_a_path_that_is_not_utf8_is_refused_before_work(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"bytes that are not UTF-8; name another output"):
-        refuse_foreign(tmp_path / os.fsdecode(b"\xcf") / "x.lexicon", "thing")
+        refuse_foreign(tmp_path / os.fsdecode(b"\xcf") / "x.lexicon", KIND)

@@ -17,6 +17,7 @@ from hypertok.artifact import seal
 from hypertok.errors import InputError
 from hypertok.measure.subject import load_coding
 from hypertok.model.checkpoint import Checkpoint
+from hypertok.model.config import TRAINED
 from hypertok.model.shard import WeightFile
 
 
@@ -52,7 +53,7 @@ def test_an_adapter_is_no_model(opened: Callable[[Path], object], tmp_path: Path
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(InputError, match=r"an adapter by PEFT, no model; merge it .*merge_and_unload"):
         opened(tmp_path)
-    seal(tmp_path, kind="adapter", schema_version=1)
+    seal(tmp_path, TRAINED)
     with pytest.raises(InputError, match=f"what was trained, without its model; .*: hypertok merge {tmp_path} -o OUT"):
         opened(tmp_path)
 

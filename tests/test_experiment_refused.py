@@ -37,6 +37,7 @@ from hypertok.experiment.training import (
 )
 from hypertok.model.checkpoint import Checkpoint
 from hypertok.replacing import alone
+from hypertok.tokenizer.kind import KIND
 from hypertok.training.data import Text, identity_of
 from hypertok.training.options import TrainOptions
 
@@ -268,7 +269,7 @@ def test_what_was_trained_on_another_tokenizer_of_the_same_name_is_not_taken(tmp
         model = tmp_path / where / "key"
         model.mkdir(parents=True)
         (model / "tokenizer.json").write_text(tokenizer, encoding="utf-8")
-        seal(model, kind="tokenizer", schema_version=1)
+        seal(model, KIND)
         found.append(trained_folder(tmp_path, arm, model, read, characters=1, seed=0))
     assert found[0] == found[1] != found[2]
 

@@ -92,7 +92,7 @@ def test_units_of_words_give_the_same_ids_in_a_whole_model(tmp_path: Path, qwen_
     folder = extended_folder(tmp_path / "qwen3", "qwen3", "word", start=QWEN_ROWS)
     new = unit_ids(folder, units("qwen3", "word"))
     output = tmp_path / "out.gguf"
-    done = export_gguf(folder, qwen_gguf, output)
+    done = export_gguf(folder, output, stock_model=qwen_gguf)
     assert (done.rows, done.units, done.widened) == (max(new) + 1, len(new), ())
     expected = ids_of(folder, TEXTS)
     assert ids_in_llama(output, TEXTS) == expected
@@ -119,7 +119,7 @@ def test_units_of_phrases_are_cut_at_spaces(tmp_path: Path, qwen_gguf: Path) -> 
     """llama.cpp cuts as the stock pre-tokenizer does: exactly the same merges, none of them across a space."""
     folder = extended_folder(tmp_path / "qwen3", "qwen3", "phrase")
     stock_cuts = {**read(folder).data, "pre_tokenizer": stock_of("qwen3").data["pre_tokenizer"]}
-    export_gguf(folder, qwen_gguf, tmp_path / "out.gguf")
+    export_gguf(folder, tmp_path / "out.gguf", stock_model=qwen_gguf)
     expected = ids_of(folder, TEXTS)
     with Llama(tmp_path / "out.gguf") as model:
         made, spoken = [model.tokenize(text) for text in TEXTS], [model.detokenize(ids) for ids in expected]
@@ -135,7 +135,7 @@ def test_new_rows_are_means_of_constituents(tmp_path: Path, qwen_gguf: Path) -> 
     folder = extended_folder(tmp_path / "qwen3", "qwen3", "word", start=QWEN_ROWS + 64)
     new, output = units("qwen3", "word"), tmp_path / "out.gguf"
     first, parts = unit_ids(folder, new)[0], [stock_of("qwen3").vocabulary[token] for token in new.merges[0]]
-    export_gguf(folder, qwen_gguf, output)
+    export_gguf(folder, output, stock_model=qwen_gguf)
     file = read_gguf(output)
     old = rows_of(read_gguf(qwen_gguf), "output.weight")
     assert np.allclose(rows_of(file, "output.weight")[first], old[parts].mean(axis=0), atol=1e-4)
@@ -152,17 +152,17 @@ def test_new_rows_are_means_of_constituents(tmp_path: Path, qwen_gguf: Path) -> 
         }
     )
     delta.write_parquet(folder / "delta.parquet")
-    export_gguf(folder, qwen_gguf, output)
+    export_gguf(folder, output, stock_model=qwen_gguf)
     weighted = (old[500] + 3 * old[501]) / 4
     assert np.allclose(rows_of(read_gguf(output), "output.weight")[first], weighted, atol=1e-4)
 
     for damaged in (delta.with_columns(id=polars.col("id") + 1), delta.with_columns(lengths=[1])):
         damaged.write_parquet(folder / "delta.parquet")
         with pytest.raises(ArtifactError, match=r"does not fit"):
-            export_gguf(folder, qwen_gguf, tmp_path / "no.gguf")
+            export_gguf(folder, tmp_path / "no.gguf", stock_model=qwen_gguf)
     delta.with_columns(constituents=polars.lit([QWEN_ROWS + 1, 1])).write_parquet(folder / "delta.parquet")
     with pytest.raises(ArtifactError, match="is no token of"):
-        export_gguf(folder, qwen_gguf, tmp_path / "no.gguf")
+        export_gguf(folder, tmp_path / "no.gguf", stock_model=qwen_gguf)
 
 
 def test_types_that_cannot_be_written_become_f16() -> None:
@@ -198,7 +198,7 @@ def test_sentencepiece_style_works_with_phrases(tmp_path: Path) -> None:
     finish_model(writer, len(pieces.pieces))
     folder = extended_folder(tmp_path / "llama2", "llama2", "phrase")
     (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ messages }}"}), encoding="utf-8")
-    export_gguf(folder, tmp_path / "llama.gguf", tmp_path / "out.gguf")
+    export_gguf(folder, tmp_path / "out.gguf", stock_model=tmp_path / "llama.gguf")
     assert ids_in_llama(tmp_path / "out.gguf", TEXTS) == ids_of(folder, TEXTS)
     assert read_gguf(tmp_path / "out.gguf").value("tokenizer.chat_template") == "{{ messages }}"
 
@@ -220,13 +220,13 @@ def test_foreign_and_damaged_models_are_refused(tmp_path: Path, qwen_gguf: Path)
     other, cut, text = tmp_path / "other.gguf", tmp_path / "cut.gguf", tmp_path / "text.gguf"
     for name, message in (("llama3_1", "name a GGUF file of the stock model"), ("llama2", "of the kind 'gpt2'")):
         with pytest.raises(InputError, match=message):
-            export_gguf(extended_folder(tmp_path / name, name, "word"), qwen_gguf, other)
+            export_gguf(extended_folder(tmp_path / name, name, "word"), other, stock_model=qwen_gguf)
     with pytest.raises(ArtifactError, match="no extended tokenizer"):
-        export_gguf(stock_folder("qwen3"), qwen_gguf, other)
+        export_gguf(stock_folder("qwen3"), other, stock_model=qwen_gguf)
     for length in (3, 20, 1_000_000, qwen_gguf.stat().st_size - 1):
         cut.write_bytes(qwen_gguf.read_bytes()[:length])
         with pytest.raises(InputError, match=r"not a GGUF|damaged|cut off"):
-            export_gguf(folder, cut, other)
+            export_gguf(folder, other, stock_model=cut)
     nested = struct.pack("<I", ARRAY) + struct.pack("<IQ", ARRAY, 1) * 3000
     fields = read_gguf(qwen_gguf).fields
 
@@ -240,14 +240,14 @@ def test_foreign_and_damaged_models_are_refused(tmp_path: Path, qwen_gguf: Path)
             read_gguf(write(**damage))
     for name, told, count in (("token_type", numbers(INT32, [1, 1]), 2), ("scores", numbers(FLOAT32, [0.5]), 1)):
         with pytest.raises(InputError, match=f"{name} tells of {count} tokens, and there are 151936"):
-            export_gguf(folder, write(**{f"tokenizer.ggml.{name}": told}), other)
+            export_gguf(folder, other, stock_model=write(**{f"tokenizer.ggml.{name}": told}))
     text.write_text("Это не модель, а обычный текст.", encoding="utf-8")
     with pytest.raises(InputError, match="not a GGUF file"):
-        export_gguf(folder, text, other)
+        export_gguf(folder, other, stock_model=text)
     with pytest.raises(InputError, match="cannot be read"):
-        export_gguf(folder, tmp_path / "absent.gguf", other)
+        export_gguf(folder, other, stock_model=tmp_path / "absent.gguf")
     with pytest.raises(InputError, match="overwrite"):
-        export_gguf(folder, qwen_gguf, qwen_gguf)
+        export_gguf(folder, qwen_gguf, stock_model=qwen_gguf)
     assert not other.exists()
 
 
@@ -259,7 +259,7 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path, qwen_gguf: Path, mo
     folder = extended_folder(tmp_path / "qwen3", "qwen3", "word")
     monkeypatch.setattr(module, "write_gguf", killed)
     with pytest.raises(KeyboardInterrupt):
-        export_gguf(folder, qwen_gguf, tmp_path / "out.gguf")
+        export_gguf(folder, tmp_path / "out.gguf", stock_model=qwen_gguf)
     assert [path.name for path in tmp_path.iterdir()] == ["qwen3"]
 
 
@@ -269,7 +269,7 @@ def test_gemma_gives_the_same_ids_on_validation_text(tmp_path: Path, shared_data
     texts = corpus_sample(shared_data)[::4]
     new = learned(stock_of("gemma3"), texts[::4], "phrase", rounds=5, per_round=200)
     folder = extended_folder(tmp_path / "gemma3", "gemma3", "phrase", new)
-    export_gguf(folder, source, tmp_path / "out.gguf")
+    export_gguf(folder, tmp_path / "out.gguf", stock_model=source)
     russian, english, begin = ids_of(folder, ["Врач сказал, что печень", "The capital of France is", "<bos>"])
     assert max(russian) > GEMMA_ROWS > max(english)
     with Llama(source) as model:

@@ -202,7 +202,7 @@ def test_without_a_number_as_many_rows_as_there_are_unused_tokens(
     command = ["extend", str(small_stock), str(vault_lexicon.folder), "-o", str(tmp_path / "out")]
     made = CliRunner().invoke(app, [*command, "--replace-unused", "ru,en"])
     assert made.exit_code == 0, made.output
-    units = read_manifest(tmp_path / "out", kind=KIND, command="").facts["units"]
+    units = read_manifest(tmp_path / "out", KIND).facts["units"]
     assert f"there are unused tokens for {units} rows, not 32,768; all of them are taken" in made.stderr
 
 
@@ -227,7 +227,7 @@ def test_without_a_number_small_archives_give_what_they_have(vault_lexicon: Lexi
     made = CliRunner().invoke(app, ["extend", stock, lexicon, "-o", str(tmp_path / "notes")])
     assert made.exit_code == 0, made.output
     assert f"units for {found:,} rows, not 32,768; all of them are taken" in " ".join(made.stderr.split())
-    assert read_manifest(tmp_path / "notes", kind=KIND, command="").facts["units"] == found
+    assert read_manifest(tmp_path / "notes", KIND).facts["units"] == found
     text = tmp_path / "held-out.txt"
     text.write_text("Клетки получают энергию в митохондриях.", encoding="utf-8")
     shown = CliRunner().invoke(app, ["curve", lexicon, "--tokenizer", stock, "--corpus", str(text), "--json"])

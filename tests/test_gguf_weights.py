@@ -95,7 +95,7 @@ def test_llama_cpp_says_what_transformers_says(
     found = {}
     for name in ("model", "merged"):
         weights = partial(ModelWeights.open, tmp_path / name)
-        done = export_gguf(tmp_path / name, stock, tmp_path / f"{name}.gguf", weights=weights)
+        done = export_gguf(tmp_path / name, tmp_path / f"{name}.gguf", stock_model=stock, weights=weights)
         assert len(done.replaced) == (14 if name == "merged" else 0)
         assert set(done.grown) == {"token_embd.weight"} | (set() if tied else {"output.weight"})
         with Llama(tmp_path / f"{name}.gguf") as model:
@@ -146,7 +146,7 @@ def test_other_models_are_refused(small_stock: Path, sound_extension: Path, smal
     weights, output = partial(ModelWeights.open, tmp_path / "merged"), tmp_path / "out.gguf"
     stock = write_stock(tmp_path / "other.gguf", "qwen3", other, Stock.load(small_stock))
     with pytest.raises(InputError, match=r"is no trained form of .* or convert the trained model"):
-        export_gguf(tmp_path / "merged", stock, output, weights=weights)
+        export_gguf(tmp_path / "merged", output, stock_model=stock, weights=weights)
     assert not output.exists()
     good = write_stock(tmp_path / "stock.gguf", "qwen3", folder, Stock.load(small_stock))
     tensors = load_file(tmp_path / "merged" / "model.safetensors")
@@ -159,7 +159,7 @@ def test_other_models_are_refused(small_stock: Path, sound_extension: Path, smal
     tensors["model.layers.1.mlp.up_proj.weight"].fill_(float("nan"))
     save_file(tensors, tmp_path / "merged" / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"layers\.1\.mlp\.up_proj\.weight is no trained form of .* \(cosine nan\)"):
-        export_gguf(tmp_path / "merged", good, output, weights=weights)
+        export_gguf(tmp_path / "merged", output, stock_model=good, weights=weights)
     (matrix,) = (tensor for tensor in read_gguf(stock).tensors if tensor.name == "token_embd.weight")
     with pytest.raises(InputError, match=r"rows have 32 numbers, those of token_embd\.weight in the GGUF file 64"):
         weights(read_gguf(stock)).rows(replace(matrix, shape=(64, matrix.shape[1])))

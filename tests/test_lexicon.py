@@ -173,7 +173,7 @@ def test_a_manifest_without_a_table_is_refused(vault_lexicon: Lexicon, tmp_path:
 def test_the_manifest_tells_what_it_was_made_from(vault_lexicon: Lexicon) -> None:
     manifest = lexicon_manifest(vault_lexicon.folder)
     assert manifest == vault_lexicon.manifest
-    assert manifest.kind == KIND
+    assert manifest.kind == KIND.name
     assert set(manifest.parents) >= {"corpus", "shipped_data"}
     assert Recipe.model_validate(manifest.recipe) == Recipe()
     assert manifest.facts["concepts"] == vault_lexicon.concepts.height

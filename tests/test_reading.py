@@ -27,10 +27,11 @@ from hypertok.artifact import read_manifest
 from hypertok.cli.main import app
 from hypertok.errors import InputError
 from hypertok.measure.subject import load_subject
+from hypertok.model.config import TRAINED
 from hypertok.model.merge import merge
 from hypertok.model.pair import Pair
 from hypertok.model.split import HeadRows, split_rows
-from hypertok.model.trained import KIND, attach
+from hypertok.model.trained import attach
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.stock import Stock
 from hypertok.training import reading_loss
@@ -238,7 +239,7 @@ def test_the_command(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     assert made.exit_code == 0, made.output
     options = json.loads(made.stdout)["recipe"]["options"]
     assert (options["reading"], options["rows_only"]) == (True, True)
-    assert set(read_manifest(tmp_path / "run", kind=KIND, command="").files) == {"log.jsonl", "new_rows.safetensors"}
+    assert set(read_manifest(tmp_path / "run", TRAINED).files) == {"log.jsonl", "new_rows.safetensors"}
 
 
 def test_what_cannot_be_read_is_refused(model: Path, extended_folder: Callable[..., Path]) -> None:

@@ -141,7 +141,7 @@ def test_every_step_is_made_of_the_one_before(road: Road) -> None:
     assert train["facts"]["new_rows"] == {"input": [NEW_ROWS, 640]}
     assert train["facts"]["characters"] == 4000
     assert train["facts"]["steps"] >= 6
-    sealed = read_manifest(road.folder / "model-notes", kind=KIND, command="").sha256
+    sealed = read_manifest(road.folder / "model-notes", KIND).sha256
     assert train["parents"]["model"] == merge["parents"]["model"] == sealed
 
 

@@ -146,7 +146,7 @@ EXTEND = """
 import resource, signal, sys
 from pathlib import Path
 import torch
-from hypertok.artifact import seal, writing
+from hypertok.artifact import Kind, seal, writing
 from hypertok.model.checkpoint import Checkpoint
 from hypertok.model.resize import write_extended
 
@@ -158,9 +158,9 @@ if limit:  # the kernel kills this process in the middle of a write that makes a
 checkpoint = Checkpoint.open(stock)
 first = checkpoint.stock_rows
 new = torch.ones(count, checkpoint.input.width)
-with writing(output, "model") as folder:
+with writing(output, Kind("model", 1, "")) as folder:
     write_extended(checkpoint, folder, range(first, first + count), new, None, -(-(first + count) // 64) * 64)
-    seal(folder, kind="model", schema_version=1)
+    seal(folder, Kind("model", 1, ""))
 status = Path("/proc/self/status")
 print(status.read_text().split("VmHWM:")[1].split()[0] if status.exists() else 0)
 """

@@ -21,9 +21,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from hypertok.artifact import read_manifest
 from hypertok.errors import ArtifactError, InputError
+from hypertok.model.config import TRAINED
 from hypertok.model.merge import merge
 from hypertok.model.pair import Pair
-from hypertok.model.trained import KIND, attach, open_trained
+from hypertok.model.trained import attach, open_trained
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.stock import Stock
 from hypertok.training.data import make_blocks, read_texts
@@ -49,7 +50,7 @@ def as_trained(folder: Path) -> Any:
 
 
 def test_what_is_written(whole: Path, model: Path) -> None:
-    manifest = read_manifest(whole, kind=KIND, command="")
+    manifest = read_manifest(whole, TRAINED)
     assert set(manifest.files) == WRITTEN
     assert manifest.parents["model"] == Pair.open(model).sha256
     assert manifest.facts["characters"] == 1000
@@ -81,7 +82,7 @@ def test_a_resumed_run_gives_the_same_bits(
     assert same_weights(output, whole)
     assert steps(output) == steps(whole)
     assert not (tmp_path / "run.work").exists()
-    assert done.loss == pytest.approx(read_manifest(whole, kind=KIND, command="").facts["loss"]), "of all steps"
+    assert done.loss == pytest.approx(read_manifest(whole, TRAINED).facts["loss"]), "of all steps"
 
 
 def test_a_run_that_is_done_stays_as_it_is(model: Path, small_corpus: Path, tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_rows_of_every_kind_resume_and_are_written_flat(
     assert same_weights(tmp_path / "run", tmp_path / "whole")
     written = load_file(tmp_path / "run" / "new_rows.safetensors")
     assert set(written) == {"ids", "input"} | (set() if tied else {"output"})
-    assert set(read_manifest(tmp_path / "run", kind=KIND, command="").files) == WRITTEN
+    assert set(read_manifest(tmp_path / "run", TRAINED).files) == WRITTEN
 
 
 def test_a_checkpoint_that_was_not_finished_is_not_used(
@@ -190,7 +191,7 @@ def test_compiled_layers(
     done = train(model, small_corpus, tmp_path / "run", options, held_out=held_out(tmp_path))
     assert torch._dynamo.utils.counters["frames"]["ok"] > 0, "nothing was compiled"
     assert not torch._dynamo.utils.counters["graph_break"]
-    before = read_manifest(whole, kind=KIND, command="").facts
+    before = read_manifest(whole, TRAINED).facts
     assert done.manifest.facts["steps"] == before["steps"]
     assert done.loss == pytest.approx(before["loss"], rel=1e-3)
     torch._dynamo.reset()
@@ -207,7 +208,7 @@ def test_a_head_cut_to_the_texts(
     monkeypatch.setattr("hypertok.training.loss.SAMPLED", 64)
     options = QUICK.model_copy(update={"epochs": 2, "cut_head": True})
     done = train(model, small_corpus, tmp_path / "run", options, held_out=held_out(tmp_path))
-    facts, before = done.manifest.facts, read_manifest(whole, kind=KIND, command="").facts
+    facts, before = done.manifest.facts, read_manifest(whole, TRAINED).facts
     assert number_of_units(model) < facts["logits"] < before["logits"] == HyperTokenizer.from_pretrained(model).rows
     assert facts["steps"] == before["steps"]
     assert facts["loss"] == pytest.approx(before["loss"], rel=0.05)

@@ -16,6 +16,7 @@ pytest.importorskip("peft")
 import torch
 from extended_models import MODELS
 from safetensors.torch import load_file
+from things import seal_again
 from tiny_models import put_model, tiny_model
 from trained_models import QUICK, READING, Interrupt, model_folder
 from transformers import (
@@ -28,7 +29,6 @@ from transformers import (
 )
 from transformers.models.llama.modeling_llama import LlamaMLP
 
-from hypertok.artifact import read_manifest, seal
 from hypertok.errors import ArtifactError
 from hypertok.model.merge import merge
 from hypertok.model.pair import Pair
@@ -75,9 +75,8 @@ def test_a_run_that_is_done_stays_whatever_made_it(
 ) -> None:
     """Libraries are upgraded; results of older code tell no tokens."""
     done = train(model, small_corpus, tmp_path / "run", SHORT)
-    fields = done.manifest.model_dump(exclude={"files"})
-    del fields["parents"]["tokens"]
-    older = seal(tmp_path / "run", **fields)
+    parents = {role: sha for role, sha in done.manifest.parents.items() if role != "tokens"}
+    older = seal_again(tmp_path / "run", parents=parents)
     monkeypatch.setattr(work_folder, "version", lambda name: "99.0")
     assert train(model, small_corpus, tmp_path / "run", SHORT, resume=True).manifest == older
 
@@ -114,7 +113,7 @@ def test_settings_of_generation_are_kept_though_transformers_refuses_to_save_the
     folder = model_folder(sound_extension, tmp_path / "model")
     own = {"temperature": 0.9, "top_p": 0.6, "pad_token_id": -1, "suppress_tokens": [3], "eos_token_id": 2}
     (folder / "generation_config.json").write_text(json.dumps(own), encoding="utf-8")
-    seal(folder, **read_manifest(folder, kind="tokenizer", command="").model_dump(exclude={"files"}))
+    seal_again(folder)
     settings = AutoModelForCausalLM.from_pretrained(folder).generation_config
     settings.suppress_tokens = [4]  # older releases refuse what was not changed, too
     with pytest.raises(ValueError, match="invalid"):

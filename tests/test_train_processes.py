@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from tiny_models import put_model, tiny_model
 
 from hypertok.artifact import read_manifest
-from hypertok.model.trained import KIND
+from hypertok.model.config import TRAINED
 from hypertok.tokenizer.hyper import HyperTokenizer
 
 pytestmark = pytest.mark.slow
@@ -123,7 +123,7 @@ def test_fsdp_trains_units_of_an_untied_model_to_be_read(
 
 
 def assert_two_did_what_one_did(model: Path, one: Path, two: Path, *, reads: bool = False) -> None:
-    facts = [read_manifest(folder, kind=KIND, command="").facts for folder in (one, two)]
+    facts = [read_manifest(folder, TRAINED).facts for folder in (one, two)]
     assert [fact["processes"] for fact in facts] == [1, 2]
     assert facts[0]["steps"] == facts[1]["steps"] > 2
     assert facts[0].keys() == facts[1].keys()

@@ -15,18 +15,19 @@ pytest.importorskip("peft")
 
 from proofs import artefact
 from safetensors.torch import load_file, save_file
+from things import seal_again
 from tiny_models import put_model, tiny_model
 from trained_models import QUICK, Interrupt, model_folder, number_of_units
 from transformers import GPT2Config, GPT2LMHeadModel, Mistral3Config, TrainerCallback
 from typer.testing import CliRunner
 
-from hypertok.artifact import read_manifest, seal
+from hypertok.artifact import read_manifest
 from hypertok.cli.main import app
 from hypertok.errors import ArtifactError, InputError
+from hypertok.model.config import TRAINED
 from hypertok.model.load import check_kind
 from hypertok.model.merge import merge
 from hypertok.model.pair import Pair
-from hypertok.model.trained import KIND
 from hypertok.replacing import alone
 from hypertok.tokenizer.stock import Stock
 from hypertok.training import checks
@@ -194,8 +195,7 @@ def test_a_second_copy_of_a_tied_matrix_is_not_counted(model: Path, tmp_path: Pa
     tensors = load_file(copied / "model.safetensors")
     tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone()
     save_file(tensors, copied / "model.safetensors", metadata={"format": "pt"})
-    manifest = read_manifest(copied, kind="tokenizer", command="")
-    seal(copied, **manifest.model_dump(exclude={"files"}))
+    seal_again(copied)
     assert Pair.open(copied).checkpoint.copy is not None
     assert estimate(Pair.open(copied), QUICK) == before
 
@@ -280,7 +280,7 @@ def test_as_many_checkpoints_as_lie_there_need_room(model: Path, small_corpus: P
     train(model, small_corpus, tmp_path / "run", often, callbacks=[Look()])
     assert max(seen) == often.keep
     needs = estimate(Pair.open(model), often)
-    trained = read_manifest(tmp_path / "run", kind=KIND, command="").facts["trained"]
+    trained = read_manifest(tmp_path / "run", TRAINED).facts["trained"]
     assert needs.checkpoint == pytest.approx(12 * trained, rel=0.3)
     written = sum(path.stat().st_size for path in (tmp_path / "run").glob("*.safetensors"))
     assert needs.result == pytest.approx(written, rel=0.3)

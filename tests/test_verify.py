@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from hypertok.artifact import Manifest, seal
 from hypertok.errors import ArtifactError, InputError
+from hypertok.lexicon.lexicon import KIND as LEXICON
 from hypertok.tokenizer.delta import SCHEMA
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.verify import verify
@@ -82,7 +83,7 @@ def test_another_stock_tokenizer_is_refused(small_stock: Path, sound_extension: 
 
 
 def test_a_foreign_lexicon_is_refused(small_stock: Path, sound_extension: Path, tmp_path: Path) -> None:
-    seal(tmp_path, kind="lexicon", schema_version=1)
+    seal(tmp_path, LEXICON)
     with pytest.raises(ArtifactError, match="another lexicon"):
         verify(sound_extension, small_stock, lexicon=tmp_path)
 

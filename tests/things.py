@@ -7,22 +7,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hypertok.artifact import MANIFEST, Manifest, open_checked, seal, writing
+from hypertok.artifact import MANIFEST, Kind, Manifest, open_checked, seal, writing
 
-COMMAND = "hypertok make-thing"
+KIND = Kind("thing", 3, "hypertok make-thing")
 #: What is done to one.
 Change = Callable[[Path], object]
 
 
 def write_thing(target: Path, content: str = "раз\n", **fields: Any) -> Manifest:
-    with writing(target, "thing") as folder:
+    with writing(target, KIND) as folder:
         (folder / "a.txt").write_text(content, encoding="utf-8")
         (folder / "b.bin").write_bytes(bytes(range(256)) * 40)
-        return seal(folder, **{"kind": "thing", "schema_version": 3, "facts": {"строк": 1}, **fields})
+        return seal(folder, KIND, **{"facts": {"строк": 1}, **fields})
+
+
+def seal_again(folder: Path, **fields: Any) -> Manifest:
+    """The manifest anew, of the files as they are now."""
+    old = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    kept = old.model_dump(exclude={"files", "kind", "schema_version"})
+    return seal(folder, Kind(old.kind, old.schema_version, ""), **{**kept, **fields})
 
 
 def open_thing(folder: Path) -> Manifest:
-    return open_checked(folder, kind="thing", schema_version=3, command=COMMAND)
+    return open_checked(folder, KIND)
 
 
 def change_manifest(folder: Path, **fields: Any) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from things import seal_again
 from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, Qwen3Config
 
-from hypertok.artifact import MANIFEST, Manifest, seal
+from hypertok.artifact import MANIFEST
 
 KINDS = ("gemma3", "llama", "qwen3")
 _COMMON: dict[str, Any] = {
@@ -46,9 +47,7 @@ def tiny_model(kind: str, *, tied: bool, rows: int = 128, softcap: float | None 
 def put_model(tokenizer_folder: Path, output: Path, model: Any) -> Path:
     """The folder of a tokenizer and a model, as `hypertok extend` makes it of a model with weights."""
     shutil.copytree(tokenizer_folder, output)
-    before = output / MANIFEST
-    fields = Manifest.model_validate_json(before.read_bytes()).model_dump(exclude={"files"}) if before.exists() else {}
     model.save_pretrained(output)
-    if fields:
-        seal(output, **fields)
+    if (output / MANIFEST).exists():
+        seal_again(output)
     return output

@@ -44,7 +44,7 @@ def pack(
     from hypertok.archive.files import pack_files
     from hypertok.lexicon.lexicon import KIND, packer_of
 
-    if self_contained and kind_of(lexicon) != KIND:  # not used, but else a text in its place would be left out
+    if self_contained and kind_of(lexicon) != KIND.name:  # not used, but else a text in its place would be left out
         raise InputError(f"{lexicon}: no lexicon; with --self-contained, too, name one before the files to pack")
     if str(output) == "-":
         raise InputError("--output -: an archive is not written to standard output; name a file")

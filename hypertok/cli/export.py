@@ -120,7 +120,7 @@ def _sentencepiece(tokenizer: HyperTokenizer, path: Path, stock_model: Path | No
 
 def _gguf(tokenizer: HyperTokenizer, path: Path, model: Path | None) -> dict[str, Any]:
     from hypertok.tokenizer.export_gguf import export_gguf
-    from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, SCHEMA_VERSION, read_table
+    from hypertok.tokenizer.kind import DELTA, KIND, read_table
     from hypertok.tokenizer.stock import Family
 
     if model is None:
@@ -130,9 +130,9 @@ def _gguf(tokenizer: HyperTokenizer, path: Path, model: Path | None) -> dict[str
         require_train()
         from hypertok.model.gguf_weights import ModelWeights
 
-        open_checked(tokenizer.folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)  # weights are read
+        open_checked(tokenizer.folder, KIND)  # weights are read
         weights = partial(ModelWeights.open, tokenizer.folder)
-    written = export_gguf(tokenizer.folder, model, path, weights=weights)
+    written = export_gguf(tokenizer.folder, path, stock_model=model, weights=weights)
     facts = _facts(tokenizer, [path])
     facts |= {"rows": written.rows, "grown": list(written.grown), "widened": list(written.widened)}
     facts["replaced"] = list(written.replaced)

@@ -180,8 +180,8 @@ def train_arm(
     Args:
         steps: after which a snapshot is kept, in the folder `snapshot(output, step)`.
     """
+    from hypertok.model.config import TRAINED
     from hypertok.model.pair import Pair
-    from hypertok.model.trained import COMMAND, KIND, SCHEMA_VERSION
     from hypertok.training.train import train
     from hypertok.training.trainer import last_checkpoint, step_of
 
@@ -197,7 +197,7 @@ def train_arm(
         return manifest
 
     if (output / MANIFEST).is_file():  # maybe copied from another machine: every file of it is to be there
-        manifest = open_checked(output, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)
+        manifest = open_checked(output, TRAINED)
     else:
         tell(f"{arm.name}: training on {characters:,} characters")
         manifest = run(output, [_snapshots(output, steps)] if steps else ())
@@ -238,13 +238,12 @@ def trained_folder(work: Path, arm: Arm, model: Path, read: Read, *, characters:
     Args:
         model: its folder before training, as `arm_folder` gives it.
     """
-    from hypertok.model.pair import COMMAND
-    from hypertok.tokenizer.kind import KIND
+    from hypertok.model.pair import EXTENDED
 
     made_from = {name: read.sha256[name] for name in ("model", "tokenizer", "corpus")} | {"held_out": read.watched}
     options, extended = deciding(arm.train), None
     if not arm.stock:  # the tokenizer, too: another machine, or older code, may have made another one under this name
-        extended = [model.name, read_manifest(model, kind=KIND, command=COMMAND).files["tokenizer.json"]]
+        extended = [model.name, read_manifest(model, EXTENDED).files["tokenizer.json"]]
     return work / "trained" / key_of(hypertok.__version__, made_from, extended, options, characters, seed)[:16]
 
 

@@ -20,7 +20,7 @@ from hypertok.corpus.sources import refuse_inside
 from hypertok.data import data_file
 from hypertok.errors import ArtifactError
 from hypertok.lexicon.assemble import Tables, assemble
-from hypertok.lexicon.lexicon import KIND, SCHEMA_VERSION, Lexicon, lexicon_manifest
+from hypertok.lexicon.lexicon import KIND, Lexicon, lexicon_manifest
 from hypertok.lexicon.overrides import read_overrides
 from hypertok.lexicon.recipe import Progress, Recipe
 from hypertok.lexicon.runs import run_table
@@ -116,8 +116,7 @@ def build_lexicon(
                 wait()
             manifest = seal(
                 folder,
-                kind=KIND,
-                schema_version=SCHEMA_VERSION,
+                KIND,
                 parents=parents,
                 recipe=recipe.model_dump(),
                 versions=_versions(),
@@ -139,7 +138,7 @@ def _standing(output: Path) -> Lexicon | None:
     try:
         return Lexicon.load(output)
     except ArtifactError as error:
-        if lexicon_manifest(output).schema_version > SCHEMA_VERSION:
+        if lexicon_manifest(output).schema_version > KIND.schema_version:
             raise  # the remedy is to upgrade
         # The remedy given is to build it again, which is what fails here.
         reason = str(error).rpartition("; ")[0] or str(error)

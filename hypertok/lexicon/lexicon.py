@@ -14,7 +14,7 @@ import polars as pl
 from hypertok.archive.container import Packer
 from hypertok.archive.statistics import load_statistics
 from hypertok.archive.text_coder import ArchiveModel
-from hypertok.artifact import MANIFEST, Manifest, open_checked, read_manifest
+from hypertok.artifact import MANIFEST, Kind, Manifest, open_checked, read_manifest
 from hypertok.codec.codec import Codec
 from hypertok.codec.marks import apply_case, case_mark
 from hypertok.corpus.words import form_of
@@ -23,9 +23,7 @@ from hypertok.lexicon.book import Book
 from hypertok.lexicon.inflections import shipped_inflections
 from hypertok.lexicon.mark_names import spelled
 
-KIND = "lexicon"
-SCHEMA_VERSION = 1
-COMMAND = "hypertok build-lexicon corpus/ -o notes.lexicon"
+KIND = Kind("lexicon", 1, "hypertok build-lexicon corpus/ -o notes.lexicon")
 TABLES = ("concepts", "forms", "inflections", "sources")
 #: Keyboards write it behind a heart and the like, to have it coloured.
 _EMOJI = "\ufe0f"
@@ -112,7 +110,7 @@ class Lexicon:
         manifest = checked_manifest(folder)
         missing = [name for name in TABLES if f"{name}.parquet" not in manifest.files]
         if missing:
-            raise ArtifactError(f"{folder}: the manifest names no {missing[0]}.parquet; build it again: {COMMAND}")
+            raise ArtifactError(f"{folder}: the manifest names no {missing[0]}.parquet; build it again: {KIND.command}")
         return cls(folder, manifest)
 
     @property
@@ -133,7 +131,7 @@ class Lexicon:
             ArtifactError: the lexicon was built without statistics.
         """
         if "runs.parquet" not in self.manifest.files:
-            raise ArtifactError(f"{self.folder}: has no runs.parquet; build it again, with statistics: {COMMAND}")
+            raise ArtifactError(f"{self.folder}: has no runs.parquet; build it again, with statistics: {KIND.command}")
         return pl.read_parquet(self.folder / "runs.parquet")
 
     @cached_property
@@ -249,7 +247,7 @@ class Lexicon:
 
 def lexicon_manifest(folder: str | Path) -> Manifest:
     """The manifest alone, files unchecked: for figures that need no tables."""
-    return read_manifest(Path(folder), kind=KIND, command=COMMAND)
+    return read_manifest(Path(folder), KIND)
 
 
 def checked_manifest(folder: str | Path) -> Manifest:
@@ -258,7 +256,7 @@ def checked_manifest(folder: str | Path) -> Manifest:
     Raises:
         ArtifactError: no such lexicon, damaged, or written by another version of hypertok.
     """
-    return open_checked(Path(folder), kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)
+    return open_checked(Path(folder), KIND)
 
 
 def packer_of(folder: str | Path) -> Packer:

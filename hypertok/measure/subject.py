@@ -17,7 +17,7 @@ from hypertok.errors import ArtifactError, InputError, first_line
 from hypertok.model.config import position_rows, refuse_adapter
 from hypertok.model.extra import require_train
 from hypertok.tokenizer.hyper import HyperTokenizer
-from hypertok.tokenizer.kind import COMMAND, DELTA, KIND, delta_ids, only_read, read_table, symbol_text
+from hypertok.tokenizer.kind import DELTA, KIND, delta_ids, only_read, read_table, symbol_text
 from hypertok.tokenizer.plain import ids_before, read_plain
 from hypertok.tokenizer.spelling import Spelling
 from hypertok.tokenizer.stock_file import read_side_file, text_config_of
@@ -265,14 +265,14 @@ def _raw_tokenizer(path: Path) -> Tokenizer:
     except Exception as error:  # the library raises nothing more specific
         raise InputError(
             f"{path}: no tokenizer that can be loaded ({first_line(error)}); copy it again from where the model came "
-            f"from, or make the folder again with: {COMMAND}"
+            f"from, or make the folder again with: {KIND.command}"
         ) from error
 
 
 def _recipe(folder: Path) -> dict[str, Any]:
     """How an extended folder was made; empty for any other."""
     try:
-        return read_manifest(folder, kind=KIND, command=COMMAND).recipe
+        return read_manifest(folder, KIND).recipe
     except ArtifactError:
         return {}
 

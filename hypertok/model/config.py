@@ -8,12 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hypertok.artifact import kind_of
+from hypertok.artifact import Kind, kind_of
 from hypertok.errors import InputError, first_line, quoted
 from hypertok.model.extra import require_train
 
-#: Kind of the folder that training writes, and the file by which PEFT knows the folder of an adapter.
-ADAPTER_KIND, ADAPTER_CONFIG = "adapter", "adapter_config.json"
+#: The folder that training writes, and the file by which PEFT knows the folder of an adapter.
+TRAINED = Kind("adapter", 1, "hypertok train MODEL_DIR --data CORPUS -o OUTPUT")
+ADAPTER_CONFIG = "adapter_config.json"
 
 
 def refuse_adapter(folder: Path) -> None:
@@ -22,7 +23,7 @@ def refuse_adapter(folder: Path) -> None:
     Raises:
         InputError: it is.
     """
-    if kind_of(folder) == ADAPTER_KIND:
+    if kind_of(folder) == TRAINED.name:
         raise InputError(
             f"{folder}: what was trained, without its model; put both together first: hypertok merge "
             f"{quoted(folder)} -o OUTPUT"

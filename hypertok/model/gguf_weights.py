@@ -27,7 +27,7 @@ from hypertok.model.merge import adapted
 from hypertok.model.shard import FLOATS, Matrix
 from hypertok.tokenizer.gguf_file import GgufFile, Tensor
 from hypertok.tokenizer.gguf_rows import Array, values_of
-from hypertok.tokenizer.kind import COMMAND, KIND
+from hypertok.tokenizer.kind import KIND
 
 #: Rows of a matrix that are compared with the stock's.
 SAMPLE = 256
@@ -65,7 +65,7 @@ class ModelWeights:
             InputError: the folder's weights cannot be read, or a trained matrix has no place in the file.
         """
         checkpoint = Checkpoint.open(folder)
-        if not adapted(read_manifest(folder, kind=KIND, command=COMMAND)):
+        if not adapted(read_manifest(folder, KIND)):
             return cls(checkpoint, {}, {})
         name_of = _names(stock)
         known = {tensor.name: tensor for tensor in stock.tensors}

@@ -20,11 +20,10 @@ import hypertok
 from hypertok.artifact import MANIFEST, Manifest, refuse_foreign, require_disk, seal, write_file, writing
 from hypertok.errors import ArtifactError, InputError
 from hypertok.model.checkpoint import CONFIG, Checkpoint
-from hypertok.model.pair import DTYPES, MERGED_STOCK, Pair
+from hypertok.model.pair import DTYPES, EXTENDED, MERGED_STOCK, Pair
 from hypertok.model.trained import merged, open_trained
 from hypertok.tokenizer.folder import listed_templates
 
-SCHEMA_VERSION = 1
 _GENERATION = "generation_config.json"
 _SHARD = "5GB"
 #: How files of weights end, of all the formats that lie in repositories of models, and their indexes.
@@ -63,7 +62,7 @@ def merge(
     for folder in (trained, pair.folder):
         if output.exists() and output.samefile(folder):
             raise ArtifactError(f"{output}: is what the merged model is made from; name another output")
-    kind = pair.manifest.kind if pair.manifest else MERGED_STOCK  # a merged extended model is an extended one
+    kind = EXTENDED if pair.manifest else MERGED_STOCK  # a merged extended model is an extended one
     refuse_foreign(output, kind)
     _check_disk(pair, output, dtype)
     live = merged(pair.load(dtype), trained)
@@ -154,13 +153,11 @@ def adapted(manifest: Manifest | None) -> bool:
 
 def _seal(folder: Path, pair: Pair, trained: Manifest, lost: list[str]) -> Manifest:
     base = pair.manifest
-    fields: dict[str, Any] = (
-        base.model_dump(exclude={"files"}) if base else {"kind": MERGED_STOCK, "schema_version": SCHEMA_VERSION}
-    )
+    fields: dict[str, Any] = base.model_dump(exclude={"files", "kind", "schema_version"}) if base else {}
     fields["parents"] = {**fields.get("parents", {}), "model": pair.sha256, "trained": trained.sha256}
     fields["recipe"] = {**fields.get("recipe", {}), "train": trained.recipe["options"]}
     fields["versions"] = {**trained.versions, "hypertok": hypertok.__version__}
     facts = {name: fact for name, fact in fields.get("facts", {}).items() if name != "lost"}  # of an earlier merge
     facts["adapted"] = bool(trained.facts["adapter"]) or adapted(base)
     fields["facts"] = facts | ({"lost": lost} if lost else {})
-    return seal(folder, **fields)
+    return seal(folder, EXTENDED if base else MERGED_STOCK, **fields)

@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from hypertok.artifact import MANIFEST, Manifest, kind_of, open_checked, sha256_of
+from hypertok.artifact import MANIFEST, Kind, Manifest, kind_of, open_checked, sha256_of
 from hypertok.errors import InputError
 from hypertok.model.checkpoint import CONFIG, Checkpoint
 from hypertok.model.constituents import Constituents
 from hypertok.model.load import load_model
 from hypertok.tokenizer.hyper import HyperTokenizer
-from hypertok.tokenizer.kind import DELTA, KIND, SCHEMA_VERSION, read_table
+from hypertok.tokenizer.kind import DELTA, KIND, read_table
 from hypertok.tokenizer.plain import PlainTokenizer, ids_before
 from hypertok.tokenizer.spelling import Spelling
 from hypertok.tokenizer.stock import Stock
 
-COMMAND = "hypertok extend MODEL_DIR notes.lexicon -o OUTPUT"
+EXTENDED = replace(KIND, command="hypertok extend MODEL_DIR notes.lexicon -o OUTPUT")
 #: What the manifest of a merged stock model says it is: a stock model again, which has no new rows.
-MERGED_STOCK = "model"
+MERGED_STOCK = Kind("model", 1, "hypertok merge TRAINED -o OUTPUT")
 #: Data types that a model can be trained and merged in, by the names that the options use.
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -64,13 +64,13 @@ class Pair:
         """
         folder = Path(folder)
         checkpoint = Checkpoint.open(folder)
-        if not (folder / MANIFEST).is_file() or kind_of(folder) == MERGED_STOCK:
+        if not (folder / MANIFEST).is_file() or kind_of(folder) == MERGED_STOCK.name:
             stock = Stock.load(folder)
             plain = PlainTokenizer.of(stock)
             checkpoint.check_tokens(stock.data["model"]["vocab"].values())
             _check_stated(checkpoint, "correct it, or download the model again")
             return cls(folder, checkpoint, plain, (), separator_of(stock, checkpoint), None, identity(checkpoint))
-        manifest = open_checked(folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)  # weights too
+        manifest = open_checked(folder, EXTENDED)  # weights too
         tokenizer = HyperTokenizer.from_pretrained(folder)
         new_ids = tuple(sorted(tokenizer.new_ids))
         _check(folder, checkpoint, tokenizer, new_ids)
@@ -125,9 +125,9 @@ def _check(folder: Path, checkpoint: Checkpoint, tokenizer: HyperTokenizer, new_
     if rows < needed or (new_ids and max(new_ids) >= rows):
         raise InputError(
             f"{folder}: the model has {rows:,} rows and its tokenizer needs {needed:,}: they do not belong together; "
-            f"make both in one go with: {COMMAND}"
+            f"make both in one go with: {EXTENDED.command}"
         )
-    _check_stated(checkpoint, f"make the folder again with: {COMMAND}")
+    _check_stated(checkpoint, f"make the folder again with: {EXTENDED.command}")
 
 
 def _check_stated(checkpoint: Checkpoint, remedy: str) -> None:

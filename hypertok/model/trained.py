@@ -17,13 +17,10 @@ from torch.func import functional_call
 
 from hypertok.artifact import Manifest, open_checked
 from hypertok.errors import ArtifactError
-from hypertok.model.config import ADAPTER_KIND
+from hypertok.model.config import TRAINED
 from hypertok.model.pair import Pair
 from hypertok.model.split import causal_lm, merge_rows, new_rows, split_rows
 
-KIND = ADAPTER_KIND
-SCHEMA_VERSION = 1
-COMMAND = "hypertok train MODEL_DIR --data CORPUS -o OUTPUT"
 NEW_ROWS = "new_rows.safetensors"
 ADAPTER = "adapter_model.safetensors"
 
@@ -71,7 +68,7 @@ def open_trained(folder: Path, model_folder: Path | None = None) -> tuple[Manife
     Raises:
         ArtifactError: damaged, or that model is another one.
     """
-    manifest = open_checked(folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)
+    manifest = open_checked(folder, TRAINED)
     where = model_folder or Path(manifest.recipe["model"])
     if not where.is_dir():
         raise ArtifactError(f"{folder}: the model it was trained on is not at {where}; name its folder with --model")
@@ -92,7 +89,7 @@ def attach(model: Any, folder: Path) -> Any:
             there.
     """
     if not any((folder / name).is_file() for name in (NEW_ROWS, ADAPTER)):
-        raise ArtifactError(f"{folder}: has neither new rows nor an adapter; train them with: {COMMAND}")
+        raise ArtifactError(f"{folder}: has neither new rows nor an adapter; train them with: {TRAINED.command}")
     if (folder / NEW_ROWS).is_file():
         tensors = load_file(folder / NEW_ROWS)
         split_rows(model, tensors["ids"], tensors["input"], tensors.get("output"))

@@ -41,7 +41,7 @@ from hypertok.tokenizer.gguf_file import (
     write_gguf,
 )
 from hypertok.tokenizer.gguf_rows import Array, Parts, grown_tensor, replaced_tensor
-from hypertok.tokenizer.kind import COMMAND, DELTA, read_table
+from hypertok.tokenizer.kind import DELTA, KIND, read_table
 from hypertok.tokenizer.stock import Family, Stock
 from hypertok.tokenizer.surface import row_columns
 
@@ -84,28 +84,28 @@ class GgufExport:
 
 def export_gguf(
     folder: Path | str,
-    model: Path | str,
     output: Path | str,
     *,
+    stock_model: Path | str,
     weights: Callable[[GgufFile], Weights] | None = None,
 ) -> GgufExport:
-    """Write the GGUF file `model` with the tokenizer of `folder` in the place of its own.
+    """Write the GGUF file `stock_model` with the tokenizer of `folder` in the place of its own.
 
     Without `weights` a new row is the mean of its constituents' rows, weighted by their characters (both as in
     delta.parquet, for symbol text those of its surface). Rows of ids that no token has are the mean of all.
 
     Args:
         folder: the extended tokenizer.
-        model: a GGUF file of the stock model, in one part.
         output: the file to write; it is there whole or not at all.
+        stock_model: a GGUF file of the stock model, in one part.
         weights: opens the model that new rows, and whatever else is trained, are taken from.
 
     Raises:
-        InputError: gguf is missing, or `model` is no GGUF file of the stock model that was extended or of a kind
+        InputError: gguf is missing, or `stock_model` is no GGUF file of the stock model that was extended or of a kind
             that cannot be extended.
         ArtifactError: delta.parquet is not there, or does not fit the tokenizer beside it.
     """
-    tokenizer, model, output = Stock.load(folder), Path(model), Path(output)
+    tokenizer, model, output = Stock.load(folder), Path(stock_model), Path(output)
     try:
         import gguf  # noqa: F401
     except ImportError:
@@ -163,7 +163,7 @@ def _units(tokenizer: Stock) -> dict[int, Parts]:
     """Constituents of each new token, from the delta."""
     path = tokenizer.folder / DELTA
     if not path.is_file():
-        raise ArtifactError(f"{path}: not there, so no extended tokenizer; make one with: {COMMAND}")
+        raise ArtifactError(f"{path}: not there, so no extended tokenizer; make one with: {KIND.command}")
     table = read_table(path)
     _, *of_rows = row_columns(table.columns)
     units = {}

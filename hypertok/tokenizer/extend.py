@@ -17,7 +17,7 @@ from hypertok.lexicon.lexicon import Lexicon
 from hypertok.progress import Steps, silent
 from hypertok.tokenizer.delta import delta_table
 from hypertok.tokenizer.folder import check_tokens, write_tokenizer
-from hypertok.tokenizer.kind import DELTA, GIVEN_UP, KIND, SCHEMA_VERSION, SYMBOLS, padded
+from hypertok.tokenizer.kind import DELTA, GIVEN_UP, KIND, SYMBOLS, padded
 from hypertok.tokenizer.pretokenizer import lookup_only_words, phrase_pretokenizer, symbol_pretokenizer
 from hypertok.tokenizer.scripts import RUSSIAN
 from hypertok.tokenizer.stock import Stock
@@ -149,8 +149,7 @@ def extend(
         added = also(folder, delta, facts["rows"]) if also else Addition({}, {}, {})
         return seal(
             folder,
-            kind=KIND,
-            schema_version=SCHEMA_VERSION,
+            KIND,
             parents={"stock": stock.sha256, "lexicon": lexicon.sha256, **added.parents},
             recipe={**options.model_dump(mode="json"), **added.recipe},
             versions={"hypertok": hypertok.__version__},

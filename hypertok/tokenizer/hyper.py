@@ -19,10 +19,8 @@ from hypertok.artifact import Manifest, open_checked
 from hypertok.errors import ArtifactError, InputError
 from hypertok.lexicon.mark_names import spelled
 from hypertok.tokenizer.kind import (
-    COMMAND,
     DELTA,
     KIND,
-    SCHEMA_VERSION,
     only_read,
     read_table,
     refuse_other_lexicon,
@@ -76,11 +74,11 @@ class HyperTokenizer:
             ArtifactError: missing, damaged, written by a newer hypertok, or made from another lexicon.
         """
         folder = Path(folder)
-        manifest = open_checked(folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND, unread=_UNREAD)
+        manifest = open_checked(folder, KIND, unread=_UNREAD)
         missing = [name for name in _TABLES if name not in manifest.files]
         missing += [f"facts.{name}" for name in _FACTS if name not in manifest.facts]
         if missing:
-            raise ArtifactError(f"{folder}: the manifest has no {missing[0]}; make it again with: {COMMAND}")
+            raise ArtifactError(f"{folder}: the manifest has no {missing[0]}; make it again with: {KIND.command}")
         if lexicon is not None:
             refuse_other_lexicon(folder, manifest, Path(lexicon))
         return cls(folder, manifest)
@@ -233,7 +231,7 @@ class HyperTokenizer:
         if number >= self._concepts.height:
             raise ArtifactError(
                 f"{self.folder / DELTA}: concept {number} is not in concepts.parquet "
-                f"({self._concepts.height} rows); make the tokenizer again with: {COMMAND}"
+                f"({self._concepts.height} rows); make the tokenizer again with: {KIND.command}"
             )
         return Concept.of(number, self._concepts.row(number, named=True))
 

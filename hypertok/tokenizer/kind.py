@@ -6,16 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hypertok.artifact import Manifest
+from hypertok.artifact import Kind, Manifest
 from hypertok.errors import ArtifactError, first_line
 
 if TYPE_CHECKING:
     import polars as pl
 
-KIND = "tokenizer"
-SCHEMA_VERSION = 1
-#: The command that makes one, named in remedies.
-COMMAND = "hypertok extend STOCK notes.lexicon -o OUTPUT"
+KIND = Kind(
+    "tokenizer",
+    1,
+    "hypertok extend STOCK notes.lexicon -o OUTPUT",
+    {
+        "adapter": "it was trained, and lacks its model: put both together with: hypertok merge {folder} -o OUTPUT",
+        "model": "a stock model with an adapter merged, so it has no units of hypertok",
+    },
+)
 DELTA = "delta.parquet"
 #: The table of the stock tokens whose rows were given to units.
 GIVEN_UP = "given_up.parquet"
@@ -59,7 +64,9 @@ def delta_ids(folder: Path) -> frozenset[int]:
     try:
         return frozenset(read_table(path, ["id"])["id"].to_list()) if path.is_file() else frozenset()
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise ArtifactError(f"{path}: cannot be read ({first_line(error)}); make it again with: {COMMAND}") from None
+        raise ArtifactError(
+            f"{path}: cannot be read ({first_line(error)}); make it again with: {KIND.command}"
+        ) from None
 
 
 def refuse_other_lexicon(folder: Path, manifest: Manifest, lexicon: Path) -> None:
@@ -74,6 +81,6 @@ def refuse_other_lexicon(folder: Path, manifest: Manifest, lexicon: Path) -> Non
     if found != then:
         raise ArtifactError(
             f"{folder}: made with another lexicon than {lexicon} (sha256 {then[:12]}… then, {found[:12]}… here); name "
-            f"that one, or make the tokenizer again with: {COMMAND}"
+            f"that one, or make the tokenizer again with: {KIND.command}"
         )
     checked_manifest(lexicon)

@@ -20,11 +20,9 @@ from hypertok.artifact import Manifest, open_checked
 from hypertok.codec.marks import SYMBOLS_FIRST, low_symbols
 from hypertok.errors import ArtifactError
 from hypertok.tokenizer.kind import (
-    COMMAND,
     DELTA,
     GIVEN_UP,
     KIND,
-    SCHEMA_VERSION,
     SYMBOLS,
     read_table,
     refuse_other_lexicon,
@@ -135,12 +133,12 @@ def open_pair(folder: Path, stock: Stock, lexicon: Path | None) -> Extension:
     Raises:
         ArtifactError: the folder is damaged, or its parents are others.
     """
-    manifest = open_checked(folder, kind=KIND, schema_version=SCHEMA_VERSION, command=COMMAND)
+    manifest = open_checked(folder, KIND)
     if manifest.parents.get("stock") != stock.sha256:
         raise ArtifactError(
             f"{folder}: made from another tokenizer than {stock.path} is now (sha256 "
             f"{str(manifest.parents.get('stock'))[:12]}… then, {stock.sha256[:12]}… here); it was changed since, or is "
-            f"another one: name the tokenizer it was made from, or make it again with: {COMMAND}"
+            f"another one: name the tokenizer it was made from, or make it again with: {KIND.command}"
         )
     if lexicon is not None:
         refuse_other_lexicon(folder, manifest, lexicon)
@@ -150,4 +148,4 @@ def open_pair(folder: Path, stock: Stock, lexicon: Path | None) -> Extension:
         table = read_table(given_up) if given_up.is_file() else None
         return Extension(folder, manifest, stock, data, read_table(folder / DELTA), table)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-        raise ArtifactError(f"{folder}: cannot be read ({error}); make it again with: {COMMAND}") from None
+        raise ArtifactError(f"{folder}: cannot be read ({error}); make it again with: {KIND.command}") from None

@@ -24,12 +24,13 @@ from transformers.trainer_callback import PrinterCallback
 from hypertok.artifact import Manifest, read_manifest, seal, writing
 from hypertok.corpus.sources import Skipped, refuse_inside
 from hypertok.errors import InputError
+from hypertok.model.config import TRAINED
 from hypertok.model.full_gpu import full_gpu_told
 from hypertok.model.load import check_kind
 from hypertok.model.pair import Pair
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import new_rows
-from hypertok.model.trained import COMMAND, KIND, SCHEMA_VERSION, has_adapter, save_trained
+from hypertok.model.trained import has_adapter, save_trained
 from hypertok.replacing import alone, discard
 from hypertok.tokenizer.spelling import Spelling
 from hypertok.training.adapter import add_adapter
@@ -185,7 +186,7 @@ def train(
             facts |= {**metrics, "loss": loss, "steps": done.global_step}
             _write(output, work, model, state, pair, run, options, facts)
         trainer.accelerator.wait_for_everyone()
-        manifest = read_manifest(output, kind=KIND, command=COMMAND)
+        manifest = read_manifest(output, TRAINED)
         return TrainResult(output, manifest, manifest.facts["loss"], metrics.get("eval_bpc"))
 
 
@@ -286,13 +287,12 @@ def _write(
     options: TrainOptions,
     facts: dict[str, Any],
 ) -> None:
-    with writing(output, KIND) as folder:
+    with writing(output, TRAINED) as folder:
         save_trained(model, folder, state)
         shutil.copyfile(work / LOG, folder / LOG)
         seal(
             folder,
-            kind=KIND,
-            schema_version=SCHEMA_VERSION,
+            TRAINED,
             parents=run["parents"],
             recipe={"model": str(pair.folder.resolve()), "options": options.model_dump(mode="json")},
             versions=run["versions"],

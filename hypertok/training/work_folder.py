@@ -17,8 +17,8 @@ import numpy as np
 import hypertok
 from hypertok.artifact import MANIFEST, Manifest, read_manifest, refuse_foreign, write_file
 from hypertok.errors import ArtifactError
+from hypertok.model.config import TRAINED
 from hypertok.model.pair import Pair
-from hypertok.model.trained import COMMAND, KIND
 from hypertok.training.data import Blocks
 from hypertok.training.options import TrainOptions
 from hypertok.training.trainer import last_checkpoint, step_of
@@ -34,7 +34,7 @@ def refuse_output(output: Path, work: Path, *, resume: bool) -> None:
     Raises:
         ArtifactError: something does, or an unfinished run and it is not to be resumed.
     """
-    refuse_foreign(output, KIND)
+    refuse_foreign(output, TRAINED)
     if not work.exists():
         return
     if not (work / _RUN).is_file():
@@ -70,7 +70,7 @@ def finished(output: Path, run: Mapping[str, Any]) -> Manifest | None:
     """The manifest of `output` if it is what this run comes to, whatever versions made it: what is done stays."""
     if not (output / MANIFEST).is_file():
         return None
-    manifest = read_manifest(output, kind=KIND, command=COMMAND)
+    manifest = read_manifest(output, TRAINED)
     options = {key: value for key, value in manifest.recipe.get("options", {}).items() if key not in _FREE}
     made = {
         "options": options,
