@@ -94,4 +94,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """What can be had here: `help` asks for each."""
+    from hypertok.model.extra import missing_packages
+
+    return sorted({*globals(), *_LAZY, *(() if missing_packages() else _MODELS)})

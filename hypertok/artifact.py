@@ -229,25 +229,32 @@ def read_manifest(folder: Path, kind: Kind, *, newest: int | None = None) -> Man
 
 
 @contextmanager
-def writing_file(path: Path) -> Iterator[IO[bytes]]:
+def writing_file(path: Path, *, of_many: bool = False) -> Iterator[IO[bytes]]:
     """A file to write beside `path`; on leaving without an error it takes its place, whole or not at all.
 
     A link is followed, and a file that stood there leaves its mode; a device or a pipe is written to as it is.
+
+    Args:
+        of_many: it is one of thousands that can be made again: neither is waited until it is on the disk, nor looked
+            for what killed processes left.
     """
     if path.exists() and not path.is_file():  # asked before links are followed: /dev/stdout leads to no path
         with path.open("wb") as file:
             yield file
         return
     path = path.resolve()
-    remove_stale(path.parent, glob.escape(path.name[:40]))
+    if not of_many:
+        remove_stale(path.parent, glob.escape(path.name[:40]))
     beside = unfinished(path.parent, path.name)
     try:
         with os.fdopen(os.open(beside, _NEW, 0o600), "wb") as file:
             yield file
-        flush(beside)
+        if not of_many:
+            flush(beside)
         beside.chmod(_mode(path))  # so far it was for the owner alone
         beside.replace(path)
-        flush(path.parent)
+        if not of_many:
+            flush(path.parent)
     finally:
         beside.unlink(missing_ok=True)
 

@@ -21,7 +21,7 @@ from hypertok.errors import ArtifactError
 _CAME_BETWEEN = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)
 _TRIES = 20
 #: What a file system says that cannot be asked to write at once.
-_NOT_ASKED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
+_NOT_ASKED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM, errno.ENOSYS)
 #: Names that this process made: another one that was killed may have had the same number, in a container mostly.
 _OWN: set[str] = set()
 
@@ -38,10 +38,11 @@ def replacing(target: Path) -> Iterator[Path]:
     beside.mkdir()
     try:
         yield beside
-        _replace(target, beside)
+        to_disk(beside)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
+    _replace(target, beside)  # where that fails, what is made stays: it may be hours of work
 
 
 def unfinished(parent: Path, name: str) -> Path:
@@ -85,14 +86,15 @@ def flush(path: Path) -> None:
     """
     if os.name != "posix" and path.is_dir():
         return  # elsewhere a folder cannot be opened
-    handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
     try:
-        os.fsync(handle)
+        handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
     except OSError as error:
         if error.errno not in _NOT_ASKED:
             raise
-    finally:
-        os.close(handle)
 
 
 @contextmanager
@@ -105,7 +107,7 @@ def alone(target: Path, waiting: Callable[[str], None] | None = None) -> Iterato
     Raises:
         ArtifactError: another process has it, and it is not waited for.
     """
-    from filelock import FileLock, Timeout  # its lock falls with the process that holds it
+    from filelock import FileLock, Timeout
 
     target.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(target.with_name(f".{target.name}.lock"))
@@ -118,6 +120,8 @@ def alone(target: Path, waiting: Callable[[str], None] | None = None) -> Iterato
             ) from None
         waiting(f"waiting for another process, which makes {target}")
         lock.acquire()
+    except NotImplementedError:  # of older releases: a file system without locks
+        pass
     try:
         yield
     finally:
@@ -165,7 +169,6 @@ def _lives(process: str) -> bool:
 
 def _replace(target: Path, beside: Path) -> None:
     previous = previous_of(target)
-    to_disk(beside)
     for left in reversed(range(_TRIES)):
         shutil.rmtree(previous, ignore_errors=True)
         try:
@@ -175,6 +178,9 @@ def _replace(target: Path, beside: Path) -> None:
             break
         except OSError as error:
             if not left or error.errno not in _CAME_BETWEEN:
-                raise
+                raise ArtifactError(
+                    f"{target}: cannot be replaced ({error.strerror}); close what has it open. What was to take its "
+                    f"place is whole, in {beside}"
+                ) from error
     flush(target.parent)
     shutil.rmtree(previous, ignore_errors=True)

@@ -175,6 +175,9 @@ def test_any_ids_give_a_text(made: Made) -> None:
 def test_a_lone_surrogate_is_named(made: Made) -> None:
     with pytest.raises(InputError, match=r"character 3 .*U\+D800"):
         made.tokenizer.encode("abc\ud800")
+
+
+def test_one_text_is_no_batch(made: Made) -> None:
     with pytest.raises(InputError, match=r"give \[text\]"):
         made.tokenizer.encode_batch("abc")
 

@@ -22,7 +22,7 @@ from hypertok.corpus.records import Document, Shard, SourceReport
 from hypertok.corpus.sources import plan_shards
 from hypertok.errors import HypertokError, InputError
 
-ray: Any = pytest.importorskip("ray", reason="Ray is not installed: pip install 'hypertok-concepts[ray]'")
+ray: Any = pytest.importorskip("ray", reason='Ray is not installed: pip install "hypertok-concepts[ray]"')
 pytestmark = pytest.mark.slow
 SHARDS = 6
 SHARD_BYTES = 100_000

@@ -51,8 +51,13 @@ def test_a_work_folder_may_be_a_link_to_another_disk(
     disk = tmp_path / "disk" / "work"
     disk.mkdir(parents=True)
     (tmp_path / "run.work").symlink_to(disk, target_is_directory=True)
+
+    class Look(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            assert [path.name for path in disk.parent.iterdir()] == ["work"], "its lock is not of that disk"
+
     for seed in (0, 1):
-        train(model, small_corpus, tmp_path / "run", SHORT.model_copy(update={"seed": seed}))
+        train(model, small_corpus, tmp_path / "run", SHORT.model_copy(update={"seed": seed}), callbacks=[Look()])
         assert not list(disk.parent.iterdir()), "nothing is left there"
     assert {path.name for path in tmp_path.iterdir()} == {"disk", "run", "run.work"}
     disk.mkdir()

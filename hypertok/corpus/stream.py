@@ -12,7 +12,7 @@ import re
 import numpy as np
 import numpy.typing as npt
 
-from hypertok.corpus.words import LETTERS, WORD_PATTERN, form_of, is_russian
+from hypertok.corpus.words import JOINERS, LETTERS, STRESS, WORD_PATTERN, form_of, is_russian
 
 Tokens = npt.NDArray[np.uint32]
 
@@ -26,18 +26,24 @@ _CLASSES = {
     **dict.fromkeys("—–-−", DASH),
     **dict.fromkeys(":;", COLON),
 }
-#: Letters with a point that are no words and end no sentence: «А.» in «А. С. Пушкин», «см.», «рис. 5», «XIX в.»,
-#: «т. е.», «и т. д.» but for its point before a capital letter.
-_ABBREVIATED = (
-    r"[А-ЯЁ]\.(?=[ \xa0]?[А-ЯЁ](?:\.|[а-яё]{2}))|см\.(?=[ \xa0]?[0-9а-яё«])"
-    r"|(?:рис|гл|стр|табл|ст|с|п)\.(?=[ \xa0]?[0-9])|(?<=[0-9IVXLC][ \xa0])(?:гг?|вв?)\.(?!\s+[А-ЯЁ])"
+#: Initials: before another one, behind one, and before a surname («Н. Гоголь»; what ends in «я» may be the pronoun).
+_INITIAL = (
+    r"[А-ЯЁ]\.(?=[ \xa0]?[А-ЯЁ]\.)|(?:(?<=[А-ЯЁ]\.)|(?<=[А-ЯЁ]\.[ \xa0]))[А-ЯЁ]\.(?=[ \xa0]?[А-ЯЁ]?[А-ЯЁа-яё]|[,;)])"
+    r"|[А-ЮЁ]\.(?=[ \xa0]?[А-ЯЁ][а-яё]{2})"
+)
+#: Abbreviations that end no sentence: «см.», «рис. 5», «XIX в.», «т. е.», «и т. д.» but for its point before a capital.
+_ABBREVIATION = (
+    r"(?<![0-9])(?<![0-9][ \xa0])(?:[Сс]м\.(?=[ \xa0]?[0-9а-яё«])|(?:[Рр]ис|[Гг]л|[Сс]тр|[Тт]абл|ст|с|п)\."
+    r"(?=[ \xa0]?[0-9]))|(?<=[0-9IVXLC][ \xa0])(?:гг?|вв?)\.(?!\s+[А-ЯЁ])"
     r"|[Тт]\.[ \xa0]?(?:[екн]\.|[дп](?=\.\s+[А-ЯЁ])|[дп]\.)"
 )
 #: A number with its ending, which is no word: «3-я», «в 2024-го», «80-х».
-_NUMBER = rf"[0-9]+(?:[-\u2010\u2011][а-яё]{{1,3}}(?![{LETTERS}]|[-\u2010\u2011][{LETTERS}]))?"
+_NUMBER = rf"[0-9]+(?:[-\u2010\u2011][А-ЯЁа-яё]{{1,3}}(?![{LETTERS}{STRESS}]|[{JOINERS}][{LETTERS}]))?"
+#: What has letters and is no word where words are counted; the codec writes it as it writes any other.
+NO_WORD = re.compile(rf"{_INITIAL}|{_ABBREVIATION}|{_NUMBER}")
 # A paragraph ends at an empty line; a single line end does not end a sentence (verse, hard-wrapped text).
 TOKEN = re.compile(
-    rf"{_ABBREVIATED}|{WORD_PATTERN}|[A-Za-z]+|{_NUMBER}|\n[^\S\n]*\n\s*|[^\w\s]|[^\W{LETTERS}A-Za-z0-9]+"
+    rf"{_INITIAL}|{_ABBREVIATION}|{WORD_PATTERN}|[A-Za-z]+|{_NUMBER}|\n[^\S\n]*\n\s*|[^\w\s]|[^\W{LETTERS}A-Za-z0-9]+"
 )
 
 

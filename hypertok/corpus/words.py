@@ -1,5 +1,7 @@
 """The one definition of a Russian word; everything that counts, encodes or measures words uses it.
 
+(What counts them leaves out initials, abbreviations with a point and endings of numbers: `stream.py`.)
+
 A word is a run of Cyrillic letters, joined inside by single hyphens or apostrophes, with optional
 stress marks (U+0301) after a letter: «печень», «кое-кто», «д’Артаньян», «за́мок».
 

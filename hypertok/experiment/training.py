@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import json
 import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -24,7 +23,7 @@ from hypertok.experiment.arms import Tell, key_of
 from hypertok.experiment.definition import Arm
 from hypertok.experiment.inputs import WATCHED, Read
 from hypertok.experiment.results import Trained
-from hypertok.replacing import replacing
+from hypertok.replacing import discard, replacing
 
 if TYPE_CHECKING:
     from hypertok.measure.scoring import Ids
@@ -205,15 +204,15 @@ def train_arm(
     weights = {name for name in manifest.files if name.endswith(".safetensors")}
     missing = [step for step in steps if step <= facts["steps"] and not _has(snapshot(output, step), weights)]
     again = output.with_name(f"{output.name}-again")
-    _clear(again)  # what an earlier start left, killed before it came to the end of this
+    discard(again)  # what an earlier start left, killed before it came to the end of this
     if missing:  # trained for an experiment without them: its first steps again: on a CPU the same bits
         work = again.with_name(f"{again.name}.work")
         if (last := last_checkpoint(work)) and step_of(last) >= min(missing):
-            _clear(work)
+            discard(work)
         tell(f"{arm.name}: its first {max(missing):,} steps again, for snapshots")
         run(again, [_snapshots(output, missing, stop=True)])
-        _clear(again)
-    _clear(again.with_name(f"{again.name}.work"))
+        discard(again)
+    discard(again.with_name(f"{again.name}.work"))
     tokens = facts["tokens"] * arm.train.epochs
     cost = Spent(facts["characters"], tokens, product_parameters(pair.checkpoint), _read_before(pair))
     return Trained(
@@ -245,10 +244,6 @@ def trained_folder(work: Path, arm: Arm, model: Path, read: Read, *, characters:
     if not arm.stock:  # the tokenizer, too: another machine, or older code, may have made another one under this name
         extended = [model.name, read_manifest(model, EXTENDED).files["tokenizer.json"]]
     return work / "trained" / key_of(hypertok.__version__, made_from, extended, options, characters, seed)[:16]
-
-
-def _clear(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _has(folder: Path, names: Iterable[str]) -> bool:

@@ -1,7 +1,8 @@
 """Multiword concepts that a person adds by hand: inflected by the dictionary alone, whatever the corpus has.
 
-The head is the first word that can only be a noun in the nominative, or the last that can be one. Adjectives
-before it agree with it, and those right after it, if they do so in the base form; all other words stay.
+The head is the first word that can only be a noun in the nominative, or the last that can be one, if the adjectives
+before it agree with it; else an adjective («переменная среды»). Adjectives before it inflect with it, and those after
+it that agree with it, if no other noun in the nominative follows; all other words stay.
 """
 
 from __future__ import annotations
@@ -85,14 +86,20 @@ def _usual_case(word: str, counts: Sequence[int], *, first: bool) -> int:
 def _forms(lemma: str, number: int, found: tuple[int, Any]) -> Iterable[tuple[int, str, str, int, bool]]:
     words = lemma.split(" ")
     place, head = found
-    stays = next((k for k in range(place + 1, len(words)) if not _agrees(words[k], head)), len(words))
+    agreeing = {k for k, word in enumerate(words) if k < place or (k > place and _agrees(word, head))}
+    if any(
+        len(word) > 1 and _nominatives(word, "NOUN") for k, word in enumerate(words) if k > place and k not in agreeing
+    ):
+        agreeing = {k for k in agreeing if k < place}  # «журнал новый мир»: of another noun
     seen = {lemma}
     yield number, lemma, inflection_of(str(head.tag)), 0, False
     for form in head.lexeme:
-        if head.tag.POS != form.tag.POS or (head.tag.POS == "ADJF" and form.tag.gender not in (None, head.tag.gender)):
-            continue  # short forms and other genders of an adjective that is a noun here
-        agreeing = [form.word if k == place else _agreeing(word, form) for k, word in enumerate(words[:stays])]
-        surface = " ".join([*agreeing, *words[stays:]])
+        if head.tag.POS != form.tag.POS or (head.tag.POS == "ADJF" and not _as_a_noun(form, head)):
+            continue
+        surface = " ".join(
+            form.word if k == place else _agreeing(word, form) if k in agreeing else word
+            for k, word in enumerate(words)
+        )
         if surface not in seen:
             seen.add(surface)
             yield number, surface, inflection_of(str(form.tag)), 0, False
@@ -109,12 +116,17 @@ def _head(words: list[str], said: str) -> tuple[int, Any]:
         for noun in parses:
             if all(_agrees(word, noun) for word in before):
                 return place, noun
-    for place, parses in enumerate(adjectives):
-        if parses:  # «переменная среды»: a noun that the dictionary has as an adjective alone
-            return place, parses[0]
+    for noun, adjective, place in zip(nouns, adjectives, range(len(words)), strict=True):
+        if adjective:  # «переменная среды»: a noun that the dictionary has as an adjective, maybe alone
+            return place, (noun or adjective)[0]
     raise InputError(
         f"{said}: the added concept {' '.join(words)!r} has no noun in the nominative to inflect; give its base form"
     )
+
+
+def _as_a_noun(form: Any, head: Any) -> bool:
+    """Whether a form of an adjective is one of the noun that it is here: of its gender, and no superlative."""
+    return form.tag.gender in (None, head.tag.gender) and "Supr" not in form.tag
 
 
 def _nominatives(word: str, pos: str) -> list[Any]:

@@ -24,7 +24,7 @@ from hypertok.lexicon.lexicon import KIND, Lexicon, lexicon_manifest
 from hypertok.lexicon.overrides import read_overrides
 from hypertok.lexicon.recipe import Progress, Recipe
 from hypertok.lexicon.runs import run_table
-from hypertok.lexicon.statistics import learning_statistics
+from hypertok.lexicon.statistics import Changed, learning_statistics
 from hypertok.progress import silent
 from hypertok.replacing import alone, discard
 
@@ -107,7 +107,11 @@ def build_lexicon(
                     workers=workers,
                     progress=lambda d, t: tell("statistics", d, t),
                 )
-                wait = stack.enter_context(learning)
+                try:
+                    wait = stack.enter_context(learning)
+                except Changed:
+                    discard(work)  # a data set of the hub does not tell when it was changed
+                    raise
             tables = assemble(counted, recipe, overriding, old, workers=workers, progress=tell)
             tell("write", 0, 1)
             _write(folder, tables, counted)

@@ -43,7 +43,7 @@ def learning_statistics(
         reports: of the first reading, one per source.
 
     Raises:
-        InputError: a source is not what it was then; seen before learning begins.
+        Changed: a source is not what it was then; seen before learning begins.
     """
     cut: list[Pieces] = []
     again = list(plan.reports)
@@ -76,13 +76,17 @@ def _cut(root: Path, shard: Shard) -> tuple[Pieces, list[SourceReport]]:
     return count_shard(texts()), reports
 
 
+class Changed(InputError):
+    """A source is not what it was at the first reading."""
+
+
 def _refuse_changed(before: Iterable[SourceReport], now: Iterable[SourceReport]) -> None:
     """A disk or a network that is gone by now would leave statistics of nothing."""
     known = {report.path: (report.status, report.sha256) for report in before}
     for report in now:
         if known.get(report.path) != (report.status, report.sha256):
             reason = f" ({report.reason})" if report.status == "skipped" else ""
-            raise InputError(
+            raise Changed(
                 f"{report.path}: not what it was when its words were counted, a short time ago{reason}; see that it is "
                 "there and stays as it is, and start again"
             )

@@ -133,7 +133,8 @@ def export_gguf(
     widened = [new.name for new, old in zip(tensors, stock.tensors, strict=True) if new.type != old.type]
     if not grown:
         raise InputError(f"{model}: no matrix has a row for each of the {len(tokens)} tokens; download it again")
-    require_disk(output.parent, sum(tensor.size for tensor in tensors), "the file needs")
+    if output.is_file() or not output.exists():  # a device is written to as it is
+        require_disk(output.resolve().parent, sum(tensor.size for tensor in tensors), "the file needs")
     with writing_file(output) as file:
         write_gguf(file, fields, tensors, version=stock.version, alignment=stock.alignment)
     return GgufExport(output, rows, len(units), tuple(grown), tuple(replaced), tuple(widened))

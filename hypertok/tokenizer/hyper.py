@@ -122,7 +122,7 @@ class HyperTokenizer:
         Raises:
             InputError: a lone surrogate in a text, or one text instead of a sequence of them.
         """
-        if self._symbols:
+        if self._symbols and not isinstance(texts, str):  # which the plain tokenizer refuses
             texts = [self._symbols.encode(text) for text in texts]
         return self.plain.encode_batch(texts, add_special_tokens=add_special_tokens)
 

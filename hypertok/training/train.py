@@ -118,7 +118,8 @@ def train(
         Diverged: the loss is no number any more; the message names the last good checkpoint.
     """
     options, output = settled(options or TrainOptions()), Path(output).absolute()
-    work = output.with_name(f"{output.name}.work").resolve()  # it may be a link to another disk
+    named = output.with_name(f"{output.name}.work")
+    work = named.resolve()  # it may be a link to another disk
     first, ranks = os.environ.get("RANK", "0") == "0", int(os.environ.get("WORLD_SIZE", "1"))
     for texts in (data, held_out):
         if texts is not None:
@@ -126,7 +127,7 @@ def train(
     require_tensorboard(options)
     if options.evaluate_every and held_out is None:
         raise InputError("evaluate_every: there is no held-out text to evaluate on; name some with --held-out")
-    with alone(work) if first else nullcontext():
+    with alone(named) if first else nullcontext():  # beside a link, not where it leads
         if first:
             refuse_output(output, work, resume=resume)
         pair = Pair.open(model_folder)

@@ -243,7 +243,8 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
             folder = self.work / f"checkpoint-{self.state.global_step}"
             to_disk(folder)  # before it counts, and before an older one goes
             (folder / _COMPLETE).touch()
-            flush(folder)
+            for path in (folder, self.work, *self.work.glob("*.jsonl")):
+                flush(path)
             for old in complete_checkpoints(self.work)[: -self.options.keep]:
                 (old / _COMPLETE).unlink()
                 shutil.rmtree(old)
