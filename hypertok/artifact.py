@@ -268,9 +268,9 @@ def _mode(path: Path) -> int:
     return 0o666 & ~umask
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a single file beside its target and rename it, so that it is there whole or not at all."""
-    with writing_file(path) as file:
+def write_file(path: Path, data: bytes, *, of_many: bool = False) -> None:
+    """Write a single file as `writing_file` does, so that it is there whole or not at all."""
+    with writing_file(path, of_many=of_many) as file:
         file.write(data)
 
 

@@ -185,7 +185,7 @@ def test_archive_and_members_are_written_whole_or_not_at_all(
 ) -> None:
     """As `write_file` writes: beside the place, and then moved to it."""
     written: list[str] = []
-    monkeypatch.setattr(files, "write_file", lambda path, data: written.append(path.name))
+    monkeypatch.setattr(files, "write_file", lambda path, data, of_many=False: written.append(path.name))
     pack_files([vault], tmp_path / "x.ht", self_contained_packer())
     write_members([Member("a/x.md", "Врач.".encode()), Member("b/X.md", "Он.".encode())], tmp_path / "out", name="x")
     assert written == ["x.ht", "x.md", "X.md"]
@@ -223,7 +223,7 @@ def test_a_table_of_more_bytes_than_it_tells_is_damage() -> None:
 def test_what_ends_unpacking_leaves_nothing_half_unpacked(
     error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write(path: Path, data: bytes) -> None:
+    def write(path: Path, data: bytes, *, of_many: bool) -> None:
         if data == b"last":
             raise error
         path.write_bytes(data)

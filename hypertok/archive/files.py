@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NoReturn
 
 from hypertok.archive.container import Member, Packer
-from hypertok.artifact import require_place, write_file, writing_file
+from hypertok.artifact import require_place, write_file
 from hypertok.corpus.sources import Skipped, printable
 from hypertok.errors import ArtifactError, InputError
 from hypertok.progress import Count
@@ -207,8 +207,7 @@ def write_members(members: Sequence[Member], target: Path, *, name: str, force: 
             _check_place(place, target, force)
             if not place.exists():
                 files.append(place)
-            with writing_file(place, of_many=True) as written:
-                written.write(member.content)
+            write_file(place, member.content, of_many=True)
     except BaseException:
         for file in files:
             file.unlink(missing_ok=True)
