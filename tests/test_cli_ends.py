@@ -59,7 +59,7 @@ def test_an_interrupt_while_the_commands_load_is_no_traceback() -> None:
 TERMINATED = """
 import os, signal, sys, time
 from pathlib import Path
-from hypertok.artifact import writing_file
+from hypertok.single_file import writing_file
 from hypertok.cli import main
 
 def app():

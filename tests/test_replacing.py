@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from hypertok.artifact import write_file
 from hypertok.errors import ArtifactError
 from hypertok.lexicon.build import build_lexicon
 from hypertok.replacing import alone, remove_stale, replacing, unfinished
+from hypertok.single_file import write_file
 
 
 def ended_process() -> int:

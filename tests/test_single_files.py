@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hypertok.artifact import write_file, writing_file
+from hypertok.single_file import write_file, writing_file
 
 
 def write_half(path: Path) -> None:

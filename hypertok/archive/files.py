@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NoReturn
 
 from hypertok.archive.container import Member, Packer
-from hypertok.artifact import require_place, write_file
 from hypertok.corpus.sources import Skipped, printable
 from hypertok.errors import ArtifactError, InputError
 from hypertok.progress import Count
+from hypertok.single_file import require_place, write_file
 
 #: Unsafe names that are told one by one; of the others their number.
 _NAMES_TOLD = 3

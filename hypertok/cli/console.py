@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from hypertok.artifact import write_file
 from hypertok.errors import InputError
 from hypertok.progress import Steps
+from hypertok.single_file import write_file
 
 if TYPE_CHECKING:
     from hypertok.corpus.sources import Skipped

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.markup import escape
 
-from hypertok.artifact import open_checked, require_place
+from hypertok.artifact import open_checked
 from hypertok.cli.archive import ForceOption
 from hypertok.cli.console import err, out, print_json
 from hypertok.errors import InputError
 from hypertok.model.extra import require_train
+from hypertok.single_file import require_place
 
 if TYPE_CHECKING:
     from hypertok.tokenizer.hyper import HyperTokenizer

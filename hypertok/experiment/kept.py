@@ -11,11 +11,11 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter
 
-from hypertok.artifact import write_file
 from hypertok.experiment.arms import Tell, key_of
 from hypertok.experiment.provenance import Provenance
 from hypertok.experiment.results import RunResult, Trained
 from hypertok.measure.parts import Figures
+from hypertok.single_file import write_file
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hypertok.artifact import write_file
 from hypertok.errors import ArtifactError
 from hypertok.experiment import plots
 from hypertok.experiment.page import Block, Heading, Paragraph, Plot, Table, markdown, page
@@ -15,6 +14,7 @@ from hypertok.experiment.provenance import Provenance
 from hypertok.experiment.results import MemoryResult, Results, Trained
 from hypertok.experiment.scale import scale
 from hypertok.experiment.sections import run_blocks
+from hypertok.single_file import write_file
 
 _GIB, _MIB = 1 << 30, 1 << 20
 

@@ -10,7 +10,6 @@ from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hypertok.artifact import write_file
 from hypertok.errors import ArtifactError
 from hypertok.experiment.definition import Definition, Inputs, Line, Published, Role
 from hypertok.experiment.provenance import Provenance
@@ -22,6 +21,7 @@ from hypertok.measure.memory import LongestContext, MeasuredMemory, PredictedMem
 from hypertok.measure.minimal_pairs import PairAccuracy
 from hypertok.measure.quality import Quality
 from hypertok.measure.speed import Speed
+from hypertok.single_file import write_file
 
 PLAN = "experiment.json"
 MEMORY = "memory.json"

@@ -17,11 +17,12 @@ import torch
 from transformers import GenerationConfig
 
 import hypertok
-from hypertok.artifact import MANIFEST, Manifest, refuse_foreign, require_disk, seal, write_file, writing
+from hypertok.artifact import MANIFEST, Manifest, refuse_foreign, seal, writing
 from hypertok.errors import ArtifactError, InputError
 from hypertok.model.checkpoint import CONFIG, Checkpoint
 from hypertok.model.pair import DTYPES, EXTENDED, MERGED_STOCK, Pair
 from hypertok.model.trained import merged, open_trained
+from hypertok.single_file import require_disk, write_file
 from hypertok.tokenizer.folder import listed_templates
 
 _GENERATION = "generation_config.json"

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from hypertok.artifact import require_disk, write_file, writing_file
 from hypertok.errors import InputError
 from hypertok.model.checkpoint import CONFIG, INDEX, SINGLE, Checkpoint
 from hypertok.model.shard import BLOCK, Entry, Matrix, WeightFile, header_of, runs
+from hypertok.single_file import require_disk, write_file, writing_file
 from hypertok.tokenizer.kind import ROW_MULTIPLE, padded
 
 #: Files beside the weights that belong to the model. Its own code (*.py) does not: it is never run.

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from hypertok.artifact import require_disk, writing_file
 from hypertok.errors import ArtifactError, InputError, install
+from hypertok.single_file import require_disk, writing_file
 from hypertok.tokenizer.export_common import scores_below
 from hypertok.tokenizer.gguf_file import (
     FLOAT32,

@@ -15,8 +15,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hypertok.artifact import write_file
 from hypertok.errors import InputError, install
+from hypertok.single_file import write_file
 from hypertok.tokenizer.export_common import scores_below
 from hypertok.tokenizer.kind import delta_ids
 from hypertok.tokenizer.stock import BYTE_TOKEN, Family, Stock, components

@@ -27,8 +27,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hypertok.artifact import write_file
 from hypertok.errors import ArtifactError, InputError, install
+from hypertok.single_file import write_file
 from hypertok.tokenizer.pretokenizer import GPT2_PATTERN
 from hypertok.tokenizer.stock import Family, Stock
 from hypertok.tokenizer.tokenizer_json import BYTE_CHARACTERS

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hypertok.artifact import write_file
 from hypertok.errors import InputError
+from hypertok.single_file import write_file
 from hypertok.tokenizer.stock import Family, Stock
 from hypertok.tokenizer.stock_file import read_side_file, text_config_of
 

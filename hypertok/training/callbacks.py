@@ -10,7 +10,7 @@ from typing import Any
 from transformers import TrainerCallback
 from transformers.trainer_callback import ProgressCallback
 
-from hypertok.artifact import write_file
+from hypertok.single_file import write_file
 from hypertok.training.data import Blocks
 
 LOG = "log.jsonl"

@@ -18,11 +18,11 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped, unused-ignore]
 import torch
 
-from hypertok.artifact import require_disk
 from hypertok.errors import InputError
 from hypertok.model.checkpoint import NOT_TEXT
 from hypertok.model.config import position_rows, read_config
 from hypertok.model.pair import DTYPES, Pair
+from hypertok.single_file import require_disk
 from hypertok.training.options import TrainOptions, is_named
 from hypertok.training.reading_loss import HELD_BYTES
 from hypertok.training.tiles import held_logits

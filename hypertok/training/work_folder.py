@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 import hypertok
-from hypertok.artifact import MANIFEST, Manifest, read_manifest, refuse_foreign, write_file
+from hypertok.artifact import MANIFEST, Manifest, read_manifest, refuse_foreign
 from hypertok.errors import ArtifactError
 from hypertok.model.config import TRAINED
 from hypertok.model.pair import Pair
+from hypertok.single_file import write_file
 from hypertok.training.data import Blocks
 from hypertok.training.options import TrainOptions
 from hypertok.training.trainer import last_checkpoint, step_of
