@@ -25,7 +25,7 @@ WRITTEN = (
 
 def units_of(stock: Stock, written: tuple[str, ...]) -> Units:
     """Units for these strings, each made from the left out of its stock tokens."""
-    name = {identifier: token for token, identifier in stock.vocabulary.items()}
+    name = stock.token_of
     made: dict[str, tuple[int, ...]] = {}
     merges: dict[tuple[str, str], None] = {}
     for text in sorted(written, key=len):

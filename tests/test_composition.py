@@ -102,7 +102,7 @@ def test_stock_words_are_cut_as_the_tokenizer_would_without_them(name: str, smal
     stock = stock_of(name)
     words = stock_words(stock, small_lexicon)
     assert len(words.ids) > 50
-    string_of = {number: token for token, number in stock.vocabulary.items()}
+    string_of = stock.token_of
     found: dict[str, list[str]] = {}
     for number, identifier in enumerate(words.ids.tolist()):
         own = slice(int(words.units.starts[number]), int(words.units.starts[number + 1]))

@@ -73,7 +73,7 @@ def finish_model(writer: gguf.GGUFWriter, rows: int, *, norms: tuple[str, ...] =
 def qwen_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Qwen3 of one layer with random weights and the real tokenizer, as the converter of llama.cpp writes it."""
     path, tokenizer = tmp_path_factory.mktemp("gguf") / "qwen3.gguf", stock_of("qwen3")
-    names = {identifier: token for token, identifier in tokenizer.vocabulary.items()}
+    names = tokenizer.token_of
     special = {token["id"] for token in tokenizer.added}
     writer = gguf.GGUFWriter(path, "qwen3")
     writer.add_tokenizer_model("gpt2")

@@ -39,7 +39,7 @@ kept_text = st.text(
 
 def units_of(stock: Stock) -> Units:
     """The longest first pieces of the words, then all of the words."""
-    token_of = {identifier: token for token, identifier in stock.vocabulary.items()}
+    token_of = stock.token_of
     tokens: list[str] = []
     merges: list[tuple[str, str]] = []
     for ids in stock.segment([f" {word}" for word in WORDS]):

@@ -45,7 +45,7 @@ def test_a_phrase_is_words_joined_by_a_space(stock: Stock, small_lexicon: Lexico
 
 def written(stock: Stock, rows: list[list[int]]) -> list[str]:
     """What rows of stock ids say, as they stand inside running text."""
-    names = {number: token for token, number in stock.vocabulary.items()}
+    names = stock.token_of
     return [b"".join(stock.bytes_of(names[number]) for number in ids).decode() for ids in rows]
 
 
@@ -134,7 +134,7 @@ def test_a_lone_case_mark_stands_for_beginnings(stock: Stock, small_lexicon: Lex
 def test_what_nothing_can_be_read_of_keeps_what_merges_make(small_lexicon: Lexicon) -> None:
     stock = stock_of("qwen3")
     symbol = next(one for one in small_lexicon.concepts["symbol"] if len(stock.segment([one])[0]) == 3)
-    names = {number: token for token, number in stock.vocabulary.items()}
+    names = stock.token_of
     ids = tuple(stock.segment([symbol])[0])
     title = tuple(stock.segment([marks.CASE_TITLE])[0])
     made = [ids[:2], (*ids, *title[:1]), (*ids[2:], *stock.segment([","])[0]), tuple(stock.segment([GLUE])[0])]

@@ -142,7 +142,7 @@ def test_units_are_new_and_merges_lead_to_them(stock: Stock, learned: SymbolUnit
     made = {left + right for left, right in units.merges}
     alone = [token for token in units.tokens if token not in made]
     assert all(len(token) == 1 for token in alone), "a unit without a merge must be one character by itself"
-    names = {number: token for token, number in stock.vocabulary.items()}
+    names = stock.token_of
     for token, ids in zip(units.tokens, units.constituents, strict=True):
         assert stock.bytes_of(token) == b"".join(stock.bytes_of(names[number]) for number in ids)
     assert len(learned.units.tokens) == ROWS

@@ -60,7 +60,7 @@ def test_a_unit_that_alone_would_be_looked_up_is_no_error() -> None:
     text = ", позволя"
     comma, whole = stock.segment([text])[0]
     middle = stock.segment([" позволял"])[0][:-1]
-    tokens = {number: token for token, number in stock.vocabulary.items()}
+    tokens = stock.token_of
     assert "".join(tokens[one] for one in middle) == tokens[whole]
     assert len(middle) == 3
     row = {

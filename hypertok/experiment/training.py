@@ -204,15 +204,15 @@ def train_arm(
     weights = {name for name in manifest.files if name.endswith(".safetensors")}
     missing = [step for step in steps if step <= facts["steps"] and not _has(snapshot(output, step), weights)]
     again = output.with_name(f"{output.name}-again")
+    work = again.with_name(f"{again.name}.work")
     discard(again)  # what an earlier start left, killed before it came to the end of this
     if missing:  # trained for an experiment without them: its first steps again: on a CPU the same bits
-        work = again.with_name(f"{again.name}.work")
         if (last := last_checkpoint(work)) and step_of(last) >= min(missing):
             discard(work)
         tell(f"{arm.name}: its first {max(missing):,} steps again, for snapshots")
         run(again, [_snapshots(output, missing, stop=True)])
         discard(again)
-    discard(again.with_name(f"{again.name}.work"))
+    discard(work)
     tokens = facts["tokens"] * arm.train.epochs
     cost = Spent(facts["characters"], tokens, product_parameters(pair.checkpoint), _read_before(pair))
     return Trained(

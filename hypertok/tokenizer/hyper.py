@@ -185,7 +185,7 @@ class HyperTokenizer:
         return Spelling.of(self._delta)
 
     def explain(self, word: str) -> tuple[Explained, ...]:
-        """Why the tokens of a word, alone and after a space, are what they are. Any text is taken.
+        """Why the tokens of a word, alone and after a space, are what they are; of any other text, too.
 
         Raises:
             InputError: a lone surrogate in it.

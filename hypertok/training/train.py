@@ -163,9 +163,8 @@ def train(
         model = prepare(pair, options, blocks)
         args = arguments(options, work, cpu=cpu, evaluates=held is not None)
         if args.n_gpu > 1:
-            args._n_gpu = (
-                1  # several GPUs are for accelerate launch; threads over them would copy the model in every step
-            )
+            # Several GPUs are for accelerate launch; threads over them would copy the model in every step.
+            args._n_gpu = 1
         logs = [Schedule(evaluates=held is not None), LogFile(work / LOG, blocks), *tensorboard(args, output, first)]
         logs += [*([Bar()] if progress and first else []), *callbacks]
         kind = ReadingModel if options.reading else LossModel
