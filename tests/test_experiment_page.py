@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 import subprocess
 import warnings
 from collections.abc import Sequence
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,15 @@ import pytest
 pytest.importorskip("peft")
 pytest.importorskip("matplotlib")
 
+from hypothesis import given
+from hypothesis import strategies as st
 from made_up_results import report_folder
 from matplotlib import image
 
+from hypertok.experiment import plots
 from hypertok.experiment.compare import Side, control_of, sides
 from hypertok.experiment.definition import Arm
+from hypertok.experiment.labels import Box, spread
 from hypertok.experiment.page import Paragraph, Table
 from hypertok.experiment.report import write_report
 from hypertok.experiment.results import Results, RunResult, run_path
@@ -35,6 +41,9 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
 )  # fmt: skip
+#: Every kind of plot is in one of them.
+RESULTS = Path(__file__).parents[1] / "experiments" / "results"
+COMMITTED = ("ab-5m-bos", "init", "memory", "rows")
 #: Room for the whole page of a small experiment.
 SIZE = (1300, 3600)
 
@@ -174,6 +183,29 @@ def test_copying_has_an_interval_where_passages_are_told(tmp_path: Path) -> None
     assert (newer, "interval by passage" in text) == ("60.00% [20.0%, 100.0%]", True)
 
 
+BOXES = st.builds(Box, *[st.integers(0, 60)] * 2, st.integers(1, 30), st.integers(1, 12))
+
+
+@given(st.lists(BOXES, max_size=12))
+def test_labels_never_cover_each_other(wanted: list[Box]) -> None:
+    placed = spread(wanted)
+    assert not any(one.covers(other) for one, other in combinations(placed, 2))
+    for before, after in zip(wanted, placed, strict=True):
+        assert dataclasses.replace(after, bottom=before.bottom) == before, "down alone"
+        assert after.bottom <= before.bottom
+        alone = not any(before.covers(other) for other in placed if other is not after)
+        assert after == before or not alone, "none moves without need"
+
+
+def test_arms_that_end_alike_are_named_one_below_the_other(tmp_path: Path) -> None:
+    results = Results.load(report_folder(tmp_path / "results"))
+    ours = next(side for side in sides(results) if side.label == "ours")
+    alike = [dataclasses.replace(ours, arm=ours.arm.model_copy(update={"name": f"ours-{n}"})) for n in range(5)]
+    found = [float(at) for at in re.findall(r' y="([\d.]+)"[^>]*>ours-\d<', plots.front(alike, None))]
+    assert len(found) == 5
+    assert min(after - before for before, after in pairwise(sorted(found))) > 8, "a line of 8 points each"
+
+
 def _device_of(results: Results, arm: str, device: str) -> list[RunResult]:
     """The runs, those of an arm measured on another device."""
     return [
@@ -185,9 +217,14 @@ def _device_of(results: Results, arm: str, device: str) -> list[RunResult]:
 
 
 @pytest.mark.slow
-def test_the_page_is_drawn_by_a_browser(tmp_path: Path) -> None:
+@pytest.mark.parametrize("which", ["made up", *COMMITTED])
+def test_the_page_is_drawn_by_a_browser(which: str, tmp_path: Path) -> None:
     program = browser()
-    report = write_report(report_folder(tmp_path / "results"))
+    if which == "made up":
+        folder = report_folder(tmp_path / "results")
+    else:
+        folder = Path(shutil.copytree(RESULTS / which, tmp_path / which))
+    report = write_report(folder)
     pixels = image.imread(screenshot(program, report.page, tmp_path))[..., :3]  # (height, width, 3)
     assert pixels.shape[:2] == SIZE[::-1]
     dark = (pixels.max(axis=2) < 0.5).mean(axis=1)  # share of dark pixels in each line

@@ -9,6 +9,7 @@ from typing import Any
 
 from hypertok.errors import InputError, install
 from hypertok.experiment.compare import Side, pareto
+from hypertok.experiment.labels import Box, spread
 
 #: Told apart without colour sight (Okabe and Ito).
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
@@ -62,7 +63,6 @@ def front(every: Sequence[Side], stock: Side | None) -> str:
         points = [(side.characters_per_token, side.bpc.value) for side in every]
         best = [points[number] for number in pareto(points)]
         axes.plot(*zip(*best, strict=True), color="grey", linestyle="--", linewidth=1, zorder=1, label="Pareto front")
-        above = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
         for side, colour, (compression, bpc) in zip(every, _colours(every), points, strict=True):
             # Of the ratio: how hard the texts are moves all arms together, far more than they lie apart.
             found = side.bpc if stock is None else side.as_shown.against(stock.as_shown)
@@ -71,16 +71,12 @@ def front(every: Sequence[Side], stock: Side | None) -> str:
                 error = [[scale * (found.value - found.low)], [scale * (found.high - found.value)]]
                 axes.errorbar(compression, bpc, yerr=error, color=colour, capsize=3, zorder=2)
             axes.plot(compression, bpc, _marker(side), color=colour, zorder=3)
-            left = side.role == "control"  # an arm and its control lie close together
-            axes.annotate(
-                side.label, (compression, bpc), bbox=above, textcoords="offset points", fontsize=8,
-                xytext=(-7, 5) if left else (7, -10), ha="right" if left else "left",
-            )  # fmt: skip
-        axes.margins(x=0.18, y=0.1)
+        axes.margins(x=0.25, y=0.1)
         axes.set_xlabel("characters per token (more is better)")
         axes.set_ylabel("bits per character (less is better)")
         axes.grid(alpha=0.3)
         axes.legend(loc="lower right")  # the front rises to the right
+        _name_points(axes, points, every)
 
     return _svg("front", draw)
 
@@ -101,6 +97,29 @@ def caches(models: Sequence[str], arms: Sequence[str], gib: Sequence[Sequence[fl
         axes.legend()
 
     return _svg("caches", draw, height=1.4 + 0.25 * len(models) * max(2, len(arms)))
+
+
+def _name_points(axes: Any, points: Sequence[tuple[float, float]], every: Sequence[Side]) -> None:
+    """A label beside each point; one that had to move to be readable has a line to its point."""
+    axes.figure.draw_without_rendering()  # settles where points are
+    size, pixels = 8.0, axes.figure.dpi / 72
+    found = [(x / pixels, y / pixels) for x, y in axes.transData.transform(points)]
+    wanted = []
+    for side, (x, y) in zip(every, found, strict=True):
+        width = 0.62 * size * len(side.label)  # a little more than sans-serif letters take
+        left = x - 7 - width if side.role == "control" else x + 7  # an arm and its control lie close together
+        wanted.append(Box(left, y + (5 if side.role == "control" else -10), width, 1.2 * size))
+    for side, colour, point, (_, y), was, box in zip(
+        every, _colours(every), points, found, wanted, spread(wanted), strict=True
+    ):
+        left = side.role == "control"
+        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2, "relpos": (left, 0.5)}
+        axes.annotate(
+            side.label, point, textcoords="offset points", fontsize=size, color=colour,
+            xytext=(-7 if left else 7, box.bottom - y), ha="right" if left else "left",
+            arrowprops=line if was.bottom - box.bottom > size / 2 else None,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}, zorder=4,
+        )  # fmt: skip
 
 
 def _colours(every: Sequence[Side]) -> list[str]:
