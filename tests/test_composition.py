@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import stock_of
@@ -9,7 +11,7 @@ from units_by_hand import Unit, matrix_of, planted, units_of
 
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.model.constituents import LOWER_WORD, TITLE_WORD, UPPER_WORD
-from hypertok.model.initialise import StockRows, StockWords, initialise
+from hypertok.model.initialise import StockWords, initialise
 from hypertok.model.initialise.additive import Additive
 from hypertok.model.initialise.words import stock_words
 from hypertok.tokenizer.stock import built
@@ -62,8 +64,9 @@ def test_composition_leaves_all_other_units_alone() -> None:
 
 def test_composition_with_few_words_is_the_weighted_mean() -> None:
     world = planted(tied=True)
-    few = StockWords(world.rows.words.ids[:10], world.rows.words.units.take(torch.arange(10)))
-    new = initialise("composition", StockRows(world.rows.input, None, few), world.units)
+    words = world.rows.words()
+    few = StockWords(words.ids[:10], words.units.take(torch.arange(10)))
+    new = initialise("composition", replace(world.rows, words=lambda: few), world.units)
     assert torch.equal(new.input, initialise("weighted", world.rows, world.units).input)
     assert new.facts["input.share_known"] == new.facts["input.share_new"] == 0
     no_words = units_of([Unit([1, 2])])

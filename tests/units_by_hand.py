@@ -45,6 +45,28 @@ def no_words() -> StockWords:
     return StockWords(torch.empty(0, dtype=torch.int64), units_of([]))
 
 
+@dataclass(frozen=True)
+class InMemory:
+    """A matrix whose rows are read as those of a checkpoint are."""
+
+    values: Tensor
+
+    @property
+    def rows(self) -> int:
+        return self.values.shape[0]
+
+    @property
+    def width(self) -> int:
+        return self.values.shape[1]
+
+    def read(self, ids: Tensor) -> Tensor:
+        return self.values[ids]
+
+
+def stock_rows(input: Tensor, output: Tensor | None = None, words: StockWords | None = None) -> StockRows:
+    return StockRows(InMemory(input), None if output is None else InMemory(output), lambda: words or no_words())
+
+
 def matrix_of(rows: int, width: int, seed: int) -> Tensor:
     return torch.randn(rows, width, generator=torch.Generator().manual_seed(seed))
 
@@ -101,6 +123,6 @@ def planted(*, tied: bool, noise: float = 0.1, structure: bool = True) -> Plante
     (matrix_in, true_in), (matrix_out, true_out) = side(1), side(100)
     words = StockWords(torch.arange(pieces, pieces + len(in_stock)), units_of(in_stock))
     known = torch.tensor([concept < 40 for concept, _ in truths])
-    rows = StockRows(matrix_in, None if tied else matrix_out, words)
+    rows = stock_rows(matrix_in, None if tied else matrix_out, words)
     truth = {"input": true_in} if tied else {"input": true_in, "output": true_out}
     return Planted(rows, units_of(units), truth, known)

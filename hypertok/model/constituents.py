@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Protocol
 
 import polars as pl
 import torch
@@ -24,6 +25,24 @@ BLOCK = 4_096
 NOT_A_WORD, LOWER_WORD, TITLE_WORD, UPPER_WORD = range(4)
 
 _WORD = re.compile(f" ({HYPHENATED})")
+
+
+class RowReader(Protocol):
+    """A matrix with a row for each stock id, of which rows are read when they are asked for.
+
+    `hypertok.model.shard.Matrix` is one that stays on the disk: whole, a matrix in memory can be gigabytes.
+    """
+
+    @property
+    def rows(self) -> int:
+        """Rows it has."""
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row."""
+
+    def read(self, ids: Tensor, /) -> Tensor:
+        """(n, width), the rows of the ids (n,) in their order, of any floating type."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,8 +143,8 @@ class Constituents:
         return torch.where(sums[owners] > 0, weights / sums[owners], 1 / sizes[owners])
 
 
-def combine(matrix: Tensor, units: Constituents, weights: Tensor) -> Tensor:
-    """(N, d) float32: for each unit the weighted sum of the rows of `matrix` (V, d) of its constituents.
+def combine(matrix: RowReader, units: Constituents, weights: Tensor) -> Tensor:
+    """(N, width) float32: for each unit the weighted sum of the matrix's rows of its constituents.
 
     Summed in float64, so that a unit of one constituent repeated has its row to the last bit.
 
@@ -135,19 +154,19 @@ def combine(matrix: Tensor, units: Constituents, weights: Tensor) -> Tensor:
     Raises:
         InputError: a constituent that is no row of the matrix.
     """
-    if len(units.ids) and not 0 <= int(units.ids.min()) <= int(units.ids.max()) < len(matrix):
+    if len(units.ids) and not 0 <= int(units.ids.min()) <= int(units.ids.max()) < matrix.rows:
         raise InputError(
-            f"delta: stock id {int(units.ids.max())} is a constituent, and the model has {len(matrix)} rows; model and "
+            f"delta: stock id {int(units.ids.max())} is a constituent, and the model has {matrix.rows} rows; model and "
             "tokenizer do not belong together: extend the tokenizer in this model's folder"
         )
-    result = torch.empty(len(units), matrix.shape[1], dtype=torch.float32)
+    result = torch.empty(len(units), matrix.width, dtype=torch.float32)
     for first in range(0, len(units), BLOCK):
         starts = units.starts[first : first + BLOCK + 1]
         part = slice(int(starts[0]), int(starts[-1]))
         used, places = torch.unique(units.ids[part], return_inverse=True)
         result[first : first + BLOCK] = embedding_bag(
             places,
-            matrix[used].double(),
+            matrix.read(used).double(),
             starts - starts[0],
             mode="sum",
             per_sample_weights=weights[part].double(),

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import torch
 
 from hypertok.artifact import Manifest
 from hypertok.lexicon.lexicon import Lexicon
@@ -35,7 +34,7 @@ class Making:
         folder: where the extended tokenizer lies already (tokenizer.json), not sealed yet.
         delta: its delta table.
         units: the same as flat arrays.
-        rows: the stock rows.
+        rows: the stock rows, still on the disk.
     """
 
     checkpoint: Checkpoint
@@ -85,15 +84,13 @@ def extend_model(
     checkpoint = Checkpoint.open(model_folder)
     if isinstance(init, str):
         refuse_unfit(init, tied=checkpoint.tied)
-    stock = Stock.load(checkpoint.folder)
-    checkpoint.check_tokens(stock.data["model"]["vocab"].values())
-    lexicon = Lexicon.load(lexicon_path)
+    checkpoint.check_tokens(Stock.load(checkpoint.folder).data["model"]["vocab"].values())
     tell = progress or silent
 
     def write_weights(folder: Path, delta: pl.DataFrame, rows: int) -> Addition:
         tell("rows", 0, 1)
         check_disk(checkpoint, folder, rows)  # some ways to make rows take long
-        making = Making(checkpoint, folder, delta, Constituents.of(delta), read_rows(checkpoint, stock, lexicon))
+        making = Making(checkpoint, folder, delta, Constituents.of(delta), rows_of(checkpoint, lexicon_path))
         made = by_strategy(init, making) if isinstance(init, str) else init(making)
         tell("rows", 1, 1)
         tell("weights", 0, 1)
@@ -102,7 +99,7 @@ def extend_model(
         facts = {"rows": written, "init": dict(made.facts)}
         return Addition({"model": identity(checkpoint)}, {"init": made.name}, facts)
 
-    return extend(checkpoint.folder, lexicon.folder, Path(output), options, progress=progress, also=write_weights)
+    return extend(checkpoint.folder, lexicon_path, output, options, progress=progress, also=write_weights)
 
 
 def by_strategy(name: str, making: Making) -> Made:
@@ -115,11 +112,10 @@ def by_strategy(name: str, making: Making) -> Made:
     return Made(rows, name, rows.facts)
 
 
-def read_rows(checkpoint: Checkpoint, stock: Stock, lexicon: Lexicon) -> StockRows:
-    """The rows of a stock model in float32, with its own words, which the lexicon knows."""
-    every = slice(None)
+def rows_of(checkpoint: Checkpoint, lexicon_path: Path | str) -> StockRows:
+    """The rows of a stock model, with its own words, which the lexicon knows; all of it read when it is asked for."""
     return StockRows(
-        checkpoint.input.read(every).to(torch.float32),
-        None if checkpoint.tied else checkpoint.output.read(every).to(torch.float32),
-        stock_words(stock, lexicon),
+        checkpoint.input,
+        None if checkpoint.tied else checkpoint.output,
+        lambda: stock_words(Stock.load(checkpoint.folder), Lexicon.load(lexicon_path)),
     )

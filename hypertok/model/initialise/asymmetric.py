@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hypertok.model.constituents import BLOCK, Constituents, combine
+from hypertok.model.constituents import BLOCK, Constituents, RowReader, combine
 from hypertok.model.initialise.rows import NewRows, StockRows
 
 
@@ -20,12 +20,13 @@ def initialise(rows: StockRows, units: Constituents) -> NewRows:
     return NewRows(_calibrated(rows.input, units), combine(rows.output, units, units.by_length()))
 
 
-def _calibrated(matrix: Tensor, units: Constituents) -> Tensor:
+def _calibrated(matrix: RowReader, units: Constituents) -> Tensor:
     """(N, d) means, each as long as its constituents are on average; what cancels to nothing stays nothing."""
     weights = units.uniform()
     result = combine(matrix, units, weights)
-    norms = torch.linalg.vector_norm(matrix, dim=1, dtype=torch.float64)
-    wanted = torch.zeros(len(units), dtype=torch.float64).index_add_(0, units.owners, norms[units.ids] * weights)
+    used, places = torch.unique(units.ids, return_inverse=True)
+    norms = torch.cat([torch.linalg.vector_norm(matrix.read(ids).double(), dim=1) for ids in used.split(BLOCK)])
+    wanted = torch.zeros(len(units), dtype=torch.float64).index_add_(0, units.owners, norms[places] * weights)
     for first in range(0, len(units), BLOCK):  # in float64, which the whole matrix need not be at once
         part = result[first : first + BLOCK].double()
         length = torch.linalg.vector_norm(part, dim=1)

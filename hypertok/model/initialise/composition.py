@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hypertok.model.constituents import NOT_A_WORD, UPPER_WORD, Constituents, combine
+from hypertok.model.constituents import NOT_A_WORD, UPPER_WORD, Constituents, RowReader, combine
 from hypertok.model.initialise.additive import Additive
 from hypertok.model.initialise.rows import NewRows, StockRows
 
@@ -54,8 +54,9 @@ def initialise(rows: StockRows, units: Constituents) -> NewRows:
     concept has, or has not, a stock form were moved; error_known and error_new, the squared distance of held-out
     words' rows after moving, as a share of that of their weighted means (1 if there were none).
     """
-    whole = rows.words.units.shapes != NOT_A_WORD
-    ids, words = rows.words.ids[whole], rows.words.units.take(whole.nonzero().flatten())
+    stock = rows.words()
+    whole = stock.units.shapes != NOT_A_WORD
+    ids, words = stock.ids[whole], stock.units.take(whole.nonzero().flatten())
     result: list[Tensor] = []
     facts: dict[str, float] = {}
     for name, matrix in (("input", rows.input), ("output", rows.output)):
@@ -105,14 +106,15 @@ class _Design:
         )  # fmt: skip
 
 
-def _side(matrix: Tensor, ids: Tensor, words: Constituents, units: Constituents) -> tuple[Tensor, _Choice]:
+def _side(matrix: RowReader, ids: Tensor, words: Constituents, units: Constituents) -> tuple[Tensor, _Choice]:
     """New rows of one matrix, and how they were decided on."""
     result = combine(matrix, units, units.by_length())
     if len(words) < LEAST_WORDS:
         return result, _Choice()
     means = combine(matrix, words, words.by_length())
-    some = slice(None, None, -(-matrix.shape[1] // _CHOICE_COLUMNS))
-    chosen = _choose(matrix[ids, some], means[:, some], _Design.of(words))
+    stock = matrix.read(ids)
+    some = slice(None, None, -(-matrix.width // _CHOICE_COLUMNS))
+    chosen = _choose(stock[:, some], means[:, some], _Design.of(words))
     moved = (units.shapes != NOT_A_WORD).nonzero().flatten()
     if not len(moved) or not (chosen.share_known or chosen.share_new):
         return result, chosen
@@ -120,10 +122,10 @@ def _side(matrix: Tensor, ids: Tensor, words: Constituents, units: Constituents)
     pooling, rest = design.system(slice(None), 0.0), design.system(own, chosen.penalty)
     known = torch.bincount(design.groups[own], minlength=design.number)[design.groups[len(words) :]] > 0
     share = torch.where(known, chosen.share_known, chosen.share_new).double()[:, None]
-    for columns in _column_blocks(matrix):
+    for columns in _column_blocks(matrix.width):
         mean = torch.cat([means[:, columns], result[moved, columns]]).double()
         pooled = pooling.solve(mean)[0][design.groups]
-        true = matrix[ids, columns].double()
+        true = stock[:, columns].double()
         composed = _composed(rest, true, pooled, design, own, slice(len(words), None))
         mean = mean[len(words) :]
         result[moved, columns] = (mean + share * (composed - mean)).float()
@@ -148,7 +150,7 @@ def _choose(true: Tensor, means: Tensor, design: _Design) -> _Choice:
     pooling = design.system(slice(None), 0.0)
     before = torch.zeros(2, dtype=torch.float64)  # squared distance of the means, by kind of fold
     along, length = torch.zeros(2, 2, len(PENALTIES), dtype=torch.float64)  # (kind, penalty) each
-    for columns in _column_blocks(true):
+    for columns in _column_blocks(true.shape[1]):
         mean, wanted = means[:, columns].double(), true[:, columns].double()
         pooled = pooling.solve(mean)[0][design.groups]
         for (kind, held), fitted in zip(folds, systems, strict=True):
@@ -177,5 +179,5 @@ def _held_out(design: _Design) -> Iterator[tuple[int, Tensor]]:
     return ((kind, held) for kind, held in masks if held.any() and not held.all())
 
 
-def _column_blocks(matrix: Tensor) -> Iterator[slice]:
-    return (slice(first, first + _COLUMNS) for first in range(0, matrix.shape[1], _COLUMNS))
+def _column_blocks(width: int) -> Iterator[slice]:
+    return (slice(first, first + _COLUMNS) for first in range(0, width, _COLUMNS))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from hypertok.errors import InputError
-from hypertok.model.constituents import Constituents
+from hypertok.model.constituents import Constituents, RowReader
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,20 +29,23 @@ class StockRows:
     """The rows of a stock model by id. Whatever the model multiplies them by (Gemma's embed_scale) stays outside.
 
     Attributes:
-        input: (V, d) float32, the embedding.
-        output: (V, d) float32, the output matrix; None if the model is tied, so that `input` is both.
-        words: the stock's own word forms, for the strategies that learn from them (see `words.stock_words`).
+        input: the embedding.
+        output: the output matrix; None if the model is tied, so that `input` is both.
+        words: gives the stock's own word forms, for the strategies that learn from them (see `words.stock_words`).
     """
 
-    input: Tensor
-    output: Tensor | None
-    words: StockWords
+    input: RowReader
+    output: RowReader | None
+    words: Callable[[], StockWords]
 
     def __post_init__(self) -> None:
-        if self.output is not None and self.output.shape != self.input.shape:
+        if self.output is None:
+            return
+        head, embedding = ((matrix.rows, matrix.width) for matrix in (self.output, self.input))
+        if head != embedding:
             raise InputError(
-                f"the model's output matrix is {tuple(self.output.shape)} and its embedding {tuple(self.input.shape)}; "
-                "only models in which they have the same shape can be extended"
+                f"the model's output matrix is {head} and its embedding {embedding}; only models in which they have "
+                "the same shape can be extended"
             )
 
     @property
@@ -66,6 +69,6 @@ class NewRows:
     facts: Mapping[str, float] = field(default_factory=dict)
 
 
-def on_both_sides(rows: StockRows, side: Callable[[Tensor], Tensor]) -> NewRows:
-    """The same function of a stock matrix (V, d) for the input and, if untied, for the output."""
+def on_both_sides(rows: StockRows, side: Callable[[RowReader], Tensor]) -> NewRows:
+    """The same function of a stock matrix for the input and, if untied, for the output."""
     return NewRows(side(rows.input), None if rows.output is None else side(rows.output))
