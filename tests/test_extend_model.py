@@ -247,6 +247,26 @@ def test_command(model: Path, small_lexicon: Lexicon, tmp_path: Path) -> None:
     assert "model.safetensors" not in manifest.files
 
 
+def test_auto_prints_the_table_that_it_decided_from(
+    model: Path, small_lexicon: Lexicon, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = ProbeOptions(steps=2, composer_steps=3, batch=2, context=16, held_out=8)
+    monkeypatch.setattr("hypertok.training.probe.ProbeOptions", lambda: quick)
+    command = ["extend", str(model), str(small_lexicon.folder), "--rows", "40", "--general", "0", "--init", "auto"]
+    done = CliRunner().invoke(app, [*command, "--data", str(small_corpus), "-o", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    facts = open_checked(tmp_path / "out", KIND)
+    probes = facts.facts["init"]["probes"]
+    printed = [re.findall(r"[\w.]+", line) for line in done.stdout.splitlines() if re.search(r"\d\.\d{4}", line)]
+    assert printed == [
+        [one["name"], f"{one['before']:.4f}", f"{one['after']:.4f}", str(one["steps"])] for one in probes
+    ]
+    assert {one["name"] for one in probes} == {"mean", "weighted", "mix", "composition", "composer"}
+    best = min(probes[:5], key=lambda probe: probe["after"])["name"]
+    assert f"new rows: {best}" in done.stdout
+    assert facts.recipe["init"] == best
+
+
 @pytest.mark.parametrize(
     ("init", "message"),
     [

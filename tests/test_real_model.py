@@ -27,6 +27,7 @@ from typer.testing import CliRunner
 
 from hypertok.artifact import read_manifest
 from hypertok.cli.main import app
+from hypertok.model.trained import attach, merged, open_trained
 from hypertok.tokenizer.gguf_file import Tensor, read_gguf, write_gguf
 from hypertok.tokenizer.gguf_rows import values_of
 from hypertok.tokenizer.kind import KIND
@@ -172,6 +173,26 @@ def test_stock_rows_keep_their_bits_and_ties_stay(road: Road) -> None:
     assert torch.isfinite(ended).all()
     assert (began != ended).any(dim=1).all(), "every new row is trained, by the softmax at least"
     assert 0 < (began - ended).norm() < began.norm()
+
+
+def test_live_merged_and_reloaded_are_one_model(road: Road) -> None:
+    """In float32, as the adapter is computed and as it is merged; what is left is rounding of sums in another order."""
+    from transformers import AutoModelForCausalLM
+
+    trained, output = road.folder / "model-notes-lora", road.folder / "merged-float32"
+    typed("merge", trained, "-o", output, "--dtype", "float32")
+    ids = Tokenizer.from_file(str(output / "tokenizer.json")).encode(SAMPLE).ids
+    assert set(ids) & set(road.new_ids)
+    text = torch.tensor([ids])
+    with torch.no_grad():
+        live = attach(open_trained(trained)[1].load("float32"), trained)(text).logits
+        own = merged(open_trained(trained)[1].load("float32"), trained)(text).logits
+        reloaded = AutoModelForCausalLM.from_pretrained(output, dtype=torch.float32)(text).logits
+        before = AutoModelForCausalLM.from_pretrained(road.folder / "model-notes", dtype=torch.float32)(text).logits
+    assert torch.equal(own, reloaded), "what is written is what was merged"
+    print("live and merged", (live - own).abs().max(), "of", own.abs().max(), "trained", (live - before).abs().max())
+    assert (live - own).abs().max() < 1e-5 * own.abs().max()
+    assert (live - before).abs().max() > 1
 
 
 def half(tensor: Tensor) -> Tensor:
