@@ -48,16 +48,20 @@ def read_csv(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iter
 
 def _lines(file: io.TextIOWrapper, tally: Tally) -> Iterator[str]:
     """The lines with their ends; one that is over `LINE_LIMIT` is empty, whatever its memory would be."""
-    number = 0
+    number = passed = 0
     while line := file.readline(LINE_LIMIT):
         number += 1
         if len(line) == LINE_LIMIT and not line.endswith(("\n", "\r")):
-            tally.lose(f"line {number}: over {LINE_LIMIT:,} characters; it is passed over")
+            passed += 1
+            if passed <= FAULTS:
+                tally.lose(f"line {number}: over {LINE_LIMIT:,} characters; it is passed over")
             while line and not line.endswith(("\n", "\r")):
                 line = file.readline(BLOCK)
             line = "\n"
         tally.look_for_damage(line)
         yield line
+    if passed > FAULTS:
+        tally.lose(f"{passed - FAULTS} more such lines")
 
 
 def _reader(path: Path, file: Iterator[str], head: str) -> tuple[CsvReader, int]:
