@@ -81,6 +81,10 @@ class CountedCorpus:
             names = pl.read_parquet(segment / "elements.parquet", columns=["name"])["name"]
             yield np.load(segment / "elements.npy"), np.load(segment / "documents.npy"), names
 
+    def document_lengths(self) -> Iterator[npt.NDArray[np.int64]]:
+        """Per segment the elements that each document has. Each (D,)"""
+        return (np.load(segment / "documents.npy") for segment in self._all_segments())
+
     def _all_segments(self) -> Iterator[Path]:
         return (segment for folder in self.shard_folders for segment in segment_folders(folder))
 
