@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from conftest import SENTENCES
 
+from hypertok.archive.shards import WHOLE
 from hypertok.corpus import counting
 from hypertok.corpus.counting import CountedCorpus, count_corpus
 from hypertok.corpus.sources import plan_shards
+from hypertok.lexicon import statistics
 from hypertok.lexicon.statistics import Changed, learning_statistics
 
 
@@ -35,3 +37,21 @@ def test_a_changed_text_is_told_before_the_rest_is_read(counted: CountedCorpus, 
     ):
         pass
     assert told == [0, 1]
+
+
+def test_a_first_share_that_was_too_small_changes_nothing(
+    counted: CountedCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = len(counted.plan.shards)
+    made = []
+    for share, told_first in ((WHOLE, 1), (WHOLE // 4, 2)):
+        monkeypatch.setattr(statistics, "first_share", lambda characters, share=share: share)
+        folder = tmp_path / str(share)
+        folder.mkdir()
+        told: list[int] = []
+        with learning_statistics(counted, folder, workers=1, progress=lambda done, of: told.append(done)) as wait:  # noqa: B023
+            wait()
+        assert told == [*range(shards + 1)] * told_first
+        made.append([(path.name, path.read_bytes()) for path in sorted(folder.iterdir())])
+    assert made[0] == made[1]
+    assert len(made[0]) == 2

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from hypertok.archive.learning import statistics_of
-from hypertok.archive.shards import Pieces, count_shard, merge_shards
+from hypertok.archive.shards import WHOLE, Pieces, count_shard, first_share, merge_shards
 from hypertok.archive.statistics import save_statistics
 from hypertok.corpus import engines
 from hypertok.corpus.counting import CountedCorpus
@@ -45,11 +45,26 @@ def learning_statistics(
     Raises:
         Changed: a source is not what it was then; seen when it has been read again.
     """
+    reading = partial(_cut_corpus, counted, engine=engine, workers=workers, progress=progress)
+    share = first_share(sum(report.characters for report in counted.reports))
+    cut = reading(share)
+    if share < WHOLE:
+        cut = [merge_shards(cut)]
+        if cut[0].share == share:  # a corpus of hardly any words, or of the same document many times
+            cut = reading(WHOLE)
+    with engines.background(partial(_learn, folder), cut) as wait:
+        yield wait
+
+
+def _cut_corpus(
+    counted: CountedCorpus, share: int, *, engine: engines.EngineName, workers: int | None, progress: Count | None
+) -> list[Pieces]:
+    """The pieces of a share of all documents, shards merged where they are many."""
     plan = counted.plan
     cut: list[Pieces] = []
     if progress:
         progress(0, len(plan.shards))
-    found = engines.run(partial(_cut, plan.place), plan.shards, engine=engine, workers=workers)
+    found = engines.run(partial(_cut, plan.place, share), plan.shards, engine=engine, workers=workers)
     with closing(found):
         for done, ((pieces, now), before) in enumerate(zip(found, counted.shard_reports(), strict=True), 1):
             _refuse_changed(before, now)
@@ -58,11 +73,10 @@ def learning_statistics(
                 cut = [merge_shards(cut)]  # together they have a limit
             if progress:
                 progress(done, len(plan.shards))
-    with engines.background(partial(_learn, folder), cut) as wait:
-        yield wait
+    return cut
 
 
-def _cut(root: Path, shard: Shard) -> tuple[Pieces, list[SourceReport]]:
+def _cut(root: Path, share: int, shard: Shard) -> tuple[Pieces, list[SourceReport]]:
     reports: list[SourceReport] = []
 
     def texts() -> Iterator[str]:
@@ -72,7 +86,7 @@ def _cut(root: Path, shard: Shard) -> tuple[Pieces, list[SourceReport]]:
             else:
                 reports.append(item)
 
-    return count_shard(texts()), reports
+    return count_shard(texts(), share=share), reports
 
 
 class Changed(InputError):
