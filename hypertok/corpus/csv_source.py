@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from hypertok.corpus.encodings import codec_of
 from hypertok.corpus.fields import record_documents, text_field, text_of_cells
-from hypertok.corpus.records import FAULTS, Part, Tally
+from hypertok.corpus.records import FAULTS, Part, Piece, Tally
 from hypertok.corpus.text_source import BLOCK, judge, read_head, sha256_range
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _SEPARATOR = re.compile(r"sep=([^\n\r])\r?\n", re.IGNORECASE)
 _NUMBER = re.compile(r"[\s\d.,:+%eE-]*")
 
 
-def read_csv(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
+def read_csv(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[Piece]:
     """Text and prose of documents made of the rows of a table."""
     tally.sha256 = sha256_range(path, part)
     with open(path, "rb") as file:

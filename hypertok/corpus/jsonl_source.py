@@ -10,14 +10,14 @@ from typing import BinaryIO
 
 from hypertok.corpus.encodings import codec_of
 from hypertok.corpus.fields import record_documents, text_of
-from hypertok.corpus.records import FAULTS, Part, Tally
+from hypertok.corpus.records import FAULTS, Part, Piece, Tally
 from hypertok.corpus.text_source import BLOCK, judge, read_head, sha256_range
 
 #: Bytes of the longest record that is read: parsing one takes several times as much memory.
 RECORD_LIMIT = 16 << 20
 
 
-def read_jsonl(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
+def read_jsonl(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[Piece]:
     """Text and prose of documents made of the records of a part."""
     tally.sha256 = sha256_range(path, part)
     with open(path, "rb") as file:

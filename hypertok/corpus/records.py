@@ -7,7 +7,7 @@ The plan depends on the corpus alone, never on how many workers read it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -55,13 +55,17 @@ class Document:
     `index` grows within a file and never repeats in it; the parts of a split file count from their first
     byte (Parquet rows that are not joined, from the sum of their first byte and first row). `text` is what
     was decoded, mojibake repaired, otherwise untouched (for HTML and FB2: without the tags). `prose` is the
-    part of it in which words count: NFC, with code, addresses and tags blanked.
+    part of it in which words count: NFC, with code, addresses and tags blanked; '' where nobody asked for it.
     """
 
     path: str
     index: int
     text: str
     prose: str
+
+
+#: What a reader gives of a document: its text, and what makes its prose, to be called, if at all, before the next.
+Piece = tuple[str, Callable[[], str]]
 
 
 @dataclass(frozen=True, slots=True)

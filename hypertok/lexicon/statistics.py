@@ -80,7 +80,7 @@ def _cut(root: Path, share: int, shard: Shard) -> tuple[Pieces, list[SourceRepor
     reports: list[SourceReport] = []
 
     def texts() -> Iterator[str]:
-        for item in read_shard(root, shard):
+        for item in read_shard(root, shard, prose=False):
             if isinstance(item, Document):
                 yield item.text
             else:
