@@ -13,9 +13,11 @@ from archive_texts import CLASSES, NOTES, tiny_statistics
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hypertok.archive import shards
 from hypertok.archive.learning import build_statistics, statistics_of
 from hypertok.archive.ngrams import count_chain
-from hypertok.archive.shards import count_shard, merge_shards
+from hypertok.archive.pieces import surfaces
+from hypertok.archive.shards import WHOLE, count_shard, first_share, merge_shards
 from hypertok.archive.statistics import Statistics, load_statistics, save_statistics
 from hypertok.errors import ArtifactError
 
@@ -58,9 +60,35 @@ def test_statistics_do_not_depend_on_the_shards(limit: int) -> None:
     texts = [f"{note} {number}" for number in range(5) for note in NOTES]
     whole = build_statistics(texts, CLASSES.get, limit)
     for size in (1, 3, 7):
-        shards = [count_shard(texts[i : i + size], limit=limit) for i in range(0, len(texts), size)]
-        assert same(whole, statistics_of(shards, CLASSES.get, limit))
+        counted = [count_shard(texts[i : i + size], limit=limit) for i in range(0, len(texts), size)]
+        assert same(whole, statistics_of(counted, CLASSES.get, limit))
     assert sum(whole.counts) <= limit + len(texts) + 1
+
+
+def test_statistics_do_not_depend_on_the_first_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"{note} {number}" for number in range(40) for note in NOTES]
+    limit = 400
+    whole = build_statistics(texts, CLASSES.get, limit)
+    last = merge_shards([count_shard(texts, limit=limit)], limit=limit).share
+    assert last < WHOLE // 4
+    cut: list[str] = []
+    monkeypatch.setattr(shards, "surfaces", lambda text: cut.append(text) or surfaces(text))
+    times = []
+    for share in (WHOLE, WHOLE // 2, 2 * last, last):
+        cut.clear()
+        counted = [count_shard(texts[i : i + 7], limit=limit, share=share) for i in range(0, len(texts), 7)]
+        assert same(whole, statistics_of(counted, CLASSES.get, limit))
+        times.append(len(cut))
+    assert times == sorted(times, reverse=True)
+    assert times[-1] < len(texts) // 4, "what is dropped in the end is not cut"
+
+
+@given(st.integers(0, 10**13), st.integers(10**5, 10**8))
+def test_the_first_share_has_more_than_is_kept(characters: int, limit: int) -> None:
+    share = first_share(characters, limit=limit)
+    kept = share * characters // WHOLE
+    assert kept >= 32 * limit or share == WHOLE
+    assert kept <= 64 * limit
 
 
 def test_surfaces_of_dropped_documents_are_not_held() -> None:

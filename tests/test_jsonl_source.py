@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
-from corpus_reading import RECORDS, read, read_one, words_of
+from corpus_reading import RECORDS, read, read_one, read_plan, words_of
 
 from hypertok.corpus import fields, jsonl_source
 from hypertok.corpus.sources import plan_shards
@@ -28,18 +29,42 @@ def test_jsonl_gives_every_record_once(tmp_path: Path, shard_bytes: int, encodin
     assert (report.format, report.status, report.reason) == ("jsonl", "read", "")
 
 
-def test_malformed_lines_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shard_bytes", [2000, 8 << 20])
+def test_malformed_lines_are_named(tmp_path: Path, shard_bytes: int) -> None:
     path = tmp_path / "а.ndjson"
     lines = [json.dumps({"text": text}, ensure_ascii=False) for text in RECORDS]
     lines[250] = '{"text": "оборвано'
     lines[251] = "[" * 100_000
     lines[252] = f'{{"text": "число", "n": {"7" * 5000}}}'
     path.write_text("\n".join(lines), encoding="utf-8")
-    text, _, report = read_one(path, 2000)
+    text, _, report = read_one(path, shard_bytes)
     assert len(text.split("\n\n")) == 297
-    assert "line 251 is no JSON record" in report.reason
-    assert "line 252 is no JSON record (nested too deeply)" in report.reason
-    assert "line 253 is no JSON record (Exceeds the limit" in report.reason
+    for place, why in ((250, "Invalid control character at)"), (251, "nested too deeply)"), (252, "Exceeds the limit")):
+        start = len("\n".join(lines[:place]).encode()) + 1
+        name = f"the line at byte {start}" if shard_bytes == 2000 else f"line {place + 1}"
+        assert f"{name} is no JSON record ({why}" in report.reason
+
+
+def test_no_part_reads_what_stands_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bad line in each of many parts costs no reading of the file from its beginning."""
+    path = tmp_path / "а.jsonl"
+    path.write_text(f'{{"text": "{SENTENCE}"}}\nоборвано\n' * 200, encoding="utf-8")
+    seeks: list[int] = []
+
+    class Watched(io.BufferedReader):
+        def seek(self, offset: int, whence: int = 0) -> int:
+            seeks.append(offset)
+            return super().seek(offset, whence)
+
+    monkeypatch.setattr(jsonl_source, "open", lambda name, _: Watched(io.FileIO(name)), raising=False)
+    plan = plan_shards(path, 500)
+    parts = [part for shard in plan.shards for part in shard.parts]
+    assert len(parts) > 20
+    _, (report,) = read_plan(plan)
+    assert seeks == [part.start for part in parts for _ in range(2)], "to judge it, and to read it"
+    assert report.partial
+    assert report.reason.count("is no JSON record") < 40
+    assert report.reason.endswith("more such reasons")
 
 
 def test_many_malformed_lines_are_counted(tmp_path: Path) -> None:

@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hypertok.corpus import segments
 from hypertok.corpus.counting import count_corpus
 from hypertok.corpus.elements import BREAK, Elements, is_joiner
+from hypertok.lexicon import runs
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.lexicon.runs import MIN_PAIR, run_table
 
+NAMES = ("Анна", "Борис", "Вера", "Глеб", "Дарья", "Егор")
 RUSSIAN = st.text("абвАБЁё ,;:-—.!\n1a'\u0301«»", max_size=60)
 
 
@@ -81,6 +84,28 @@ def test_runs_are_cut_at_rare_pairs(tmp_path: Path) -> None:
     assert {run: count for run, (count, _) in found.items()} == {
         "Тайный": MIN_PAIR - 1, " пароль": MIN_PAIR - 1, " лежит": MIN_PAIR - 1, "Врач, как всегда, молчал": MIN_PAIR,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("limit", ["MAX_PAIRS", "MAX_RUNS"])
+def test_no_more_is_held_than_allowed_however_frequent(
+    tmp_path: Path, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, limit, 3)
+    frequent = "".join(f"{word} молчал.\n\n" * (MIN_PAIR + times) for times, word in enumerate(NAMES))
+    found = runs_of(tmp_path, {"letter": frequent})
+    together = [run for run in found if " молчал" in run.strip()]
+    assert together == [f"{word} молчал" for word in NAMES[:-4:-1]], "the most frequent are left"
+    assert len(found) <= 3 or limit == "MAX_PAIRS"
+
+
+def test_names_of_the_whole_corpus_are_not_gone_through_for_each_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: Counter[str] = Counter()
+    monkeypatch.setattr(runs, "is_joiner", lambda name: asked.update([name]) or is_joiner(name))
+    monkeypatch.setattr(segments, "_SEGMENT_TOKENS", 1)
+    runs_of(tmp_path, {str(number): f"{word} молчал.\n" for number, word in enumerate(NAMES)})
+    assert {asked[word] for word in NAMES} == {2}, "twice in the one segment that has it"
 
 
 def test_words_of_one_document_weigh_less_than_those_of_many(tmp_path: Path) -> None:

@@ -84,10 +84,13 @@ def test_a_line_over_the_limit_is_passed_over(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("hypertok.corpus.csv_source.LINE_LIMIT", 50)
     monkeypatch.setattr("hypertok.corpus.csv_source.BLOCK", 64)
     path = tmp_path / "а.csv"
-    path.write_text(f"text,б\nсначала,б\n{'длинно,' * 60}\nкоротко,б\n", encoding="utf-8")
+    long = "длинно," * 60 + "\n"
+    path.write_text(f"text,б\nсначала,б\n{long}коротко,б\n{long * 4}", encoding="utf-8")
     text, _, report = read_one(path)
     assert text.split("\n\n") == ["сначала", "коротко"]
     assert "line 3: over 50 characters; it is passed over" in report.reason
+    assert report.reason.count("passed over") == 3
+    assert report.reason.endswith("2 more such lines")
 
 
 def test_bytes_of_a_table_that_cannot_be_decoded_are_told(tmp_path: Path) -> None:

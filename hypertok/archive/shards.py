@@ -8,7 +8,7 @@ neither on the shards nor on the number of workers.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import compress
 
@@ -20,6 +20,11 @@ from hypertok.archive.pieces import surfaces
 #: Pieces kept for counting. 16 million are about 130 MB of Russian UTF-8 text and take about 450 MB to count.
 PIECE_LIMIT = 16_000_000
 _HASH_BITS = 32
+#: The share of all documents: content hashes are below it.
+WHOLE = 1 << _HASH_BITS
+#: Characters per piece that no corpus of words comes near; Russian text has 5.
+_LONG = 32
+_Documents = list[tuple[int, npt.NDArray[np.int32]]]
 
 
 @dataclass
@@ -27,8 +32,8 @@ class Pieces:
     """Documents as numbers into `surfaces`, all of which occur, each with its content hash, which is below `share`."""
 
     surfaces: list[str] = field(default_factory=list)
-    documents: list[tuple[int, npt.NDArray[np.int32]]] = field(default_factory=list)
-    share: int = 1 << _HASH_BITS
+    documents: _Documents = field(default_factory=list)
+    share: int = WHOLE
 
     @property
     def number(self) -> int:
@@ -36,9 +41,20 @@ class Pieces:
         return sum(len(sequence) for _, sequence in self.documents)
 
 
-def count_shard(texts: Iterable[str], *, limit: int = PIECE_LIMIT) -> Pieces:
-    """Cut texts into pieces and number them."""
-    pieces = Pieces()
+def first_share(characters: int, *, limit: int = PIECE_LIMIT) -> int:
+    """The share to count a corpus of so many characters with: less of a large one, still far more than `limit` pieces.
+
+    If all of it is kept in the end, a larger share might have fitted, too: then count again, with `WHOLE`.
+    """
+    share = WHOLE
+    while share // 2 * characters >= _LONG * limit * WHOLE:
+        share //= 2
+    return share
+
+
+def count_shard(texts: Iterable[str], *, limit: int = PIECE_LIMIT, share: int = WHOLE) -> Pieces:
+    """Cut texts into pieces and number them; of documents with a content hash of `share` or above, none."""
+    pieces = Pieces(share=share)
     number: dict[str, int] = {}
     kept = 0
     for text in texts:
@@ -61,9 +77,13 @@ def merge_shards(shards: Iterable[Pieces], *, limit: int = PIECE_LIMIT) -> Piece
     whole = Pieces()
     number: dict[str, int] = {}
     for pieces in shards:
-        renumber = np.array([number.setdefault(s, len(number)) for s in pieces.surfaces], dtype=np.int32)
         whole.share = min(whole.share, pieces.share)
-        for digest, sequence in pieces.documents:
+        documents = [document for document in pieces.documents if document[0] < whole.share]
+        surfaces = pieces.surfaces
+        if len(documents) < len(pieces.documents):
+            documents, surfaces = _occurring(documents, surfaces)
+        renumber = np.array([number.setdefault(s, len(number)) for s in surfaces], dtype=np.int32)
+        for digest, sequence in documents:
             whole.documents.append((digest, renumber[sequence] if len(sequence) else sequence))
         number = _fit(whole, number, limit)
     whole.surfaces = list(number)
@@ -76,10 +96,7 @@ def _digest(text: str) -> int:
 
 
 def _fit(pieces: Pieces, number: dict[str, int], limit: int) -> dict[str, int]:
-    """Drop documents until `limit` pieces remain at most; returns the numbers of the surfaces that still occur.
-
-    Surfaces of dropped documents go too: pictures in Base64 have a new one for every few characters.
-    """
+    """Drop documents until `limit` pieces remain at most; returns the numbers of the surfaces that still occur."""
     before = len(pieces.documents)
     _drop(pieces)
     while pieces.number > limit:
@@ -87,13 +104,21 @@ def _fit(pieces: Pieces, number: dict[str, int], limit: int) -> dict[str, int]:
         _drop(pieces)
     if len(pieces.documents) == before:
         return number
-    occurs = np.zeros(len(number), np.bool_)
-    for _, sequence in pieces.documents:
-        occurs[sequence] = True
-    renumber = np.cumsum(occurs, dtype=np.int32) - np.int32(1)
-    pieces.documents = [(digest, renumber[sequence]) for digest, sequence in pieces.documents]
-    return {surface: place for place, surface in enumerate(compress(number, occurs.tolist()))}
+    pieces.documents, surfaces = _occurring(pieces.documents, number)
+    return {surface: place for place, surface in enumerate(surfaces)}
 
 
 def _drop(pieces: Pieces) -> None:
     pieces.documents = [document for document in pieces.documents if document[0] < pieces.share]
+
+
+def _occurring(documents: _Documents, surfaces: Collection[str]) -> tuple[_Documents, list[str]]:
+    """The surfaces that occur in documents, which are numbered anew.
+
+    Those of dropped ones go: pictures in Base64 have a new one for every few characters.
+    """
+    occurs = np.zeros(len(surfaces), np.bool_)
+    for _, sequence in documents:
+        occurs[sequence] = True
+    renumber = np.cumsum(occurs, dtype=np.int32) - np.int32(1)
+    return [(digest, renumber[sequence]) for digest, sequence in documents], list(compress(surfaces, occurs.tolist()))

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,14 @@ class CountedCorpus:
             names = pl.read_parquet(segment / "elements.parquet", columns=["name"])["name"]
             yield np.load(segment / "elements.npy"), np.load(segment / "documents.npy"), names
 
+    def document_lengths(self) -> Iterator[npt.NDArray[np.int64]]:
+        """Per segment the elements that each document has. Each (D,)"""
+        return (np.load(segment / "documents.npy") for segment in self._all_segments())
+
+    def shard_reports(self) -> Iterator[list[SourceReport]]:
+        """Per shard the reports on its parts."""
+        return (list(_reports_of(folder)) for folder in self.shard_folders)
+
     def _all_segments(self) -> Iterator[Path]:
         return (segment for folder in self.shard_folders for segment in segment_folders(folder))
 
@@ -115,7 +124,7 @@ def count_corpus(
             done += shard.bytes
             if progress:
                 progress(done, total)
-    reports = _collect_reports(plan, folders)
+    reports = list(merge_reports(chain(plan.reports, chain.from_iterable(map(_reports_of, folders)))))
     segments = [segment for folder in folders for segment in segment_folders(folder)]
     vocabulary, pruned = merge_vocabularies(segment / "forms.parquet" for segment in segments)
     if vocabulary.is_empty():
@@ -227,13 +236,11 @@ def _shard_name(root: Path, shard: Shard) -> str:
     return f"{shard.index:06d}-{digest.hexdigest()[:16]}"
 
 
-def _collect_reports(plan: Plan, folders: Sequence[Path]) -> list[SourceReport]:
-    reports = list(plan.reports)
-    for folder in folders:
-        for fields in json.loads((folder / "reports.json").read_text(encoding="utf-8")):
-            fields["lookalike_examples"] = tuple(fields["lookalike_examples"])
-            reports.append(SourceReport(**fields))
-    return list(merge_reports(reports))
+def _reports_of(folder: Path) -> Iterator[SourceReport]:
+    """The reports on the parts of a counted shard, in their order."""
+    for fields in json.loads((folder / "reports.json").read_text(encoding="utf-8")):
+        fields["lookalike_examples"] = tuple(fields["lookalike_examples"])
+        yield SourceReport(**fields)
 
 
 def _nothing_to_count(root: Path | str, reports: Sequence[SourceReport]) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from hypertok.corpus.encodings import codec_of
 from hypertok.corpus.fields import record_documents, text_field, text_of_cells
-from hypertok.corpus.records import FAULTS, Part, Tally
+from hypertok.corpus.records import FAULTS, Part, Piece, Tally
 from hypertok.corpus.text_source import BLOCK, judge, read_head, sha256_range
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _SEPARATOR = re.compile(r"sep=([^\n\r])\r?\n", re.IGNORECASE)
 _NUMBER = re.compile(r"[\s\d.,:+%eE-]*")
 
 
-def read_csv(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
+def read_csv(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[Piece]:
     """Text and prose of documents made of the rows of a table."""
     tally.sha256 = sha256_range(path, part)
     with open(path, "rb") as file:
@@ -48,16 +48,20 @@ def read_csv(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iter
 
 def _lines(file: io.TextIOWrapper, tally: Tally) -> Iterator[str]:
     """The lines with their ends; one that is over `LINE_LIMIT` is empty, whatever its memory would be."""
-    number = 0
+    number = passed = 0
     while line := file.readline(LINE_LIMIT):
         number += 1
         if len(line) == LINE_LIMIT and not line.endswith(("\n", "\r")):
-            tally.lose(f"line {number}: over {LINE_LIMIT:,} characters; it is passed over")
+            passed += 1
+            if passed <= FAULTS:
+                tally.lose(f"line {number}: over {LINE_LIMIT:,} characters; it is passed over")
             while line and not line.endswith(("\n", "\r")):
                 line = file.readline(BLOCK)
             line = "\n"
         tally.look_for_damage(line)
         yield line
+    if passed > FAULTS:
+        tally.lose(f"{passed - FAULTS} more such lines")
 
 
 def _reader(path: Path, file: Iterator[str], head: str) -> tuple[CsvReader, int]:

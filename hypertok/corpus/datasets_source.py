@@ -14,7 +14,7 @@ from typing import Any
 
 from hypertok.corpus.fields import record_documents, text_field, text_of, text_of_cells
 from hypertok.corpus.parquet_source import row_range
-from hypertok.corpus.records import Part, Tally
+from hypertok.corpus.records import Part, Piece, Tally
 from hypertok.errors import InputError, install
 
 # One slash is enough: pathlib swallows the second.
@@ -59,7 +59,7 @@ def bytes_of(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.glob("*.arrow") if file.exists())  # a link may lead nowhere
 
 
-def read_dataset(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
+def read_dataset(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[Piece]:
     """Text and prose of documents made of the part's share of a saved dataset's rows."""
     try:
         import datasets
@@ -81,7 +81,7 @@ def read_dataset(path: Path, part: Part, tally: Tally, *, join: bool = True) -> 
             tally.skip(reason)
 
 
-def read_hub(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
+def read_hub(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[Piece]:
     """Text and prose of documents made of a hub dataset, streamed.
 
     Raises:
@@ -136,7 +136,7 @@ def _has_text(feature: Any) -> bool:
     return "string" in str(getattr(feature, "dtype", "")) or type(feature).__name__ in _TEXT_TYPES
 
 
-def _documents(rows: Iterable[Mapping[str, Any]], tally: Tally, *, join: bool) -> Iterator[tuple[str, str]]:
+def _documents(rows: Iterable[Mapping[str, Any]], tally: Tally, *, join: bool) -> Iterator[Piece]:
     tally.encoding = "utf-8"
     digest = hashlib.sha256()
     size = 0

@@ -17,16 +17,16 @@ from hypertok.corpus.jsonl_source import read_jsonl
 from hypertok.corpus.markup_source import read_markup
 from hypertok.corpus.parquet_source import read_parquet
 from hypertok.corpus.prose import clean
-from hypertok.corpus.records import Document, Part, Shard, SourceReport, Tally
+from hypertok.corpus.records import Document, Part, Piece, Shard, SourceReport, Tally
 from hypertok.corpus.sources import Skipped, locate, plan_shards, printable, tell_skipped
 from hypertok.corpus.text_source import read_text
 from hypertok.corpus.words import is_lookalike
 
 #: A reader gives the text and the prose of one document after the other, and notes the rest in the tally.
-Reader = Callable[[Path, Part, Tally], Iterator[tuple[str, str]]]
+Reader = Callable[[Path, Part, Tally], Iterator[Piece]]
 _TEXTS: dict[str, Reader] = {"text": read_text, "markdown": read_text, "html": read_markup, "fb2": read_markup}
 #: The same for sources of records, which are joined into documents of a handy size or stay what they are (`join`).
-_RECORDS: dict[str, Callable[..., Iterator[tuple[str, str]]]] = {
+_RECORDS: dict[str, Callable[..., Iterator[Piece]]] = {
     "jsonl": read_jsonl,
     "json": read_json,
     "csv": read_csv,
@@ -36,7 +36,7 @@ _RECORDS: dict[str, Callable[..., Iterator[tuple[str, str]]]] = {
 }
 
 
-def read_shard(root: Path, shard: Shard, *, join: bool = True) -> Iterator[Document | SourceReport]:
+def read_shard(root: Path, shard: Shard, *, join: bool = True, prose: bool = True) -> Iterator[Document | SourceReport]:
     """The documents of a shard in order; those of a part come before the report on it.
 
     Nothing about a single source is fatal: what cannot be read is a report that says so. A hub dataset is the whole
@@ -44,13 +44,16 @@ def read_shard(root: Path, shard: Shard, *, join: bool = True) -> Iterator[Docum
 
     Args:
         join: put small records (JSON lines, table rows) together, which is faster; else each is a document.
+        prose: make the documents' prose, too, and look for words of mixed letters in it; takes longer than the text.
     """
     for part in shard.parts:
-        yield from _read_part(root, part, join)
+        yield from _read_part(root, part, join, prose)
 
 
 def read_documents(root: Path | str, *, seed: int | None = None, skipped: Skipped | None = None) -> Iterator[Document]:
     """The documents of a folder, a file or whatever else can be read; every record is one, and blank ones are left out.
+
+    They come without their prose.
 
     Args:
         seed: files, large ones in parts, in an order that hangs on it; None for the order of their paths.
@@ -65,25 +68,24 @@ def read_documents(root: Path | str, *, seed: int | None = None, skipped: Skippe
     for report in plan.reports:
         tell_skipped(plan.root, report, skipped)
     for number in order:
-        for found in _read_part(plan.root, parts[number], join=False):
+        for found in _read_part(plan.root, parts[number], join=False, prose=False):
             if isinstance(found, SourceReport):
                 tell_skipped(plan.root, found, skipped)
             elif found.text.strip():
                 yield found
 
 
-def _read_part(root: Path, part: Part, join: bool) -> Iterator[Document | SourceReport]:
+def _read_part(root: Path, part: Part, join: bool, prose: bool) -> Iterator[Document | SourceReport]:
     path = printable(part.path)
     location = locate(root, part.path)
     kind = "hub" if hub_name(root) else "datasets" if location.is_dir() else format_of(part.path)
     tally = Tally(kind, bytes=part.stop - part.start, first=part.start)
     reader = _TEXTS[kind] if kind in _TEXTS else partial(_RECORDS[kind], join=join)
     try:
-        for text, prose in reader(location, part, tally):
-            prose, mixed = clean(prose)
-            if mixed:
-                tally.add_lookalikes(run for run in mixed if is_lookalike(run))
-            yield Document(path, tally.first + tally.documents, text, prose)
+        for text, make_prose in reader(location, part, tally):
+            words, mixed = clean(make_prose()) if prose else ("", [])
+            tally.add_lookalikes(run for run in mixed if is_lookalike(run))
+            yield Document(path, tally.first + tally.documents, text, words)
             tally.documents += 1
             tally.characters += len(text)
     except OSError as error:

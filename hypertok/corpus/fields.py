@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from hypertok.corpus.chunks import PIECE, cut_pieces
 from hypertok.corpus.markdown import MarkdownMask, looks_like_markdown
 from hypertok.corpus.mojibake import repair_mojibake
 from hypertok.corpus.prose import blank_addresses
-from hypertok.corpus.records import Tally
+from hypertok.corpus.records import Piece, Tally
 
 #: Names of the field that holds the text, most telling first; compared without regard to case.
 TEXT_FIELDS = ("text", "content", "body", "document", "message", "article", "текст")
@@ -100,7 +101,7 @@ def _blank(text: str) -> bool:
     return not text or text.isspace()
 
 
-def record_documents(texts: Iterable[str], tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
+def record_documents(texts: Iterable[str], tally: Tally, *, join: bool = True) -> Iterator[Piece]:
     """Text and prose of documents made of `texts` in order; a record of over PIECE characters is cut.
 
     Unless they are to `join`, every record that is not blank is a document of its own.
@@ -127,24 +128,24 @@ def record_documents(texts: Iterable[str], tally: Tally, *, join: bool = True) -
         yield _document(batch, tally)
 
 
-def _document(batch: list[str], tally: Tally) -> tuple[str, str]:
+def _document(batch: list[str], tally: Tally) -> Piece:
     text, repaired = repair_mojibake(_BETWEEN.join(batch))
     if repaired:
         tally.repaired.update(dict.fromkeys(repaired))
         batch = [repair_mojibake(record)[0] for record in batch]
         text = _BETWEEN.join(batch)
     if not looks_like_markdown(text):
-        return text, blank_addresses(text)
+        return text, partial(blank_addresses, text)
     # Each record on its own: a fence left open in one must not swallow the next.
-    return text, _BETWEEN.join(map(_mask, batch))
+    return text, lambda: _BETWEEN.join(map(_mask, batch))
 
 
-def _large(text: str, tally: Tally) -> Iterator[tuple[str, str]]:
+def _large(text: str, tally: Tally) -> Iterator[Piece]:
     mask = MarkdownMask() if looks_like_markdown(text) else blank_addresses
     for piece in cut_pieces([text], tally, PIECE):
         piece, repaired = repair_mojibake(piece)
         tally.repaired.update(dict.fromkeys(repaired))
-        yield piece, mask(piece)
+        yield piece, partial(mask, piece)
 
 
 def _mask(text: str) -> str:

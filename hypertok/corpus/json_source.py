@@ -11,14 +11,14 @@ from pathlib import Path
 
 from hypertok.corpus.encodings import codec_of
 from hypertok.corpus.fields import record_documents, text_of
-from hypertok.corpus.records import Part, Tally
+from hypertok.corpus.records import Part, Piece, Tally
 from hypertok.corpus.text_source import judge, read_head, read_text, sha256_range
 
 #: Bytes of the largest document that is parsed, which is done whole: 68 MiB of a chat took 0.3 GiB of memory.
 DOCUMENT_LIMIT = 64 << 20
 
 
-def read_json(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
+def read_json(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[Piece]:
     """Text and prose of documents made of the strings of a JSON document.
 
     What is none, or too large to be parsed, is read as text to be counted, and left out where texts are trained or

@@ -15,7 +15,7 @@ from lxml import etree
 
 from hypertok.corpus.chunks import PIECE
 from hypertok.corpus.prose import blank_addresses
-from hypertok.corpus.records import Part, Tally
+from hypertok.corpus.records import Part, Piece, Tally
 from hypertok.corpus.text_source import decoded_pieces
 
 #: Elements that do not interrupt a line of text.
@@ -43,7 +43,7 @@ _NO_CONTROLS = dict.fromkeys([*range(9), 11, 12, *range(14, 32)], " ")
 _FEED = 1 << 16
 
 
-def read_markup(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]:
+def read_markup(path: Path, part: Part, tally: Tally) -> Iterator[Piece]:
     """Text and prose of an HTML or FB2 file, in pieces where it is large."""
     collector = _Collector(tally.format)
     parser = etree.HTMLParser(target=collector, encoding="utf-8", no_network=True, huge_tree=False)
@@ -102,13 +102,13 @@ class _Collector:
     def close(self) -> None:
         """The parser has ended."""
 
-    def take(self) -> tuple[str, str] | None:
+    def take(self) -> Piece | None:
         """What was gathered since the last time, if it is more than blanks."""
-        text, prose = "".join(self._text), "".join(self._prose)
+        text, prose = "".join(self._text), self._prose
         if not text or text.isspace():
             return None
         self._text, self._prose, self.size = [], [], 0
-        return text, blank_addresses(prose)
+        return text, lambda: blank_addresses("".join(prose))
 
     def _break(self, name: str) -> None:
         end = "\n" if name in _LINES else "\n\n"

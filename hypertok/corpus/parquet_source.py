@@ -11,14 +11,14 @@ from pathlib import Path
 import polars as pl
 
 from hypertok.corpus.fields import SURROGATE, record_documents, text_field, text_of_cells
-from hypertok.corpus.records import Part, Tally
+from hypertok.corpus.records import Part, Piece, Tally
 from hypertok.corpus.text_source import sha256_range
 
 #: Rows of the first slice, of the largest, and the characters that a slice should give.
 _FIRST, _MOST, _TARGET = 64, 1 << 14, 1 << 20
 
 
-def read_parquet(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[tuple[str, str]]:
+def read_parquet(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[Piece]:
     """Text and prose of documents made of the part's share of the rows."""
     tally.sha256 = sha256_range(path, part)
     tally.encoding = "utf-8"

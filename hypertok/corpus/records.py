@@ -7,7 +7,7 @@ The plan depends on the corpus alone, never on how many workers read it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,8 @@ Status = Literal["read", "repaired", "skipped"]
 _EXAMPLES = 3
 #: Faulty records of one source that are told one by one; of the others their number.
 FAULTS = 3
+#: Different reasons of the parts of one file that are told one by one: a file may have thousands of parts.
+_REASONS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +55,17 @@ class Document:
     `index` grows within a file and never repeats in it; the parts of a split file count from their first
     byte (Parquet rows that are not joined, from the sum of their first byte and first row). `text` is what
     was decoded, mojibake repaired, otherwise untouched (for HTML and FB2: without the tags). `prose` is the
-    part of it in which words count: NFC, with code, addresses and tags blanked.
+    part of it in which words count: NFC, with code, addresses and tags blanked; '' where nobody asked for it.
     """
 
     path: str
     index: int
     text: str
     prose: str
+
+
+#: What a reader gives of a document: its text, and what makes its prose, to be called, if at all, before the next.
+Piece = tuple[str, Callable[[], str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +207,20 @@ def _merge(group: list[SourceReport]) -> SourceReport:
         characters=sum(r.characters for r in group),
         documents=sum(r.documents for r in group),
         status=status,
-        reason=_join("; ", (r.reason for r in group)),
+        reason=_reasons(group),
         repaired=_join(", ", (r.repaired for r in group)),
         lookalikes=sum(r.lookalikes for r in group),
         lookalike_examples=tuple(examples)[:_EXAMPLES],
         sha256=hashlib.sha256("".join(r.sha256 for r in group).encode()).hexdigest(),
         partial=any(r.partial for r in group) or len({r.status == "skipped" for r in group}) > 1,
     )
+
+
+def _reasons(group: list[SourceReport]) -> str:
+    """What the parts of a file tell, the first few different ones."""
+    told = list(dict.fromkeys(r.reason for r in group if r.reason))
+    more = [f"{len(told) - _REASONS} more such reasons"] if len(told) > _REASONS else []
+    return "; ".join(told[:_REASONS] + more)
 
 
 def _join(separator: str, values: Iterable[str]) -> str:

@@ -34,7 +34,7 @@ _FENCE = re.compile(rb"^ {0,3}```", re.MULTILINE)
 class _Walk:
     """What one walk has met so far."""
 
-    files: dict[str, tuple[Path, int]] = field(default_factory=dict)  # relative path -> real path, size
+    files: dict[str, int] = field(default_factory=dict)  # relative path -> size
     links: list[tuple[str, Path, frozenset[str]]] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)  # real paths of files and folders
     datasets: set[str] = field(default_factory=set)  # real paths of saved datasets that are taken
@@ -75,8 +75,8 @@ def plan_shards(root: Path | str, shard_bytes: int = SHARD_BYTES) -> Plan:
         _take(walk, root_name(root), root, os.path.realpath(root))
     parts = [
         part
-        for path, (real_path, size) in sorted(walk.files.items(), key=lambda item: os.fsencode(item[0]))
-        for part in _cut_file(walk, path, real_path, size, shard_bytes)
+        for path, size in sorted(walk.files.items(), key=lambda item: os.fsencode(item[0]))
+        for part in _cut_file(walk, path, locate(root, path), size, shard_bytes)
     ]
     reports = tuple(sorted(walk.reports, key=lambda report: report.path))
     return Plan(root, tuple(_pack(parts, shard_bytes)), reports)
@@ -127,7 +127,7 @@ def _walk_folder(walk: _Walk, folder: Path, prefix: str, real: str, above: froze
         if datasets_source.is_saved_dataset(names):
             if real not in walk.datasets:  # by another link
                 walk.datasets.add(real)
-                walk.files[prefix.rstrip("/") or root_name(folder)] = (folder, datasets_source.bytes_of(folder))
+                walk.files[prefix.rstrip("/") or root_name(folder)] = datasets_source.bytes_of(folder)
             continue
         for entry in entries:
             path = prefix + entry.name
@@ -184,7 +184,7 @@ def _take(walk: _Walk, path: str, location: Path, real: str) -> None:
     elif reason := formats.unreadable_suffix(path):
         walk.skip(path, reason, status.st_size)
     else:
-        walk.files[path] = (location, status.st_size)
+        walk.files[path] = status.st_size
 
 
 def _cut_file(walk: _Walk, path: str, location: Path, size: int, shard_bytes: int) -> Iterator[Part]:

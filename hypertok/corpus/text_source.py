@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,7 +13,7 @@ from hypertok.corpus.chunks import cut_pieces
 from hypertok.corpus.markdown import MarkdownMask, looks_like_markdown
 from hypertok.corpus.mojibake import repair_mojibake
 from hypertok.corpus.prose import blank_addresses
-from hypertok.corpus.records import Part, Tally
+from hypertok.corpus.records import Part, Piece, Tally
 
 #: A part up to this size is judged (encoding, damage) as a whole; a longer one, which can only be an
 #: enormous line or a file that may not be cut, by its beginning.
@@ -23,14 +24,19 @@ BLOCK = 1 << 20
 _NOT_ASCII = bytes(range(0x80, 0x100))
 
 
-def read_text(path: Path, part: Part, tally: Tally) -> Iterator[tuple[str, str]]:
+def read_text(path: Path, part: Part, tally: Tally) -> Iterator[Piece]:
     """Text and prose of each piece of a text file."""
     mask: MarkdownMask | None = MarkdownMask() if tally.format == "markdown" else None
+
+    def prose(text: str) -> str:
+        nonlocal mask
+        if mask is None and looks_like_markdown(text):
+            mask = MarkdownMask()
+        return mask(text) if mask else blank_addresses(text)
+
     with open(path, "rb") as file:
         for text in decoded_pieces(file, part, tally):
-            if mask is None and looks_like_markdown(text):
-                mask = MarkdownMask()
-            yield text, mask(text) if mask else blank_addresses(text)
+            yield text, partial(prose, text)
     if mask is not None and mask.in_fence and part.stop == part.size:
         tally.note("a code fence (```) is opened and never closed; the words after it are not counted")
 

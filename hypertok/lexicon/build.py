@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from contextlib import ExitStack
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -100,9 +99,8 @@ def build_lexicon(
         with writing(output, KIND) as folder, ExitStack() as stack:
             if recipe.statistics:
                 learning = learning_statistics(
-                    counted.plan,
+                    counted,
                     folder,
-                    counted.reports,
                     engine=engine,
                     workers=workers,
                     progress=lambda d, t: tell("statistics", d, t),
@@ -160,8 +158,8 @@ def _same(old: Manifest, parents: dict[str, str], recipe: Recipe) -> bool:
 def _write(folder: Path, tables: Tables, counted: CountedCorpus) -> None:
     for name, table in tables.named():
         table.write_parquet(folder / f"{name}.parquet", compression="zstd", statistics=False)
-    reports = [asdict(report) for report in counted.reports]
-    sources = pl.DataFrame([{name: report[name] for name in _SOURCES} for report in reports], schema=_SOURCES)
+    columns = {name: [getattr(report, name) for report in counted.reports] for name in _SOURCES}
+    sources = pl.DataFrame(columns, schema=_SOURCES)
     sources.sort("path").write_parquet(folder / "sources.parquet", compression="zstd", statistics=False)
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from hypertok.corpus.stream import TITLE
 from hypertok.lexicon.phrase_counts import Candidates, Numbers, sub_candidates
 from hypertok.lexicon.phrase_readings import KEYS
+from hypertok.lexicon.phrase_uses import Uses
 from hypertok.lexicon.phrase_words import WordTable
 
 Floats = npt.NDArray[np.float64]
@@ -102,8 +102,8 @@ def threshold(concepts: pl.DataFrame, words: WordTable, min_count: int) -> Float
     return needed
 
 
-def observe(uses: pl.DataFrame, words: WordTable) -> pl.DataFrame:
-    """What surrounds each concept, from all its uses (see `gather_uses`).
+def observe(uses: Uses, words: WordTable) -> pl.DataFrame:
+    """What surrounds each concept, from all its uses.
 
     Columns: concept, joined (share of uses with a number or a Latin word joined to the front), left_share and
     right_share (of the commonest neighbour, as part of all uses), left_content and right_content (whether that is a
@@ -111,19 +111,17 @@ def observe(uses: pl.DataFrame, words: WordTable) -> pl.DataFrame:
     capital; for both inside sentences, if there are such uses: «Болезнь Крона» may begin one).
     """
     content = (words.adjective | words.noun) != 0
-    first, second = pl.col("cases") & 3, (pl.col("cases") // 4) & 3
-    both, inside = (first == TITLE) & (second == TITLE), pl.col("inside")
-    seen = uses.group_by("concept").agg(
-        uses=pl.len(),
-        joined=pl.col("joined").mean(),
-        title=(second == TITLE).mean(),
-        titles=pl.when(inside.any()).then((both & inside).sum() / inside.sum()).otherwise(both.mean()),
+    all_uses, inside = pl.col("uses"), pl.col("inside")
+    seen = uses.concepts.select(
+        "concept",
+        "uses",
+        joined=pl.col("joined") / all_uses,
+        title=pl.col("title") / all_uses,
+        titles=pl.when(inside > 0).then(pl.col("titles_inside") / inside).otherwise(pl.col("titles") / all_uses),
     )
-    for side in ("left", "right"):
+    for side, neighbours in (("left", uses.left), ("right", uses.right)):
         top = (
-            uses.filter(pl.col(side) >= 0)
-            .group_by("concept", side)
-            .len("top")
+            neighbours.rename({"uses": "top"})
             .sort("concept", "top", side, descending=[False, True, False])
             .unique("concept", keep="first", maintain_order=True)
         )

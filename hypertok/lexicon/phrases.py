@@ -3,7 +3,7 @@
 Found by morphological pattern (adjectives that agree with a noun, genitives after it, up to four words) and
 by strength of association, counted over all inflected forms. `phrase_grammar` and `phrase_words` say which
 words may stand together, `phrase_counts` reads the corpus, `phrase_readings` makes concepts of what was read,
-`phrase_selection` chooses the terms, `phrase_forms` inflects them.
+`phrase_uses` sums up how these are used, `phrase_selection` chooses the terms, `phrase_forms` inflects them.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from hypertok.corpus.stream import LOWER, TITLE, UPPER
 from hypertok.lexicon.morphology import Analyses
 from hypertok.lexicon.phrase_counts import Candidates, Streams, count_pairs, count_runs, gather_uses
 from hypertok.lexicon.phrase_forms import Inflector, Term
 from hypertok.lexicon.phrase_readings import CONCEPT, KEYS, collect_concepts, frequent_pairs, read_all
 from hypertok.lexicon.phrase_selection import associate, nested, observe, stands_alone, threshold
+from hypertok.lexicon.phrase_uses import PATTERNS, Uses, sum_uses
 from hypertok.lexicon.phrase_words import WordTable, load_stopwords, tabulate_words
 from hypertok.progress import Count
 
@@ -91,7 +91,7 @@ def find_phrases(
     step()
     chosen = np.append(np.isin(np.arange(len(score)), concepts["concept"].to_numpy()), False)
     of_row = [np.where(chosen[rows], rows, -1) for rows in of_row]
-    uses = pl.concat(gather_uses(streams, *tables, of_row))
+    uses = sum_uses(gather_uses(streams, *tables, of_row))
     kinds = [words.words["animate"].gather(concepts["k0"]), words.words["name"].gather(concepts["k1"])]
     concepts = concepts.with_columns(kinds[0], kinds[1].alias("of_name"))
     concepts = concepts.join(observe(uses, words), on="concept").filter(stands_alone())
@@ -124,7 +124,7 @@ def _assemble(
     analyses: Analyses,
     weights: npt.NDArray[np.float64],
     words: WordTable,
-    uses: pl.DataFrame,
+    uses: Uses,
 ) -> Phrases:
     """Base forms, paradigms and cases of the chosen concepts."""
     surfaces = _surfaces(concepts, readings, tables)
@@ -168,17 +168,10 @@ def _surfaces(
     return found
 
 
-def _usual_cases(uses: pl.DataFrame) -> dict[int, list[int]]:
-    """The commonest case pattern of each of four words; the first word counts only inside a sentence."""
-    columns = []
-    for place in range(4):
-        case = (pl.col("cases") // 4**place) & 3
-        valid = case.is_in([LOWER, TITLE, UPPER]) & (pl.col("inside") if place == 0 else pl.lit(True))
-        columns += [((case == k) & valid).sum().alias(f"{place}{k}") for k in (LOWER, TITLE, UPPER)]
-    counts = uses.group_by("concept").agg(columns)
-    numbers = counts.drop("concept").to_numpy().reshape(len(counts), 4, 3)
-    usual = numbers.argmax(axis=2)  # the lower case wins a tie
-    return dict(zip(counts["concept"].to_list(), usual.tolist(), strict=True))
+def _usual_cases(uses: Uses) -> dict[int, list[int]]:
+    """The commonest case pattern of each of four words."""
+    usual = np.array(PATTERNS)[uses.case_counts().argmax(axis=2)]  # the lower case wins a tie
+    return dict(zip(uses.concepts["concept"].to_list(), usual.tolist(), strict=True))
 
 
 class _Steps:

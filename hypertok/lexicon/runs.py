@@ -43,15 +43,14 @@ SCHEMA: dict[str, type[pl.DataType]] = {"run": pl.String, "count": pl.UInt32, "w
 def run_table(counted: CountedCorpus) -> pl.DataFrame:
     """All runs: run, count, weight; the most frequent first."""
     elements = _merge_elements(counted.element_tables())
-    lengths = np.concatenate([lengths for _, lengths, _ in counted.element_streams()])
-    dispersion = np.sqrt(_dispersion(elements, lengths))
-    pairs = _frequent_pairs(counted, elements)
+    dispersion = np.sqrt(_dispersion(elements, np.concatenate(list(counted.document_lengths()))))
+    pairs = _frequent_pairs(counted, elements["name"])
     tables: list[pl.DataFrame] = []
     for ids, lengths, names in counted.element_streams():
-        numbers = _renumber(ids, names, elements["name"])
-        linked = _links(numbers, elements["name"])
-        linked[linked] = find(pack(numbers[:-1], numbers[1:])[linked], pairs) >= 0
-        tables.append(_cut(numbers, linked, lengths, dispersion, elements["name"]))
+        numbers, places = _kept(ids, names, elements["name"])
+        linked = _links(numbers, names)
+        linked[linked] = find(_pairs(numbers, places, linked), pairs) >= 0
+        tables.append(_cut(numbers, linked, lengths, dispersion[places], names))
         if len(tables) > 8:
             tables = [_summed(tables)]
     total = _summed(tables).sort("count", "run", descending=[True, False])
@@ -83,11 +82,19 @@ def _dispersion(elements: pl.DataFrame, lengths: Numbers) -> Shares:
     return np.asarray(np.minimum(1, shares_seen), dtype=np.float64)
 
 
-def _renumber(ids: npt.NDArray[np.uint32], names: pl.Series, all_names: pl.Series) -> Numbers:
-    """Numbers of the elements in `all_names`; an element that was pruned becomes BREAK. (E,)"""
+def _kept(ids: npt.NDArray[np.uint32], names: pl.Series, all_names: pl.Series) -> tuple[Numbers, Numbers]:
+    """The elements of a segment (E,), what was pruned become BREAK, and where in `all_names` each of `names` is. (N,)
+
+    Elements keep their numbers in the segment, whose names are a small part of all.
+    """
     places = find_names(names, all_names)
-    numbers: Numbers = np.where(places < 0, BREAK, places)[ids]
-    return numbers
+    return np.where(places < 0, BREAK, np.arange(len(places)))[ids], places
+
+
+def _pairs(numbers: Numbers, places: Numbers, linked: npt.NDArray[np.bool_]) -> Keys:
+    """Keys of the pairs of elements that are linked, by their places in the names of all segments."""
+    everywhere = places[numbers]
+    return pack(everywhere[:-1], everywhere[1:])[linked]
 
 
 def _links(numbers: Numbers, names: pl.Series) -> npt.NDArray[np.bool_]:
@@ -103,17 +110,14 @@ def _links(numbers: Numbers, names: pl.Series) -> npt.NDArray[np.bool_]:
     return linked
 
 
-def _frequent_pairs(counted: CountedCorpus, elements: pl.DataFrame) -> Keys:
+def _frequent_pairs(counted: CountedCorpus, all_names: pl.Series) -> Keys:
     """Sorted keys of the pairs of elements that stand together at least MIN_PAIR times."""
     total = pl.DataFrame(schema={"key": pl.UInt64, "count": pl.Int64})
     for ids, _, names in counted.element_streams():
-        numbers = _renumber(ids, names, elements["name"])
-        linked = _links(numbers, elements["name"])
-        keys, counts = np.unique(pack(numbers[:-1], numbers[1:])[linked], return_counts=True)
+        numbers, places = _kept(ids, names, all_names)
+        keys, counts = np.unique(_pairs(numbers, places, _links(numbers, names)), return_counts=True)
         found = pl.DataFrame({"key": keys, "count": counts}, schema=total.schema)
-        total = pl.concat([total, found]).group_by("key").agg(pl.col("count").sum())
-        if total.height > MAX_PAIRS:
-            total = total.filter(pl.col("count") > 1)
+        total = _pruned(pl.concat([total, found]).group_by("key").agg(pl.col("count").sum()), MAX_PAIRS)
     return total.filter(pl.col("count") >= MIN_PAIR)["key"].sort().to_numpy()
 
 
@@ -143,7 +147,13 @@ def _cut(
 def _summed(tables: list[pl.DataFrame]) -> pl.DataFrame:
     if not tables:
         return pl.DataFrame(schema={"run": pl.String, "count": pl.Int64, "weight": pl.Int64})
-    total = pl.concat(tables).group_by("run").agg(pl.col("count").sum(), pl.col("weight").sum())
-    if total.height > MAX_RUNS:
-        total = total.filter(pl.col("count") > 1)
-    return total
+    return _pruned(pl.concat(tables).group_by("run").agg(pl.col("count").sum(), pl.col("weight").sum()), MAX_RUNS)
+
+
+def _pruned(table: pl.DataFrame, most: int) -> pl.DataFrame:
+    """The table, without its rarest rows where there are more than `most`: lossy counting, as for forms."""
+    floor = 1
+    while table.height > most:
+        table = table.filter(pl.col("count") > floor)
+        floor += 1
+    return table
