@@ -207,7 +207,7 @@ def read_manifest(folder: Path, kind: Kind, *, newest: int | None = None) -> Man
         if head.kind == kind.name and newest is not None and head.schema_version > newest:
             raise ArtifactError(
                 f"{folder}: written by a newer hypertok (schema {head.schema_version}; this one reads up to "
-                f"{newest}); upgrade with: pip install -U hypertok-concepts"
+                f"{newest}); upgrade with: pip install . (in a newer checkout)"
             )
         manifest = Manifest.model_validate_json(content)
     except FileNotFoundError:

@@ -18,7 +18,8 @@ def data_file(name: str) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise HypertokError(
-        f"the shipped data file {name} is missing; reinstall with: pip install --force-reinstall hypertok-concepts"
+        f"the shipped data file {name} is missing; reinstall with: pip install --force-reinstall --no-deps . (in a "
+        "checkout of hypertok)"
     )
 
 

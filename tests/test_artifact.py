@@ -79,7 +79,7 @@ def test_every_single_byte_counts(thing: Path) -> None:
 
 def test_a_newer_schema_says_upgrade_whatever_else_it_brings(thing: Path) -> None:
     change_manifest(thing, schema_version=4, shards={"new": "layout"}, files=["a.txt"])
-    with pytest.raises(ArtifactError, match=r"schema 4.*reads up to 3.*pip install -U hypertok-concepts"):
+    with pytest.raises(ArtifactError, match=r"schema 4.*reads up to 3.*pip install \."):
         open_thing(thing)
 
 

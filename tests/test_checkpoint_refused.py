@@ -175,8 +175,8 @@ def test_other_tensors_with_a_row_per_token(tmp_path: Path) -> None:
 def test_matrices_that_do_not_go_together(tmp_path: Path) -> None:
     refused(one_file(tmp_path / "a", {INPUT: matrix(1), OUTPUT: matrix(2, rows=64)}), "resize_token_embeddings")
     two = {INPUT: matrix(1), "decoder.embed_tokens.weight": matrix(2)}
-    refused(one_file(tmp_path / "b", two), "embedding matrix", "models with one")
-    refused(one_file(tmp_path / "c", {OUTPUT: matrix(1)}), "no embedding matrix")
+    refused(one_file(tmp_path / "b", two), "embedding matrix", "models with one", "--init none")
+    refused(one_file(tmp_path / "c", {OUTPUT: matrix(1)}), "no embedding matrix", "--init none")
 
 
 def test_a_tokenizer_of_another_model(tmp_path: Path) -> None:

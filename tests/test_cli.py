@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from hypertok.cli import codec, console, main
+from hypertok.cli import codec, console, experiment, main
 from hypertok.errors import InputError
 from hypertok.lexicon.overrides import COLUMNS
 
@@ -100,6 +100,15 @@ def test_help_names_no_file_that_the_wheel_lacks() -> None:
         assert "defaults.toml" not in text
         if command == "build-lexicon":
             assert all(column in text.partition("separated by tabs:")[2][:150] for column in COLUMNS)
+
+
+def test_no_example_of_help_starts_all_runs_of_an_experiment() -> None:
+    for text in (main.root.__doc__, experiment.run.__doc__):
+        examples = [
+            line for line in (text or "").splitlines() if "hypertok experiment run " in line and ".toml" in line
+        ]
+        assert examples
+        assert all("--only" in line for line in examples)
 
 
 def test_info_tells_figures_and_json_is_json(lexicon: Path) -> None:

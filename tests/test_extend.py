@@ -153,7 +153,7 @@ def test_an_artefact_of_another_kind_is_not_replaced_and_said_before_work(
 
 
 def test_symbols_go_with_concept_units_only(vault_lexicon: Lexicon, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="leave the other option out"):
+    with pytest.raises(InputError, match="leave one or the other out"):
         extend(
             stock_folder("qwen3"),
             vault_lexicon.folder,

@@ -97,7 +97,7 @@ def test_a_wrong_line_is_named(tmp_path: Path, name: str) -> None:
 def test_lines_that_contradict_each_other(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"tsv:3: the same concept as line 2"):
         read(tmp_path, "add\tпечень\tNOUN\nforbid\tпечень\tNOUN\n")
-    with pytest.raises(InputError, match=r"tsv:3: the symbol '❤' is given to two concepts"):
+    with pytest.raises(InputError, match=r"tsv:3: the symbol '❤' is given to two concepts; give one of them another"):
         read(tmp_path, "add\tпечень\tNOUN\t❤\nadd\tлюбовь\tNOUN\t❤\n")
     with pytest.raises(InputError, match=r"tsv:2: 'а' is merged into 'б'.* line 3; name the final lemma"):
         read(tmp_path, "merge\tа\tNOUN\tб\nmerge\tб\tNOUN\tв\n")

@@ -106,14 +106,14 @@ class Packer:
         header = read_header(data)
         if header.self_contained != (self._sha256 is None):
             raise ArtifactError(
-                "the archive is self-contained: unpack it without a lexicon"
+                "the archive is self-contained: unpack it without a lexicon (no --lexicon)"
                 if header.self_contained
-                else f"the archive needs the lexicon whose sha256 begins with {header.lexicon}"
+                else f"the archive needs the lexicon whose sha256 begins with {header.lexicon}: name it with --lexicon"
             )
         if self._sha256 is not None and not self._sha256.startswith(header.lexicon):
             raise ArtifactError(
                 f"the archive was packed with the lexicon whose sha256 begins with {header.lexicon}, "
-                f"not with {self._sha256[: 2 * _LEXICON_BYTES]}…: name that one"
+                f"not with {self._sha256[: 2 * _LEXICON_BYTES]}…: name that one with --lexicon"
             )
         flags = data[1] & 15
         at = _start_length(flags) + _CHECK_BYTES
@@ -128,8 +128,9 @@ class Packer:
             members.append(Member(path, coder.read().encode() if text else blob))
         if digest != _digest(members, self._sha256):
             raise ArtifactError(
-                "the archive does not give back what was packed: the lexicon is not the one it was packed "
-                "with, or this hypertok computes differently from the one that packed it"
+                "the archive does not give back what was packed: the lexicon is not the one it was packed with (name "
+                "that one with --lexicon), or this hypertok computes differently from the one that packed it (unpack "
+                "with that one)"
             )
         return members
 

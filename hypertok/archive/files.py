@@ -70,7 +70,7 @@ def _walk(path: Path, skipped: Skipped) -> Iterable[tuple[str, Path]]:
                 else:
                     yield "/".join((top, *file.relative_to(path).parts)), file
     else:
-        raise InputError(f"{path} does not exist, or is neither a file nor a folder")
+        raise InputError(f"{path} does not exist, or is neither a file nor a folder; correct the path")
 
 
 def _refuse(error: OSError) -> NoReturn:

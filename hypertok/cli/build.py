@@ -44,11 +44,21 @@ def build_lexicon(
         Path | None,
         typer.Option(help="Lexicon whose concepts keep their symbols (default: the one at OUTPUT, if there is one)."),
     ] = None,
-    min_count: Annotated[int, typer.Option(min=1, help="Rarest concept kept, in uses.")] = 1,
+    min_count: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Keep concepts used at least so often (words that the dictionary lacks: at least 3 times)."
+        ),
+    ] = 1,
     max_concepts: Annotated[int, typer.Option(min=1, help="Most concepts kept, the most frequent first.")] = 250_000,
     phrases: Annotated[bool, typer.Option(help="Look for multiword concepts such as «цикл Кребса».")] = True,
     min_phrase_count: Annotated[
-        int | None, typer.Option(min=2, help="Rarest multiword concept kept (default: by corpus size).")
+        int | None,
+        typer.Option(
+            min=2,
+            help="Keep multiword concepts used at least so often (default: 3, more for more than a million words).",
+            show_default=False,
+        ),
     ] = None,
     context: Annotated[
         bool, typer.Option(help="Weigh the readings of ambiguous forms by their contexts in the corpus.")

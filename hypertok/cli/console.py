@@ -132,4 +132,4 @@ def write_bytes(data: bytes, path: Path | None) -> None:
     try:
         write_file(path, data)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+        raise InputError(f"{path}: cannot be written ({error.strerror}); name another file") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -12,6 +12,11 @@ from hypertok.cli.console import by_comma, err, left_out, out
 from hypertok.errors import quoted
 
 app = typer.Typer(no_args_is_help=True, help="Arms side by side: run a definition, report on its results.")
+
+
+def _input(what: str) -> Any:
+    """An option for a place that a definition names, too."""
+    return typer.Option(help=f"{what} (default: what the definition says).", show_default=False)
 
 
 @app.command()
@@ -24,16 +29,23 @@ def run(
         typer.Option("--output", "-o", help="Folder for the results; results/NAME beside the definition by default."),
     ] = None,
     only: Annotated[
-        str, typer.Option(help="Do these runs alone, by comma; * stands for any letters.", show_default=False)
+        str,
+        typer.Option(
+            help="Do these runs alone, by comma, each ARM-LINE-sSEED, e.g. ours-word-characters-s0; * stands for any "
+            "letters. A wrong name lists all (default: every run of the definition).",
+            show_default=False,
+        ),
     ] = "",
     report: Annotated[bool, typer.Option("--report", help="Write the report afterwards.")] = False,
-    model: Annotated[Path | None, typer.Option(help="Stock model folder.")] = None,
-    lexicon: Annotated[Path | None, typer.Option(help="Lexicon of the training texts.")] = None,
-    corpus: Annotated[Path | None, typer.Option(help="Training texts.")] = None,
-    held_out: Annotated[Path | None, typer.Option(help="Texts to measure on; refused if also in --corpus.")] = None,
-    english: Annotated[Path | None, typer.Option(help="English texts, for drift.")] = None,
-    code: Annotated[Path | None, typer.Option(help="Source code, for drift.")] = None,
-    pairs: Annotated[Path | None, typer.Option(help="Minimal pairs (JSON Lines).")] = None,
+    model: Annotated[Path | None, _input("Stock model folder")] = None,
+    lexicon: Annotated[Path | None, _input("Lexicon of the training texts")] = None,
+    corpus: Annotated[Path | None, _input("Training texts, a folder or a file")] = None,
+    held_out: Annotated[Path | None, _input("Texts to measure on, refused if also in --corpus")] = None,
+    english: Annotated[
+        Path | None, _input("English texts, to measure how much worse training makes the model on them (drift)")
+    ] = None,
+    code: Annotated[Path | None, _input("Source code, for the same")] = None,
+    pairs: Annotated[Path | None, _input("Minimal pairs (JSON Lines: chosen, rejected, phenomenon)")] = None,
 ) -> None:
     """Run an experiment; the same command goes on where it was stopped.
 
@@ -41,8 +53,11 @@ def run(
     folder .work, where other experiments find them, and can be removed afterwards. Texts that cannot be read are
     listed, and the exit code is 3.
 
-      hypertok experiment run experiments/ab-bos.toml -o my-ab --model gemma/ --lexicon notes.lexicon \\
-        --corpus train/ --held-out held-out/ --report
+    Two arms of ab-bos (without --only all its 34 runs, days). Its model, lexicon and texts come from HYPERTOK_MODEL and
+    the like, or from these options:
+
+      hypertok experiment run experiments/ab-bos.toml -o my-ab --only 'stock-*-s0,ours-phrase-characters-s0' \\
+        --model gemma/ --lexicon notes.lexicon --corpus train/ --held-out held-out/ --report
 
     Several processes or machines share the work where each is given its own runs, and the folder runs/ of the results
     is copied together:

@@ -35,7 +35,7 @@ def export(
         Path | None, typer.Option("--output", "-o", help="File to write (default: FOLDER with a suffix, here).")
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="For gguf: the stock model as a GGUF file.", show_default=False)
+        Path | None, typer.Option(help="For gguf, which needs it: the stock model as a GGUF file.", show_default=False)
     ] = None,
     stock_model: Annotated[
         Path | None,

@@ -44,13 +44,18 @@ _STOCK = typer.Argument(
 _LEXICON = typer.Argument(help="Lexicon folder (from `hypertok build-lexicon`).", show_default=False)
 
 
-_SPAN = typer.Option(help="How far a unit may reach: inside a word, or over words, spaces and commas («, что»).")
-_UNITS = typer.Option(help="How units are chosen: with the lexicon, or by plain continued BPE (the control).")
+_SPAN = typer.Option(
+    help="How far a unit may reach: word, inside a word; phrase, over several, with their spaces and commas («, что»)."
+)
+_UNITS = typer.Option(
+    help="How units are chosen: concept, by the lexicon's weights; bpe, by continued BPE, merges that go on from the "
+    "stock ones by plain counts (what experiments compare with)."
+)
 _GENERAL = typer.Option(
     min=0,
     max=10,
-    help="Weight of general Russian beside your texts; more helps on texts unlike yours. Symbol text and --units bpe "
-    "take none.",
+    help="How much general Russian (words by frequency) counts beside your texts, as a share of their words; more "
+    "helps on texts unlike yours. Symbol text and --units bpe take none.",
 )
 
 
@@ -85,8 +90,10 @@ def extend(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="With a model in STOCK: how its new rows begin, e.g. weighted; composer trains them on --data, auto "
-            "tries all for some steps; none: the tokenizer alone. By default weighted where there are weights.",
+            help="With a model in STOCK: how its new rows begin. mean, weighted (default), asymmetric (untied models "
+            "only), mix, composition: made of stock rows at once. composer: trained on --data for 250 steps; auto: all "
+            "of these tried for 50 steps each, the best is taken. These two compute on the CPU. none: the tokenizer "
+            "alone.",
         ),
     ] = None,
     data: Annotated[
@@ -212,7 +219,10 @@ def _print_model(facts: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
 def curve(
     lexicon: Annotated[Path, _LEXICON],
     tokenizer: Annotated[Path, typer.Option(help="Stock tokenizer, as for `hypertok extend`.")],
-    corpus: Annotated[Path, typer.Option(help="Folder or file of texts to measure on; held-out ones say the truth.")],
+    corpus: Annotated[
+        Path,
+        typer.Option(help="Folder or file of texts to measure on; take some that the lexicon was not built from."),
+    ],
     rows: Annotated[
         str | None,
         typer.Option(

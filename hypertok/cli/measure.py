@@ -37,20 +37,29 @@ def measure(
     only: Annotated[
         str | None, typer.Option(help=f"Measure these only, by comma: {', '.join(_STEPS)}.", show_default=False)
     ] = None,
-    context: Annotated[int, typer.Option(help="Tokens of a window for bits per character.")] = 512,
+    context: Annotated[
+        int, typer.Option(help="Tokens of the windows that text is scored in, for bits per character.")
+    ] = 512,
     characters: Annotated[
-        int | None, typer.Option(min=1, help="Use the first so many characters of the texts.", show_default=False)
+        int | None,
+        typer.Option(min=1, help="Use the texts' first so many characters (default: all).", show_default=False),
     ] = None,
     pairs: Annotated[
         Path | None, typer.Option(help="Minimal pairs (JSON Lines: chosen, rejected, phenomenon).", show_default=False)
     ] = None,
-    card: Annotated[float, typer.Option(help="GiB of the card whose longest context is computed.")] = 24.0,
+    card: Annotated[
+        float, typer.Option(help="GiB of a GPU: computed is the longest text that fits it beside the model.")
+    ] = 24.0,
     samples: Annotated[
         int, typer.Option(help="Passages for emission and for the copy task; four times as many for reading.")
     ] = 32,
     device: Annotated[str, typer.Option(help="cpu, cuda …; auto takes a GPU if there is one.")] = "auto",
     dtype: Annotated[
-        str, typer.Option(help="float32, bfloat16, float16; auto: the model's own, or float32 on a CPU without it.")
+        str,
+        typer.Option(
+            help="Data type of the model and of computing: float32, bfloat16, float16; auto: the checkpoint's own, or "
+            "float32 on a CPU without instructions for it."
+        ),
     ] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of sampling and of the bootstrap.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,

@@ -43,7 +43,10 @@ def train(
     lora: Annotated[
         str | None,
         typer.Option(
-            metavar="r=N[,alpha=A][,dora][,targets=NAME+NAME]", help="The adapter (default: r=32).", show_default=False
+            metavar="r=N[,alpha=A][,dora][,targets=NAME+NAME]",
+            help="LoRA adapter: rank r, scale alpha (default: 2 r), dora to train magnitude and direction apart, "
+            "targets to name its layers (default: all linear ones). By default r=32.",
+            show_default=False,
         ),
     ] = None,
     resume: Annotated[
@@ -55,7 +58,8 @@ def train(
     dtype: Annotated[
         Dtype | None,
         typer.Option(
-            help="Of the frozen model (default: auto, which is bfloat16, or float32 on a CPU without its products)."
+            help="Data type of the frozen model and of computing (default: auto, which is bfloat16, or float32 on a "
+            "CPU without bfloat16 instructions)."
         ),
     ] = None,
     context: Annotated[int | None, typer.Option(min=2, help="Tokens of a block (default: 512).")] = None,
@@ -65,7 +69,10 @@ def train(
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="How often the text is read (default: 1).")] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Of the order of files and blocks, and of the adapter (default: 0).")
+        int | None,
+        typer.Option(
+            min=0, help="Seed of the order of files and blocks, and of the adapter's first values (default: 0)."
+        ),
     ] = None,
     report_to: Annotated[
         str | None, typer.Option(help="tensorboard, or none (default; log.jsonl is always written).")
@@ -75,7 +82,8 @@ def train(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="Any other parameter, e.g. rows_lr=5e-4; an unknown name lists them all. May be repeated.",
+            help="Any other parameter, e.g. rows_lr=5e-4 (highest learning rate of the new rows; default: 1e-3) or "
+            "lora_lr=1e-4 (of the adapter; default: 5e-4). An unknown name lists them all. May be repeated.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,

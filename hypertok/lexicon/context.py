@@ -253,5 +253,8 @@ def _load(path: Path) -> ContextModel:
             )
             weights = Weights(evidence=arrays["weights.evidence"].astype(np.float32), **tables)
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ArtifactError(f"{path}: not a context model ({error}); reinstall hypertok-concepts") from error
+        raise ArtifactError(
+            f"{path}: not a context model ({error}); reinstall with: pip install --force-reinstall --no-deps . (in a "
+            "checkout of hypertok)"
+        ) from error
     return ContextModel(inventory, weights)

@@ -225,7 +225,10 @@ class Lexicon:
         """A concept's lemma (or, where it has none, its first form) and that form's rows in this concept."""
         own, lemma = self.book.rows_of_concept(concept), self.concepts["lemma"][concept]
         if not own:
-            raise InputError(f"{lemma!r} keeps its symbol and has no forms in {self.folder}: it was forbidden since")
+            raise InputError(
+                f"{lemma!r} keeps its symbol and has no forms in {self.folder}: it was forbidden since; to have it "
+                "back, take it out of the overrides and build again"
+            )
         rows = [row for row in own if self.book.forms[row] == lemma] or [own.start]
         return self.book.forms[rows[0]], rows
 

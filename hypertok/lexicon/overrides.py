@@ -108,7 +108,9 @@ def read_overrides(path: Path) -> Overrides:
         lines[key] = number
         if row["action"] == "add":
             if row["target"] and row["target"] in add.values():
-                raise InputError(f"{path}:{number}: the symbol {row['target']!r} is given to two concepts")
+                raise InputError(
+                    f"{path}:{number}: the symbol {row['target']!r} is given to two concepts; give one of them another"
+                )
             add[key] = row["target"]
         elif row["action"] == "forbid":
             forbid.add(key)

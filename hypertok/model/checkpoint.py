@@ -38,6 +38,7 @@ _GGUF = (
     "original tokenizer.json there"
 )
 _ORIGINAL = "extend the original model in bf16, fp16 or fp32 and quantise the result"
+_ANOTHER = "take another model, or extend its tokenizer alone (--init none)"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Checkpoint:
         if input is None:
             raise InputError(
                 f"{folder}: no embedding matrix (a tensor called …{', …'.join(INPUT_NAMES)}): not a causal language "
-                "model, or of a kind that hypertok does not know"
+                f"model, or of a kind that hypertok does not know; {_ANOTHER}"
             )
         head = _the_one(folder, matrices, OUTPUT_NAMES, "output matrix")
         _refuse_other_rows(matrices, input, head)
@@ -205,7 +206,8 @@ def _the_one(folder: Path, matrices: Iterable[Matrix], names: Sequence[str], wha
     ]
     if len(found) > 1:
         raise InputError(
-            f"{folder}: {found[0].name} and {found[1].name} can both be the {what}; hypertok extends models with one"
+            f"{folder}: {found[0].name} and {found[1].name} can both be the {what}; hypertok extends models with one: "
+            f"{_ANOTHER}"
         )
     if not found:
         return None

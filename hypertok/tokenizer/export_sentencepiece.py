@@ -107,7 +107,10 @@ def _roles(tokenizer: Stock) -> dict[str, str]:
         tokens[role] = known[0] if known else ""
     tokens["unk"] = str(tokenizer.data["model"].get("unk_token") or tokens["unk"])
     if tokens["unk"] not in vocabulary:
-        raise InputError(f"{tokenizer.path}: no unknown token (unk_token), and a sentencepiece model must have one")
+        raise InputError(
+            f"{tokenizer.path}: no unknown token (unk_token), and a sentencepiece model must have one; give the stock "
+            "tokenizer.model with --stock-model, or use tokenizer.json itself"
+        )
     return tokens
 
 
@@ -131,7 +134,7 @@ def _dummy_prefix(tokenizer: Stock) -> bool:
         ):
             raise InputError(
                 f"{tokenizer.path}: {kind} cannot be written into a sentencepiece model without the stock one; "
-                "give the stock tokenizer.model as stock_model, or use tokenizer.json itself"
+                "give the stock tokenizer.model with --stock-model, or use tokenizer.json itself"
             )
     return prefix
 

@@ -171,7 +171,9 @@ def learn(stock: Stock, lexicon: Lexicon, options: ExtendOptions, *, progress: S
 
 def _learn_symbols(stock: Stock, lexicon: Lexicon, options: ExtendOptions, progress: Steps | None) -> SymbolUnits:
     if options.units == "bpe" or options.replace_unused:
-        raise InputError("text symbols goes with units concept and without replace_unused; leave the other option out")
+        raise InputError(
+            "--text symbols cannot be had with --units bpe or --replace-unused; leave one or the other out"
+        )
     symbol_pretokenizer(stock, "")  # what it refuses it refuses before the long work
     tell = progress or silent
     tell("symbols", 0, 1)
