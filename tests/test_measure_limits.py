@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +20,6 @@ from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.definition import Measure
 from hypertok.experiment.kept import Kept
 from hypertok.experiment.measuring import Texts, _samples, measure_arm
-from hypertok.measure import prefill
 from hypertok.measure.copy_task import measure_copy
 from hypertok.measure.emission import measure_emission
 from hypertok.measure.memory import measure_prefill
@@ -233,45 +230,3 @@ def test_what_lies_where_somebody_works_is_not_run(
     monkeypatch.chdir(here)
     assert measure_prefill(folder, [1, 2, 3], 3).tokens == 3
     assert not (tmp_path / "marker").exists()
-
-
-@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
-def test_memory_is_told_without_proc(
-    system: str, small_stock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As on macOS and Windows, by a psutil and a `resource` that answer as theirs do."""
-    usage = {"rss": 5 << 20, **({"peak_wset": 9 << 20} if system == "win32" else {})}
-    process = SimpleNamespace(memory_info=lambda: SimpleNamespace(**usage))
-    monkeypatch.setitem(sys.modules, "psutil", SimpleNamespace(Process=lambda: process))
-    most = 9 << 20 if system == "darwin" else 9 << 10
-    asked = SimpleNamespace(RUSAGE_SELF=0, getrusage=lambda who: SimpleNamespace(ru_maxrss=most))
-    monkeypatch.setitem(sys.modules, "resource", None if system == "win32" else asked)  # type: ignore[arg-type]
-    monkeypatch.setattr(prefill, "_STATUS", tmp_path / "none")
-    monkeypatch.setattr(prefill.sys, "platform", system)  # type: ignore[attr-defined]
-    told = prefill._method(False), prefill.resident("VmRSS"), prefill.resident("VmHWM")
-    name = "peak working set" if system == "win32" else "peak RSS (ru_maxrss)"
-    assert told == (f"{name} of a fresh process, loading included", 5 << 20, 9 << 20)
-
-
-@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="a system that forgets no peak")
-def test_a_peak_that_cannot_be_forgotten_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a container whose /proc is read only, or a sandbox that tells no peak."""
-    assert prefill._forget_peak()
-    assert prefill._method(True) == "peak RSS of a fresh process"
-    monkeypatch.setattr(prefill, "_CLEAR", tmp_path / "none" / "clear_refs")
-    assert not prefill._forget_peak()
-    assert prefill._method(False) == "peak RSS of a fresh process, loading included"
-    status = tmp_path / "status"
-    status.write_text("VmRSS:  7 kB\n", encoding="utf-8")
-    monkeypatch.setattr(prefill, "_STATUS", status)
-    assert prefill.resident("VmRSS") == 7 << 10
-    with pytest.raises(InputError, match="tells no VmHWM"):
-        prefill.resident("VmHWM")
-
-
-def test_the_real_psutil_agrees_with_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("psutil")
-    here, most = prefill.resident("VmRSS"), prefill.resident("VmHWM")
-    monkeypatch.setattr(prefill, "_STATUS", tmp_path / "none")
-    assert prefill.resident("VmRSS") == pytest.approx(here, rel=0.1)
-    assert prefill.resident("VmHWM") >= 0.9 * most > 0

@@ -30,9 +30,8 @@ from hypertok.model.merge import merge
 from hypertok.model.pair import Pair
 from hypertok.replacing import alone
 from hypertok.tokenizer.stock import Stock
-from hypertok.training import checks
 from hypertok.training.adapter import add_adapter
-from hypertok.training.checks import Needs, check_positions, check_room, checkpoints, estimate, memory_of_machine
+from hypertok.training.checks import Needs, check_positions, check_room, checkpoints, estimate
 from hypertok.training.options import LoraOptions, read_options
 from hypertok.training.train import train
 from hypertok.training.trainer import Diverged
@@ -245,22 +244,6 @@ def test_spread_weights_need_less_of_each_device(model: Path) -> None:
     whole, half = (estimate(Pair.open(model), QUICK, spread) for spread in (1, 2))
     assert (half.weights, half.adapter) == (whole.weights // 2, whole.adapter // 2)
     assert whole.rows - half.rows == 4 * number_of_units(model) * 32
-
-
-def test_a_container_has_the_memory_that_it_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = memory_of_machine()
-    monkeypatch.setattr(checks, "_GROUP", tmp_path / "cgroup")
-    monkeypatch.setattr(checks, "_LIMITS", {"": (tmp_path / "two", "max"), "memory": (tmp_path / "one", "limit")})
-    assert memory_of_machine() >= whole, "no such file, as on macOS"
-    for folder, limit in (("two/a", "max"), ("two/a/b", str(1 << 62)), ("one", "9")):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / ("limit" if folder == "one" else "max")).write_text(f"{limit}\n", encoding="utf-8")
-    (tmp_path / "cgroup").write_text("3:cpuset:/\n0::/a/b\n", encoding="utf-8")
-    assert memory_of_machine() >= whole
-    (tmp_path / "two" / "a" / "max").write_text("5\n", encoding="utf-8")
-    assert memory_of_machine() == 5
-    (tmp_path / "cgroup").write_text("4:memory:/a\n", encoding="utf-8")
-    assert memory_of_machine() == 9
 
 
 def test_as_many_checkpoints_as_lie_there_need_room(model: Path, small_corpus: Path, tmp_path: Path) -> None:

@@ -10,29 +10,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped, unused-ignore]
 import torch
 
 from hypertok.errors import InputError
 from hypertok.model.checkpoint import NOT_TEXT
 from hypertok.model.config import position_rows, read_config
+from hypertok.model.memory import require_memory
 from hypertok.model.pair import DTYPES, Pair
 from hypertok.single_file import require_disk
 from hypertok.training.options import TrainOptions, is_named
 from hypertok.training.reading_loss import HELD_BYTES
 from hypertok.training.tiles import held_logits
 
-#: Where Linux tells the control groups of a process, and by controller where their limits lie (version 2 names none).
-_GROUP = Path("/proc/self/cgroup")
-_LIMITS = {
-    "": (Path("/sys/fs/cgroup"), "memory.max"),
-    "memory": (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
-}
 #: fp32 weight and gradient, and the two moments of AdamW.
 _WHOLE, _MOMENTS = 8, 8
 _TRAINED = _WHOLE + _MOMENTS
@@ -90,9 +83,15 @@ class Needs:
     process: int = 0
 
     @property
+    def parts(self) -> dict[str, int]:
+        """Bytes of memory by what takes them."""
+        names = ("weights", "rows", "adapter", "logits", "activations", "process")
+        return {name: getattr(self, name) for name in names}
+
+    @property
     def memory(self) -> int:
         """All memory, in bytes."""
-        return self.weights + self.rows + self.adapter + self.logits + self.activations + self.process
+        return sum(self.parts.values())
 
 
 def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = False) -> Needs:
@@ -161,32 +160,10 @@ def check_room(needs: Needs, work: Path, *, cpu: bool, written: int = 0, checkpo
     Raises:
         InputError: too little memory or disk; the message says what needs how much.
     """
-    memory = memory_of_machine() if cpu else torch.cuda.mem_get_info(_own_gpu())[1]
-    if needs.memory > memory:
-        parts = ("weights", "rows", "adapter", "logits", "activations", "process")
-        told = ", ".join(f"{part} {_gib(getattr(needs, part))}" for part in parts)
-        raise InputError(
-            f"training needs about {_gib(needs.memory)} of memory ({told}) and there is {_gib(memory)}; {LESS_MEMORY}"
-        )
+    memory = None if cpu else torch.cuda.mem_get_info(_own_gpu())[1]
+    require_memory(needs.parts, "training needs", LESS_MEMORY, memory=memory)
     needed = needs.checkpoint * checkpoints + needs.result - written
     require_disk(work, needed, "checkpoints and the result need about", "write to another disk")
-
-
-def memory_of_machine() -> int:
-    """Bytes of memory that this process can have: the machine's, or what its control group, a container's, allows."""
-    told = [int(psutil.virtual_memory().total)]
-    with suppress(OSError, ValueError):  # not on Linux
-        for line in _GROUP.read_text(encoding="utf-8").splitlines():
-            _, of, path = line.split(":", 2)
-            if of not in _LIMITS:
-                continue
-            root, name = _LIMITS[of]
-            folder = root / path.lstrip("/")
-            for one in (folder, *folder.parents):
-                limit = one / name
-                if limit.is_file() and (said := limit.read_text(encoding="utf-8").strip()).isdecimal():
-                    told.append(int(said))
-    return min(told)
 
 
 def _own_gpu() -> int:
@@ -214,7 +191,3 @@ def _is_target(name: str, targets: Sequence[str]) -> bool:
     if NOT_TEXT.search(layer):
         return False
     return not targets or any(is_named(layer, target) for target in targets)
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.2f} GiB"
