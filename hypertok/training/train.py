@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from transformers import TrainerCallback, set_seed
@@ -32,7 +31,6 @@ from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import new_rows
 from hypertok.model.trained import has_adapter, save_trained
 from hypertok.replacing import alone, discard
-from hypertok.tokenizer.spelling import Spelling
 from hypertok.training.adapter import add_adapter
 from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.callbacks import LOG, Bar, LogFile, Schedule
@@ -40,12 +38,13 @@ from hypertok.training.check_head import check_head
 from hypertok.training.checks import LESS_MEMORY, check_positions, check_room, checkpoints, estimate
 from hypertok.training.code_state import code_state
 from hypertok.training.compiling import compile_layers, compiling
-from hypertok.training.data import Blocks, first_texts, make_blocks, read_texts, refusable, refuse_leaks
+from hypertok.training.data import Blocks
 from hypertok.training.loss import LossModel
 from hypertok.training.options import TrainOptions
 from hypertok.training.precision import settled
 from hypertok.training.reading import ReadingBlocks
 from hypertok.training.reading_loss import ReadingModel
+from hypertok.training.run_texts import ids_in_use, read_blocks
 from hypertok.training.tensorboard import require_tensorboard, tensorboard
 from hypertok.training.trainer import RowsTrainer, arguments, last_checkpoint
 from hypertok.training.work_folder import (
@@ -146,7 +145,9 @@ def train(
             check_room(needs, work, cpu=cpu, written=written(work))
         if cpu:
             keep_freed_memory()
-        blocks, held = _read(pair, data, held_out, held_out_characters, options, ranks, skipped)
+        blocks, held = read_blocks(
+            pair, data, held_out, held_out_characters, options, ranks, beside=output.parent, skipped=skipped
+        )
         if spelling is not None:
             blocks = ReadingBlocks.of(blocks, spelling, seed=options.seed, fill=options.batch * ranks)
             held = None if held is None else ReadingBlocks.of(held, spelling, seed=None)
@@ -168,7 +169,7 @@ def train(
         logs = [Schedule(evaluates=held is not None), LogFile(work / LOG, blocks), *tensorboard(args, output, first)]
         logs += [*([Bar()] if progress and first else []), *callbacks]
         kind = ReadingModel if options.reading else LossModel
-        whole = kind(model, options.loss_chunk, _used(blocks, held, spelling) if options.cut_head else None)
+        whole = kind(model, options.loss_chunk, ids_in_use(blocks, held, spelling) if options.cut_head else None)
         with full_gpu_told(
             f"free it of other programs and start again (with --resume, if {work} is there), or {LESS_MEMORY} (and "
             f"remove {work} first)"
@@ -221,48 +222,12 @@ def _recompute(model: Any) -> None:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
 
 
-def _read(
-    pair: Pair,
-    data: Path | str,
-    held_out: Path | str | None,
-    characters: int,
-    options: TrainOptions,
-    ranks: int,
-    skipped: Skipped | None,
-) -> tuple[Blocks, Blocks | None]:
-    held = None
-    if held_out is not None:
-        every = refusable(read_texts(held_out, skipped=skipped))
-        held = make_blocks(first_texts(read_texts(held_out), characters), pair, options.context, bos=options.bos)
-    else:
-        every = {}
-    texts = refuse_leaks(read_texts(data, characters=options.characters, seed=options.seed, skipped=skipped), every)
-    batch = options.batch * options.accumulate * ranks
-    blocks = make_blocks(
-        texts,
-        pair,
-        options.context,
-        epochs=options.epochs,
-        seed=options.seed,
-        at_least=batch,
-        fill=options.batch * ranks,
-        bos=options.bos,
-    )
-    return blocks, held
-
-
-def _used(blocks: Blocks, held: Blocks | None, spelling: Spelling | None) -> Tensor:
-    """The ids that stand in the texts of a run; units spelled, where they are only read."""
-    found = np.concatenate([np.unique(part.tokens) for part in (blocks, held) if part is not None]).astype(np.int64)
-    return torch.from_numpy(found if spelling is None else spelling.spell(found)[0])
-
-
 def _facts(whole: LossModel, blocks: Blocks, held: Blocks | None, ranks: int, device: torch.device) -> dict[str, Any]:
     rows = {side: list(module().shape) for side, module in new_rows(whole.model).items()}
     facts: dict[str, Any] = {
         "characters": blocks.characters,
         "tokens": len(blocks.tokens),
-        "documents": len(blocks.documents),
+        "documents": blocks.documents,
         "blocks": blocks.blocks,
         "new_rows": rows,
         "adapter": has_adapter(whole.model),
