@@ -13,8 +13,9 @@ import pytest
 import torch
 from conftest import SENTENCES
 from measured_models import tiny_config, tiny_folder, tiny_subject
+from safetensors.torch import load_file
 from trained_models import FULL
-from transformers import Mistral3Config
+from transformers import AutoModelForCausalLM, Mistral3Config
 
 from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.definition import Measure
@@ -24,7 +25,7 @@ from hypertok.measure.copy_task import measure_copy
 from hypertok.measure.emission import measure_emission
 from hypertok.measure.memory import measure_prefill
 from hypertok.measure.model import measure_model
-from hypertok.measure.options import MeasureOptions
+from hypertok.measure.options import MeasureOptions, PartName
 from hypertok.measure.speed import _seconds, measure_speed
 from hypertok.measure.subject import Coding, Subject, device_of, load_coding, load_subject, wait_for
 from hypertok.model.config import positions_of
@@ -154,6 +155,32 @@ def test_a_full_gpu_costs_the_part_that_filled_it_alone(
     drift = Texts((SENTENCES, SENTENCES), {"english": (SENTENCES,)})
     figures = measure_arm(subject, drift, Measure(parts=("drift",)), seed=0, kept=kept)
     assert figures["skipped"]["drift"].endswith("; then remove the file of this run and start again")
+
+
+def test_weights_larger_than_all_memory_are_refused_before_anything_is_loaded(
+    sound_extension: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_folder(tmp_path / "model", sound_extension)
+    size = sum(tensor.nbytes for tensor in load_file(folder / "model.safetensors").values())
+    monkeypatch.setattr("hypertok.measure.model.load_subject", None)
+    monkeypatch.setattr("hypertok.measure.model._memory", lambda *given: {})
+
+    def asked(memory: int, part: PartName, dtype: str = "auto") -> None:
+        monkeypatch.setattr("hypertok.model.memory.memory_of_machine", lambda: memory)
+        measure_model(folder, [SENTENCES], MeasureOptions(device="cpu", dtype=dtype, parts=(part,)))
+
+    asked(size, "memory")
+    with pytest.raises(InputError, match=r"model: measuring it needs .* \(weights in float32 .* .--dtype bfloat16"):
+        asked(size - 1, "memory")
+    with pytest.raises(TypeError):
+        asked(size // 2, "quality", "bfloat16")
+    with pytest.raises(InputError, match="weights in bfloat16"):
+        asked(size // 2 - 1, "quality", "bfloat16")
+    AutoModelForCausalLM.from_pretrained(folder).bfloat16().save_pretrained(folder)
+    monkeypatch.setattr("hypertok.model.load.is_emulated", lambda dtype, device: dtype != torch.float32)
+    asked(size // 2, "memory")
+    with pytest.raises(InputError, match="weights in float32"):
+        asked(size - 1, "quality")
 
 
 def test_a_damaged_delta_is_named(sound_extension: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from hypertok.errors import InputError
-from hypertok.model.checkpoint import NOT_TEXT
+from hypertok.model.checkpoint import NOT_TEXT, Checkpoint
 from hypertok.model.config import position_rows, read_config
 from hypertok.model.memory import require_memory
 from hypertok.model.pair import DTYPES, Pair
@@ -29,11 +29,11 @@ from hypertok.training.tiles import held_logits
 #: fp32 weight and gradient, and the two moments of AdamW.
 _WHOLE, _MOMENTS = 8, 8
 _TRAINED = _WHOLE + _MOMENTS
-#: Beside it for each number of the new rows: what an allocator keeps. Measured with Gemma-3-270M, flat, before the loss
-#: went by tiles: 131,072 rows 40 bytes in all, 250,000 rows 31; tiles take 6 less (benchmarks/training.md).
-_BESIDE = 10
-#: Rows that are not flat are made anew in every step, of shared vectors that are trained, too. Measured: 131,072 rows
-#: 56 bytes in all, 250,000 rows 51; composed and factored alike, and with tiles the same.
+#: Beside it for each number of the new rows: what an allocator keeps. Measured with Gemma-3-270M, flat, over LoRA alone
+#: without the rows in its weights: 250,000 rows 18 bytes in all, 16,000 rows 19 (benchmarks/training.md).
+_BESIDE = 2
+#: Rows that are not flat are made anew in every step, of shared vectors that are trained, too. Measured likewise:
+#: 250,000 composed rows 46 bytes in all without matrix units, 59 with them, 16,000 rows 77.
 _MADE = 26
 #: What a checkpoint holds of a trained number: weight and two moments; and the result: the weight.
 _SAVED, _WRITTEN = 12, 4
@@ -52,7 +52,8 @@ _OF_EXPERT = re.compile(r"(?:^|\.)experts\.\d+\.")
 _UNKNOWN_EXPERTS = ("qwen2_moe",)
 #: What makes a run fit.
 LESS_MEMORY = (
-    "lower batch (and raise accumulate) or context, set recompute, take bfloat16 or a model with fewer new rows"
+    "lower batch (--batch, and raise --accumulate) or context (--context), recompute activations (--set "
+    "recompute=true), take bfloat16 (--dtype bfloat16) or a model with fewer new rows"
 )
 #: Bytes of a process before it loads a model: torch, transformers, a tokenizer of 262,144 tokens.
 _LIBRARIES = 900 << 20
@@ -63,7 +64,7 @@ class Needs:
     """Bytes that a run needs.
 
     Attributes:
-        weights: the frozen model.
+        weights: the frozen model, without the new rows.
         rows: new rows, their gradients and optimizer state, and what they are made of.
         adapter: the adapter, its gradient and optimizer state.
         logits: the tile of the loss, and the mean of the rows that it keeps.
@@ -102,7 +103,18 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = 
         spread: devices that FSDP spreads the model over.
         cpu: it is trained there, where the program lies in the same memory.
     """
-    checkpoint, config = pair.checkpoint, pair.checkpoint.text_config
+    return estimate_of(pair.checkpoint, len(pair.new_ids), options, spread, cpu=cpu, has_rows=True)
+
+
+def estimate_of(
+    checkpoint: Checkpoint, new: int, options: TrainOptions, spread: int = 1, *, cpu: bool, has_rows: bool
+) -> Needs:
+    """The same for a model with so many new rows.
+
+    Args:
+        has_rows: they are in its files already: the frozen model that is split is without them.
+    """
+    config = checkpoint.text_config
     size = DTYPES[options.dtype].itemsize
     entries = {entry.name: entry for shard in checkpoint.shards for entry in shard.entries.values()}
     if checkpoint.copy is not None:  # of a tied matrix: it is not loaded
@@ -110,7 +122,8 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = 
     numbers = sum(torch.Size(entry.shape).numel() for entry in entries.values())
     sides = 1 if checkpoint.tied else 2
     width = checkpoint.input.width
-    rows = len(pair.new_ids) * width * sides
+    rows = new * width * sides
+    frozen = numbers - rows if has_rows else numbers
     matrices = {checkpoint.input.name, checkpoint.output.name}
     inside = {
         name: entry.shape
@@ -132,7 +145,7 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = 
     tile = held_logits(positions, checkpoint.stock_rows, options.loss_chunk, cpu=cpu)
     logits = tile * (4 + size) + positions * width * 4
     return Needs(
-        weights=numbers * size // spread,  # rows and their gradient lie whole in each device for a time
+        weights=frozen * size // spread,  # rows and their gradient lie whole in each device for a time
         rows=(_WHOLE + _MOMENTS // spread + _BESIDE + (_MADE if made else 0)) * rows,
         adapter=_TRAINED * adapter // spread,
         logits=HELD_BYTES if options.reading else logits,
@@ -160,13 +173,13 @@ def check_room(needs: Needs, work: Path, *, cpu: bool, written: int = 0, checkpo
     Raises:
         InputError: too little memory or disk; the message says what needs how much.
     """
-    memory = None if cpu else torch.cuda.mem_get_info(_own_gpu())[1]
+    memory = None if cpu else torch.cuda.mem_get_info(own_gpu())[1]
     require_memory(needs.parts, "training needs", LESS_MEMORY, memory=memory)
     needed = needs.checkpoint * checkpoints + needs.result - written
     require_disk(work, needed, "checkpoints and the result need about", "write to another disk")
 
 
-def _own_gpu() -> int:
+def own_gpu() -> int:
     """The GPU that accelerate gives this process; asking another one would make a context there."""
     return int(os.environ.get("LOCAL_RANK", "0")) % max(1, torch.cuda.device_count())
 

@@ -22,7 +22,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from hypertok.artifact import Manifest, read_manifest, seal, writing
 from hypertok.corpus.sources import Skipped, refuse_inside
-from hypertok.errors import InputError
+from hypertok.errors import InputError, quoted
 from hypertok.model.config import TRAINED
 from hypertok.model.full_gpu import full_gpu_told
 from hypertok.model.load import check_kind
@@ -35,12 +35,13 @@ from hypertok.training.adapter import add_adapter
 from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.callbacks import LOG, Bar, LogFile, Schedule
 from hypertok.training.check_head import check_head
-from hypertok.training.checks import LESS_MEMORY, check_positions, check_room, checkpoints, estimate
+from hypertok.training.checks import LESS_MEMORY, check_positions, check_room, checkpoints, estimate, own_gpu
 from hypertok.training.code_state import code_state
 from hypertok.training.compiling import compile_layers, compiling
 from hypertok.training.data import Blocks
 from hypertok.training.loss import LossModel
 from hypertok.training.options import TrainOptions
+from hypertok.training.peak import Peak
 from hypertok.training.precision import settled
 from hypertok.training.reading import ReadingBlocks
 from hypertok.training.reading_loss import ReadingModel
@@ -68,7 +69,8 @@ class TrainResult:
 
     Attributes:
         folder: adapter, new rows, log and manifest.
-        manifest: of the folder; its facts hold the figures.
+        manifest: of the folder; its facts hold the figures. `peak_memory` is in bytes, of the last start and of the
+            first process; see `Peak` for what of.
         loss: mean loss per token of all training steps, in nats; of `reading` the mean divergence.
         eval_bpc: bits per character of the held-out text; None without one, and of `reading`, whose
             `manifest.facts["eval_loss"]` is the divergence on it.
@@ -125,14 +127,19 @@ def train(
             refuse_inside(output, texts)
     require_tensorboard(options)
     if options.evaluate_every and held_out is None:
-        raise InputError("evaluate_every: there is no held-out text to evaluate on; name some with --held-out")
+        raise InputError(
+            "evaluate_every (--set evaluate_every=N): there is no held-out text to evaluate on; name some with "
+            "--held-out, or leave it out"
+        )
     with alone(named) if first else nullcontext():  # beside a link, not where it leads
         if first:
             refuse_output(output, work, resume=resume)
         pair = Pair.open(model_folder)
         if options.rows_only and not pair.new_ids:
+            given = "reading (--reading)" if options.reading else "rows_only (--rows-only)"
             raise InputError(
-                f"{pair.folder}: a stock model has no new rows; extend it first, or train without rows_only"
+                f"{pair.folder}: a stock model has no new rows, and {given} trains nothing else; leave it out to train "
+                f"an adapter, or extend the model first: hypertok extend {quoted(pair.folder)} notes.lexicon -o OUTPUT"
             )
         spelling = pair.spelling if options.reading else None
         check_kind(pair.folder)
@@ -160,6 +167,7 @@ def train(
         check_room(needs, work, cpu=cpu, written=written(work), checkpoints=kept)
         if first:
             refuse_other_run(work, run)
+        peak = Peak.begin(None if cpu else own_gpu())
         set_seed(options.seed)
         model = prepare(pair, options, blocks)
         args = arguments(options, work, cpu=cpu, evaluates=held is not None)
@@ -184,7 +192,7 @@ def train(
             state = trainer.trained(rows=True)
         if first:  # alone: the log lies in the work folder, which is removed in the end
             loss = mean_loss(work / LOG, checkpoint, done.global_step, trainer.total_loss)
-            facts |= {**metrics, "loss": loss, "steps": done.global_step}
+            facts |= {**metrics, "loss": loss, "steps": done.global_step, "peak_memory": peak.bytes()}
             _write(output, work, model, state, pair, run, options, facts)
         trainer.accelerator.wait_for_everyone()
         manifest = read_manifest(output, TRAINED)
