@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import mmap
 import shutil
@@ -72,6 +73,15 @@ def test_ids_lie_in_a_file_without_a_name_and_not_in_memory(
     monkeypatch.setattr("hypertok.training.data._PIECE", 7)
     assert np.concatenate(list(blocks.pieces())).tolist() == blocks.tokens.tolist()
     assert ids_in_use(blocks, None, None).tolist() == sorted(set(blocks.tokens.tolist()))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_disk_without_room_for_the_ids_is_named(
+    llama: Pair, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda dir, **given: io.FileIO("/dev/full", "wb"))
+    with pytest.raises(InputError, match=rf"^{tmp_path}: the ids of the texts, 4 bytes each, .* \(No space left on"):
+        make_blocks(read_texts(small_corpus), llama, 32, beside=tmp_path)
 
 
 def test_text_for_a_model_of_symbol_text_goes_through_the_codec(

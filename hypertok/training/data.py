@@ -209,15 +209,14 @@ def make_blocks(
         beside: a folder on the disk that takes the ids; None for the system's folder of temporary files.
 
     Raises:
-        InputError: the text is shorter than a batch, nothing marks the end of a document, or the model has no row for
-            a token of it.
+        InputError: the text is shorter than a batch, nothing marks the end of a document, the model has no row for a
+            token of it, or the disk no room for the ids.
     """
     _check_ends(pair)
     seen, digest, characters = set[int](), hashlib.sha256(), 0
-    with tempfile.TemporaryFile(dir=beside) as file:
+    with tempfile.TemporaryFile(buffering=0, dir=beside) as file:
         for batch in batches(texts):
-            for ids in _encode(batch, pair):
-                file.write(ids.data)
+            _append(file, b"".join(ids.tobytes() for ids in _encode(batch, pair)), beside)
             for text in batch:
                 seen.add(int(text.identity[:16], 16))  # 64 bits tell millions of documents apart
                 digest.update(text.text.encode("utf-8", "surrogatepass") + b"\xff")
@@ -245,11 +244,21 @@ def orders(number: int, epochs: int, seed: int | None, fill: int) -> npt.NDArray
     return np.concatenate([*found, np.full(-number * epochs % fill, -1)])
 
 
+def _append(file: IO[bytes], ids: bytes, beside: Path | None) -> None:
+    try:
+        while ids:
+            ids = ids[file.write(ids) :]  # all of them, unless the disk is nearly full
+    except OSError as error:
+        raise InputError(
+            f"{beside or tempfile.gettempdir()}: the ids of the texts, 4 bytes each, cannot be written there "
+            f"({error.strerror}); make room, or name an output on another disk"
+        ) from error
+
+
 def _mapped(file: IO[bytes]) -> npt.NDArray[np.int32]:
     """(L,) the numbers in a file, in memory only while they are read; the file may be closed."""
     if not file.tell():
         return np.zeros(0, np.int32)
-    file.flush()
     return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.int32)
 
 
