@@ -167,11 +167,11 @@ def _check_memory(making: Making, strategies: int, options: ProbeOptions) -> Non
         rows="composed", rows_only=True, batch=options.batch, context=options.context,
         dtype="float32" if whole else "bfloat16",
     )  # fmt: skip
-    stock = sum(side.nbytes for side in (making.rows.input, making.rows.output) if side is not None)
-    made = strategies * making.delta.height * stock // len(making.rows.input)
+    sides = [side for side in (making.rows.input, making.rows.output) if side is not None]
+    made = strategies * making.delta.height * sum(4 * side.width for side in sides)
     needs = estimate_of(checkpoint, making.delta.height, like, cpu=True, has_rows=False)
     require_memory(
-        {**needs.parts, "stock rows": stock, "rows of strategies": made},
+        {**needs.parts, "rows of strategies": made},
         "the probes of init auto, and the composer, need",
         "name a strategy (--init weighted), or take fewer rows (--rows) or a machine with more memory",
     )
