@@ -213,6 +213,7 @@ def test_paths_come_from_options_the_environment_or_the_folder(tmp_path: Path, m
         ('kind = "memory"\n[arms.stock]', "an arm with new rows is called stock"),
         ("[arms.a]\nstock = true\n[measure]\ncards = [inf]", r"measure\.cards\.0: .*finite"),
         ("[arms.a]\nstock = true\n[memory]\ntokens = 1", r"memory\.tokens: .*greater than or equal to 100"),
+        ("[arms.a]\nstock = true\n[memory]\nprefill_tokens = [8, -8]", r"memory\.prefill_tokens: .*below 0; write one"),
         ("seeds = [-1]\n[arms.a]\nstock = true", r"seeds\.0: .*greater than or equal to 0"),
         ('base = ""', "no file beside this one"),
         ("base = 3", r"base: 3 is no file beside this one; write its name"),

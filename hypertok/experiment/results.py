@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from hypertok.errors import ArtifactError
 from hypertok.experiment.definition import Definition, Inputs, Line, Published, Role
@@ -124,6 +124,19 @@ class RunResult(BaseModel):
     provenance: Provenance
 
 
+@dataclass(frozen=True)
+class Prefill(MeasuredMemory):
+    """A prefill measured, beside what the configuration predicts of it, in bytes; older results have no prediction.
+
+    Attributes:
+        predicted_cache: of the key-value cache after it.
+        predicted_peak: of weights and cache together, which it cannot do with less than.
+    """
+
+    predicted_cache: int | None = None
+    predicted_peak: int | None = None
+
+
 class MemoryRow(BaseModel):
     """The cache of the same text, stock against extended.
 
@@ -134,7 +147,7 @@ class MemoryRow(BaseModel):
         parameters, weights, new_rows: bytes, parameters in numbers.
         cache: bytes of the key-value cache after the text.
         longest: what cards hold.
-        measured: prefill of a fresh process, at the sizes that fit.
+        measured: prefills of fresh processes, at the sizes that fit.
     """
 
     model_config = _STRICT
@@ -148,7 +161,13 @@ class MemoryRow(BaseModel):
     new_rows: int
     cache: int
     longest: tuple[LongestContext, ...] = ()
-    measured: MeasuredMemory | None = None
+    measured: tuple[Prefill, ...] = ()
+
+    @field_validator("measured", mode="before")
+    @classmethod
+    def _of_one_size(cls, given: Any) -> Any:
+        """Older results have one prefill, or null."""
+        return () if given is None else (given,) if isinstance(given, Mapping) else given
 
 
 class MemoryResult(BaseModel):
