@@ -216,7 +216,8 @@ class Definition(BaseModel):
                 "an experiment of kind ab compares with a trained stock arm; write [arms.stock] with stock = true"
             )
         if self.kind in ("init", "rows", "memory") and len(stocks) > 1:
-            raise ValueError("more than one stock arm")
+            names = ", ".join(arm.name for arm in stocks)
+            raise ValueError(f"more than one stock arm in an experiment of kind {self.kind}: {names}; keep one")
         if "compute" in self.lines and not any(arm.trained for arm in stocks):
             raise ValueError('the line "compute" needs a trained stock arm, whose compute the others get')
         if self.lines[:1] != ("characters",):
