@@ -22,7 +22,8 @@ from small_experiments import HELD_OUT, Inputs, definition
 from hypertok.artifact import seal
 from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.definition import Arm, Definition
-from hypertok.experiment.inputs import Read, find_leaks
+from hypertok.experiment.inputs import Read
+from hypertok.experiment.leaks import find_leaks
 from hypertok.experiment.results import Results
 from hypertok.experiment.run import Experiment
 from hypertok.experiment.runner import Planned, Runner

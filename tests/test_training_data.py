@@ -185,6 +185,6 @@ def test_what_everybody_writes_is_no_leak() -> None:
     assert list(refuse_leaks(texts[:1], known)) == texts[:1]
     with pytest.raises(InputError, match="the same text"):
         list(refuse_leaks(texts, known))
-    from hypertok.experiment.inputs import find_leaks
+    from hypertok.experiment.leaks import find_leaks
 
     assert set(find_leaks(texts, texts)[0]) == {"chat.jsonl#1"}
