@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from hypertok.corpus.identity import identity_of
 from hypertok.errors import InputError
 from hypertok.experiment import corpus as room
 from hypertok.experiment.corpus import Corpus, read_corpus
 from hypertok.training import data
 from hypertok.training.data import Text
-from hypertok.training.identity import identity_of
 
 STORY = "Дождь шёл три дня, и дорогу размыло; сосед стучал молотком, а старик пил чай из жестяной кружки."
 OTHER = STORY.replace("три дня", "два дня")

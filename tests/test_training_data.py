@@ -17,11 +17,11 @@ pytest.importorskip("torch")
 import torch
 from tiny_models import put_model, tiny_model
 
+from hypertok.corpus.identity import identity_of
 from hypertok.errors import InputError
 from hypertok.model.pair import Pair
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.training.data import Text, make_blocks, read_texts, refusable, refuse_leaks
-from hypertok.training.identity import identity_of
 from hypertok.training.loss import IGNORED
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from hypertok.training.identity import BY_CHANCE, normalised
+from hypertok.corpus.identity import BY_CHANCE, normalised
 
 if TYPE_CHECKING:
     from hypertok.training.data import Text

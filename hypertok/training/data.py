@@ -21,11 +21,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from hypertok.corpus.documents import read_documents
+from hypertok.corpus.identity import BY_CHANCE, identity_of
 from hypertok.corpus.sources import Skipped
 from hypertok.errors import InputError
 from hypertok.model.pair import Pair
 from hypertok.tokenizer.stock import batches
-from hypertok.training.identity import BY_CHANCE, identity_of
 from hypertok.training.loss import IGNORED
 
 
