@@ -20,6 +20,7 @@ from hypertok.experiment.report import write_report
 from hypertok.experiment.results import MemoryRow, Results
 from hypertok.experiment.run import Experiment
 from hypertok.experiment.training import snapshot
+from hypertok.measure.memory import MeasuredMemory
 
 #: Continued BPE, which is learned in no time.
 INIT = """
@@ -244,21 +245,35 @@ def test_memory_is_measured_for_the_model_at_hand(memory: Results) -> None:
     assert not memory.memory.skipped
 
 
-def test_memory_is_measured_at_several_sizes(inputs: Inputs, folder: Path) -> None:
-    """One line for each; sizes beyond the text are the same one. Sizes that fail are told and hide no others."""
+def test_memory_is_measured_at_several_sizes(inputs: Inputs, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line for each; sizes beyond the text are the same one. What does not fit is told and hides nothing."""
+
+    def prefill(model: Path, ids: Sequence[int], characters: int, **options: str) -> MeasuredMemory:
+        if len(ids) > 200 and model == inputs["model"]:
+            raise InputError(f"{model}: was it killed for memory?")
+        return MeasuredMemory("made up", len(ids), characters, before=1 << 20, loaded=2 << 20, peak=9 << 20, cache=7)
+
+    monkeypatch.setattr("hypertok.experiment.memory.measure_prefill", prefill)
     text = MEMORY.split("[[memory.models]]")[0].replace(
         "prefill_tokens = 200", "prefill_tokens = [9000, 100, 50, 8000]"
     )
     results = Experiment.from_toml(definition(folder, "sizes", text), inputs=inputs).run()
     stock, ours = row(results, AT_HAND, "stock").measured, row(results, AT_HAND, "bpe").measured
-    assert len(stock) == 3
-    assert [one.characters for one in stock] == [one.characters for one in ours]
-    assert stock[0].tokens < stock[1].tokens <= 100 < stock[2].tokens
-    assert all(one.cache == one.predicted_cache for one in (*stock, *ours))
+    assert (len(stock), len(ours)) == (2, 3)
+    assert [one.characters for one in stock] == [one.characters for one in ours[:2]]
+    assert stock[0].tokens <= 51 < stock[1].tokens <= 101
+    per_token = 2 * 2 * 2 * 8 * 4
+    assert [one.predicted_cache for one in (*stock, *ours)] == [per_token * one.tokens for one in (*stock, *ours)]
+    assert results.memory is not None
+    assert results.memory.skipped == {
+        f"prefill of stock, {ours[2].characters:,} characters": "was it killed for memory?"
+    }
     lines = write_report(results.folder).markdown.read_text(encoding="utf-8").splitlines()
+    assert "Published" not in lines[2]
+    assert "What is not measured is computed from the configuration" in lines[2]
     head = next(number for number, line in enumerate(lines) if "predicted: weights and cache, MiB" in line)
-    assert [line.split(" | ")[0] for line in lines[head + 2 : head + 8]] == ["| stock", "| bpe"] * 3
-    assert not lines[head + 8]
+    arms = [line.split(" | ")[0] for line in lines[head + 2 : head + 8]]
+    assert arms == ["| stock", "| bpe", "| stock", "| bpe", "| bpe", ""]
 
 
 def test_a_memory_result_of_one_size_is_read_and_recognised(memory: Results, inputs: Inputs, folder: Path) -> None:

@@ -142,7 +142,8 @@ def _lines(found: Measured) -> Iterator[tuple[str, str]]:
     if prefill := found.prefill:
         took = f"{(prefill.peak - prefill.before) / _MIB:,.0f} MiB over {prefill.before / _MIB:,.0f} MiB without model"
         yield f"prefill of {prefill.characters:,} characters", f"{took} ({prefill.method})"
-        yield "KV cache after it", f"{prefill.cache / _MIB:,.2f} MiB"
+        beside = f" (predicted: {memory.cache_bytes(prefill.tokens) / _MIB:,.2f} MiB)" if memory else ""
+        yield "KV cache after it", f"{prefill.cache / _MIB:,.2f} MiB{beside}"
     for speed in found.speed:
         figures = (
             f"reads {speed.prefill_characters_per_second:,.0f}, writes {speed.generated_characters_per_second:,.0f}"

@@ -79,11 +79,13 @@ def _memory(memory: MemoryResult) -> Iterator[Block]:
     models = list(dict.fromkeys(row.model for row in memory.rows))
     stock = {row.model: row for row in memory.rows if row.arm == "stock"}
     first = memory.rows[0]
+    computed = "Published models are computed from their configurations, in the data type these name"
+    if len(models) == 1:
+        computed = "What is not measured is computed from the configuration, in the data type it names"
     yield Paragraph(
         f"Scale: a text of about {stock[first.model].tokens:,} stock tokens; numbers of tokens come from the "
-        f"beginnings of held-out documents, {memory.read:,} characters. Published models are computed from their "
-        "configurations, in the data type these name, for one sequence; the rows of new units are counted in the "
-        "weights.",
+        f"beginnings of held-out documents, {memory.read:,} characters. {computed}, for one sequence; the rows of new "
+        "units are counted in the weights.",
         strong=True,
     )
     yield Heading("Key-value cache of the same text")
