@@ -16,8 +16,9 @@ from small_experiments import ROWS, Inputs, definition
 from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment import training
 from hypertok.experiment.memory import AT_HAND
+from hypertok.experiment.memory_results import MemoryRow
 from hypertok.experiment.report import write_report
-from hypertok.experiment.results import MemoryRow, Results
+from hypertok.experiment.results import Results
 from hypertok.experiment.run import Experiment
 from hypertok.experiment.training import snapshot
 from hypertok.measure.memory import MeasuredMemory

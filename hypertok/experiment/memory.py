@@ -18,8 +18,9 @@ from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.arms import Tell, arm_folder, key_of, tokenizer_folder
 from hypertok.experiment.definition import Arm, Definition
 from hypertok.experiment.inputs import lexicon_hash, model_hashes, needed
+from hypertok.experiment.memory_results import MemoryResult, MemoryRow, Prefill
 from hypertok.experiment.provenance import provenance
-from hypertok.experiment.results import MEMORY, MemoryResult, MemoryRow, Prefill, read_memory, write_result
+from hypertok.experiment.results import MEMORY, read_memory, write_result
 from hypertok.measure.memory import BYTES, configuration_of, measure_prefill, predict_memory
 from hypertok.measure.passages import sha256_of_texts
 from hypertok.measure.subject import Coding, device_of, load_coding

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from hypertok.errors import ArtifactError
 from hypertok.experiment import plots
+from hypertok.experiment.memory_results import MemoryResult
 from hypertok.experiment.page import Block, Heading, Paragraph, Plot, Table, markdown, page
 from hypertok.experiment.provenance import Provenance
-from hypertok.experiment.results import MemoryResult, Results, Trained
+from hypertok.experiment.results import Results, Trained
 from hypertok.experiment.scale import scale
 from hypertok.experiment.sections import run_blocks
 from hypertok.single_file import write_file

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hypertok.errors import ArtifactError
 from hypertok.experiment.definition import Definition, Inputs, Line, Published, Role
+from hypertok.experiment.memory_results import MemoryResult
 from hypertok.experiment.provenance import Provenance
 from hypertok.measure.bootstrap import Interval
 from hypertok.measure.copy_task import Copied
 from hypertok.measure.emission import Emission
 from hypertok.measure.form_groups import Forms
-from hypertok.measure.memory import LongestContext, MeasuredMemory, PredictedMemory
+from hypertok.measure.memory import LongestContext, PredictedMemory
 from hypertok.measure.minimal_pairs import PairAccuracy
 from hypertok.measure.quality import Quality
 from hypertok.measure.speed import Speed
@@ -120,64 +121,6 @@ class RunResult(BaseModel):
     longest: tuple[LongestContext, ...] = ()
     speed: tuple[Speed, ...] = ()
     samples: tuple[Sample, ...] = ()
-    skipped: dict[str, str] = {}
-    provenance: Provenance
-
-
-@dataclass(frozen=True)
-class Prefill(MeasuredMemory):
-    """A prefill measured, beside what the configuration predicts of it, in bytes; older results have no prediction.
-
-    Attributes:
-        predicted_cache: of the key-value cache after it.
-        predicted_peak: of weights and cache together, which it cannot do with less than.
-    """
-
-    predicted_cache: int | None = None
-    predicted_peak: int | None = None
-
-
-class MemoryRow(BaseModel):
-    """The cache of the same text, stock against extended.
-
-    Attributes:
-        model: published model, or "model at hand".
-        arm: name; "stock" for the stock tokenizer.
-        characters, tokens: the text, and what the arm makes of it.
-        parameters, weights, new_rows: bytes, parameters in numbers.
-        cache: bytes of the key-value cache after the text.
-        longest: what cards hold.
-        measured: prefills of fresh processes, at the sizes that fit.
-    """
-
-    model_config = _STRICT
-
-    model: str
-    arm: str
-    characters: int
-    tokens: int
-    parameters: int
-    weights: int
-    new_rows: int
-    cache: int
-    longest: tuple[LongestContext, ...] = ()
-    measured: tuple[Prefill, ...] = ()
-
-    @field_validator("measured", mode="before")
-    @classmethod
-    def _of_one_size(cls, given: Any) -> Any:
-        """Older results have one prefill, or null."""
-        return () if given is None else (given,) if isinstance(given, Mapping) else given
-
-
-class MemoryResult(BaseModel):
-    """All rows of the kind `memory`; `read` characters of held-out text stand behind the numbers of tokens."""
-
-    model_config = _STRICT
-
-    key: str
-    read: int
-    rows: tuple[MemoryRow, ...]
     skipped: dict[str, str] = {}
     provenance: Provenance
 
