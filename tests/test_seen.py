@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from hypertok.artifact import read_manifest
 from hypertok.cli.main import app
 from hypertok.corpus.identity import BY_CHANCE
+from hypertok.errors import ArtifactError
 from hypertok.measure.model import measure_model
 from hypertok.measure.options import MeasureOptions
 from hypertok.model.config import TRAINED
@@ -44,7 +45,7 @@ def documents(corpus: Path) -> list[str]:
 
 def test_documents_trained_on_are_known_again(whole: Path, merged: Path, model: Path, small_corpus: Path) -> None:
     read = documents(small_corpus)
-    assert (whole / SEEN).stat().st_size == 16 * read_manifest(whole, TRAINED).facts["documents"] == 16 * len(read)
+    assert (whole / SEEN).stat().st_size == 8 * read_manifest(whole, TRAINED).facts["documents"] == 8 * len(read)
     long = [text for text in read if len(text.strip()) >= BY_CHANCE]
     assert long
     for folder in (whole, merged):
@@ -52,6 +53,12 @@ def test_documents_trained_on_are_known_again(whole: Path, merged: Path, model: 
         assert count_seen(folder, [f"  {text.upper()}\n" for text in long]) == len(long)
         assert count_seen(folder, HELD_OUT) == 0
     assert count_seen(model, read) is None, "nothing is known of a model that was not trained here"
+
+
+def test_digests_that_are_cut_off_are_told(whole: Path, tmp_path: Path) -> None:
+    (tmp_path / SEEN).write_bytes((whole / SEEN).read_bytes()[:-3])
+    with pytest.raises(ArtifactError, match=r"seen\.digests: cut off"):
+        count_seen(tmp_path, HELD_OUT)
 
 
 def test_a_model_trained_twice_has_seen_both(merged: Path, small_corpus: Path, tmp_path: Path) -> None:

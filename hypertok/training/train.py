@@ -28,7 +28,7 @@ from hypertok.model.config import TRAINED
 from hypertok.model.full_gpu import full_gpu_told
 from hypertok.model.load import check_kind
 from hypertok.model.pair import Pair
-from hypertok.model.seen import write_seen
+from hypertok.model.seen import digest_of, write_seen
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import new_rows
 from hypertok.model.trained import has_adapter, save_trained
@@ -185,7 +185,7 @@ def train(
         if first:  # alone: the log lies in the work folder, which is removed in the end
             loss = mean_loss(work / LOG, checkpoint, done.global_step, trainer.total_loss)
             facts |= {**metrics, "loss": loss, "steps": done.global_step}
-            _write(output, work, model, state, pair, run, options, facts, blocks.documents)
+            _write(output, work, model, state, pair, run, options, facts, map(digest_of, blocks.documents))
         trainer.accelerator.wait_for_everyone()
         manifest = read_manifest(output, TRAINED)
         return TrainResult(output, manifest, manifest.facts["loss"], metrics.get("eval_bpc"))
@@ -287,7 +287,7 @@ def _write(
     run: dict[str, Any],
     options: TrainOptions,
     facts: dict[str, Any],
-    documents: Iterable[str],
+    documents: Iterable[int],
 ) -> None:
     with writing(output, TRAINED) as folder:
         save_trained(model, folder, state)
