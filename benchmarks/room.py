@@ -31,7 +31,7 @@ def one(task: dict[str, Any]) -> dict[str, Any]:
     """Train, in this process."""
     import torch
 
-    from hypertok.measure.prefill import resident
+    from hypertok.model.memory import resident
     from hypertok.model.pair import Pair
     from hypertok.training.checks import estimate
     from hypertok.training.options import TrainOptions

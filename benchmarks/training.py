@@ -46,10 +46,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from hypertok.measure.prefill import resident
 from hypertok.model.checkpoint import Checkpoint
 from hypertok.model.constituents import Constituents
 from hypertok.model.load import grown, load_model
+from hypertok.model.memory import resident
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import backbone, causal_lm, head_rows, is_tied, split_rows
 from hypertok.training.adapter import _compute_in_input_type, add_adapter

@@ -151,6 +151,24 @@ def test_code_that_trained_is_told_where_other_code_measured(tmp_path: Path) -> 
     assert "code that trained" not in told(None, None), "older results do not tell"
 
 
+def test_peaks_of_memory_have_a_column_where_some_are_told(tmp_path: Path) -> None:
+    results = Results.load(report_folder(tmp_path / "results"))
+    text = write_report(results).markdown.read_text(encoding="utf-8")
+    assert "| minutes |\n" in text
+    assert "eak memory" not in text
+    runs = tuple(
+        run.model_copy(update={"trained": run.trained and run.trained.model_copy(update={"peak_memory": 5 << 29})})
+        if run.arm == "ours"
+        else run
+        for run in results.runs
+    )
+    text = write_report(dataclasses.replace(results, runs=runs)).markdown.read_text(encoding="utf-8")
+    assert "| minutes | peak memory, GiB |\n" in text
+    assert re.search(r"^\| ours \|.* 15\.0 \| 2\.50 \|$", text, re.MULTILINE)
+    assert re.search(r"^\| stock \|.* 15\.0 \| +\|$", text, re.MULTILINE)
+    assert "Peak memory is what was given out on the GPU" in text
+
+
 def test_speeds_of_two_devices_are_no_multiples_of_each_other(tmp_path: Path) -> None:
     results = Results.load(report_folder(tmp_path / "results"))
     speed = Speed(1, "cpu", 2, 3, 2000, 500, 64, 1000.0, 250.0, 40.0, 10.0)

@@ -236,6 +236,18 @@ def test_too_little_text_for_probes(model: Path, small_lexicon: Lexicon, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_probes_that_do_not_fit_are_refused_before_rows_are_made(
+    alone: bool, model: Path, small_lexicon: Lexicon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hypertok.model.memory.memory_of_machine", lambda: 1 << 20)
+    monkeypatch.setattr("hypertok.training.probe.initialise", None)
+    maker = chooser(texts_of_runs(small_lexicon.folder), composer_alone=alone)
+    with pytest.raises(InputError, match=r"^the probes of init auto, .* rows of strategies .*; name a strategy"):
+        extend_model(model, small_lexicon.folder, tmp_path / "out", OPTIONS, init=maker)
+    assert not (tmp_path / "out").exists()
+
+
 def test_command(model: Path, small_lexicon: Lexicon, tmp_path: Path) -> None:
     arguments = ["extend", str(model), str(small_lexicon.folder), "--rows", "40", "--general", "0", "--json"]
     done = CliRunner().invoke(app, [*arguments, "-o", str(tmp_path / "whole")])

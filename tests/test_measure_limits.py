@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,19 +13,19 @@ import pytest
 import torch
 from conftest import SENTENCES
 from measured_models import tiny_config, tiny_folder, tiny_subject
+from safetensors.torch import load_file
 from trained_models import FULL
-from transformers import Mistral3Config
+from transformers import AutoModelForCausalLM, Mistral3Config
 
 from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.definition import Measure
 from hypertok.experiment.kept import Kept
 from hypertok.experiment.measuring import Texts, _samples, measure_arm
-from hypertok.measure import prefill
 from hypertok.measure.copy_task import measure_copy
 from hypertok.measure.emission import measure_emission
 from hypertok.measure.memory import measure_prefill
 from hypertok.measure.model import measure_model
-from hypertok.measure.options import MeasureOptions
+from hypertok.measure.options import MeasureOptions, PartName
 from hypertok.measure.speed import _seconds, measure_speed
 from hypertok.measure.subject import Coding, Subject, device_of, load_coding, load_subject, wait_for
 from hypertok.model.config import positions_of
@@ -159,6 +157,32 @@ def test_a_full_gpu_costs_the_part_that_filled_it_alone(
     assert figures["skipped"]["drift"].endswith("; then remove the file of this run and start again")
 
 
+def test_weights_larger_than_all_memory_are_refused_before_anything_is_loaded(
+    sound_extension: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_folder(tmp_path / "model", sound_extension)
+    size = sum(tensor.nbytes for tensor in load_file(folder / "model.safetensors").values())
+    monkeypatch.setattr("hypertok.measure.model.load_subject", None)
+    monkeypatch.setattr("hypertok.measure.model._memory", lambda *given: {})
+
+    def asked(memory: int, part: PartName, dtype: str = "auto") -> None:
+        monkeypatch.setattr("hypertok.model.memory.memory_of_machine", lambda: memory)
+        measure_model(folder, [SENTENCES], MeasureOptions(device="cpu", dtype=dtype, parts=(part,)))
+
+    asked(size, "memory")
+    with pytest.raises(InputError, match=r"model: measuring it needs .* \(weights in float32 .* .--dtype bfloat16"):
+        asked(size - 1, "memory")
+    with pytest.raises(TypeError):
+        asked(size // 2, "quality", "bfloat16")
+    with pytest.raises(InputError, match="weights in bfloat16"):
+        asked(size // 2 - 1, "quality", "bfloat16")
+    AutoModelForCausalLM.from_pretrained(folder).bfloat16().save_pretrained(folder)
+    monkeypatch.setattr("hypertok.model.load.is_emulated", lambda dtype, device: dtype != torch.float32)
+    asked(size // 2, "memory")
+    with pytest.raises(InputError, match="weights in float32"):
+        asked(size - 1, "quality")
+
+
 def test_a_damaged_delta_is_named(sound_extension: Path, tmp_path: Path) -> None:
     folder = tiny_folder(tmp_path / "model", sound_extension)
     data = (folder / "delta.parquet").read_bytes()
@@ -233,45 +257,3 @@ def test_what_lies_where_somebody_works_is_not_run(
     monkeypatch.chdir(here)
     assert measure_prefill(folder, [1, 2, 3], 3).tokens == 3
     assert not (tmp_path / "marker").exists()
-
-
-@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
-def test_memory_is_told_without_proc(
-    system: str, small_stock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As on macOS and Windows, by a psutil and a `resource` that answer as theirs do."""
-    usage = {"rss": 5 << 20, **({"peak_wset": 9 << 20} if system == "win32" else {})}
-    process = SimpleNamespace(memory_info=lambda: SimpleNamespace(**usage))
-    monkeypatch.setitem(sys.modules, "psutil", SimpleNamespace(Process=lambda: process))
-    most = 9 << 20 if system == "darwin" else 9 << 10
-    asked = SimpleNamespace(RUSAGE_SELF=0, getrusage=lambda who: SimpleNamespace(ru_maxrss=most))
-    monkeypatch.setitem(sys.modules, "resource", None if system == "win32" else asked)  # type: ignore[arg-type]
-    monkeypatch.setattr(prefill, "_STATUS", tmp_path / "none")
-    monkeypatch.setattr(prefill.sys, "platform", system)  # type: ignore[attr-defined]
-    told = prefill._method(False), prefill.resident("VmRSS"), prefill.resident("VmHWM")
-    name = "peak working set" if system == "win32" else "peak RSS (ru_maxrss)"
-    assert told == (f"{name} of a fresh process, loading included", 5 << 20, 9 << 20)
-
-
-@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="a system that forgets no peak")
-def test_a_peak_that_cannot_be_forgotten_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a container whose /proc is read only, or a sandbox that tells no peak."""
-    assert prefill._forget_peak()
-    assert prefill._method(True) == "peak RSS of a fresh process"
-    monkeypatch.setattr(prefill, "_CLEAR", tmp_path / "none" / "clear_refs")
-    assert not prefill._forget_peak()
-    assert prefill._method(False) == "peak RSS of a fresh process, loading included"
-    status = tmp_path / "status"
-    status.write_text("VmRSS:  7 kB\n", encoding="utf-8")
-    monkeypatch.setattr(prefill, "_STATUS", status)
-    assert prefill.resident("VmRSS") == 7 << 10
-    with pytest.raises(InputError, match="tells no VmHWM"):
-        prefill.resident("VmHWM")
-
-
-def test_the_real_psutil_agrees_with_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("psutil")
-    here, most = prefill.resident("VmRSS"), prefill.resident("VmHWM")
-    monkeypatch.setattr(prefill, "_STATUS", tmp_path / "none")
-    assert prefill.resident("VmRSS") == pytest.approx(here, rel=0.1)
-    assert prefill.resident("VmHWM") >= 0.9 * most > 0

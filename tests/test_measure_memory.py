@@ -12,10 +12,10 @@ from conftest import SENTENCES
 from measured_models import tiny_config, tiny_folder, tiny_model
 
 from hypertok.errors import InputError
-from hypertok.measure import prefill
 from hypertok.measure.memory import GIB, CacheLayers, cache_layers, measure_prefill, predict_memory
 from hypertok.measure.prefill import cache_bytes
 from hypertok.measure.subject import load_coding
+from hypertok.model import memory
 
 #: As published, without what the classes fill in.
 QWEN3_06B = {
@@ -136,7 +136,7 @@ def test_a_fresh_process_measures_itself_and_not_its_parent(small_stock: Path, t
     ids = [*coding.start, *coding.encode(SENTENCES[:1500])]
     ballast = np.ones(3 << 29, np.uint8)  # 1.5 GiB, to be seen if a child began with its parent's peak
     found = measure_prefill(folder, ids, 1500)
-    assert found.method == prefill._method(prefill._forget_peak())
+    assert found.method == memory.peak_method(memory.forget_peak())
     assert (found.tokens, found.characters) == (len(ids), 1500)
     assert 100 << 20 < found.before <= found.loaded <= found.peak < ballast.nbytes
     predicted = predict_memory(tiny_config(), characters_per_token=1500 / len(ids), bytes_per_element=4)
@@ -144,5 +144,7 @@ def test_a_fresh_process_measures_itself_and_not_its_parent(small_stock: Path, t
 
 
 def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"InputError.*no model that transformers loads"):
+    with pytest.raises(
+        InputError, match=r"InputError.*no model that transformers loads.*; give fewer characters, measure in"
+    ):
         measure_prefill(tmp_path, [1, 2], 5)

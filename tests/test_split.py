@@ -67,6 +67,8 @@ def test_given_rows_are_taken_and_written_into_the_matrices(tied: bool) -> None:
     ids = [3, 100, 127]
     given = torch.randn(3, 32), None if tied else torch.randn(3, 32)
     split_rows(model, ids, *given)
+    held = [rows().data_ptr() for rows in new_rows(model).values()]
+    assert held == [rows.data_ptr() for rows in given if rows is not None], "not copied"
     with torch.no_grad():
         live = model(TEXT).logits
     merge_rows(model)

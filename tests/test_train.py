@@ -56,6 +56,8 @@ def test_what_is_written(whole: Path, model: Path) -> None:
     assert manifest.parents["model"] == Pair.open(model).sha256
     assert manifest.facts["characters"] == 1000
     assert manifest.facts["new_rows"] == {"input": [number_of_units(model), 32]}
+    peak = manifest.facts["peak_memory"]
+    assert peak is None or 100 << 20 < peak < 64 << 30, "where the system tells it"
     assert not whole.with_name("run.work").exists()
     rows = load_file(whole / "new_rows.safetensors")
     before = load_file(model / "model.safetensors")["model.embed_tokens.weight"]
@@ -95,6 +97,22 @@ def test_a_run_that_is_done_stays_as_it_is(model: Path, small_corpus: Path, tmp_
     assert (tmp_path / "run" / "manifest.json").stat() == before
     other = train(model, small_corpus, tmp_path / "run", QUICK.model_copy(update={"seed": 5}), resume=True)
     assert other.manifest.recipe["options"]["seed"] == 5, "another run is made in its place"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"dtype": "bfloat16"}, {"lora": LoraOptions(r=4, dora=True)}], ids=["bf16", "dora"]
+)
+def test_a_resumed_run_gives_the_same_bits_in_every_arithmetic(
+    changes: dict[str, Any], model: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    options = QUICK.model_copy(update=changes)
+    train(model, small_corpus, tmp_path / "whole", options)
+    with pytest.raises(KeyboardInterrupt):
+        train(model, small_corpus, tmp_path / "run", options, callbacks=[Interrupt(5)])
+    train(model, small_corpus, tmp_path / "run", options, resume=True)
+    assert same_weights(tmp_path / "run", tmp_path / "whole")
+    adapter = load_file(tmp_path / "run" / "adapter_model.safetensors")
+    assert any("magnitude" in name for name in adapter) == ("lora" in changes)
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -195,6 +213,10 @@ def test_compiled_layers(
     before = read_manifest(whole, TRAINED).facts
     assert done.manifest.facts["steps"] == before["steps"]
     assert done.loss == pytest.approx(before["loss"], rel=1e-3)
+    with pytest.raises(KeyboardInterrupt):
+        train(model, small_corpus, tmp_path / "again", options, callbacks=[Interrupt(5)])
+    train(model, small_corpus, tmp_path / "again", options, resume=True)
+    assert same_weights(tmp_path / "again", tmp_path / "run"), "a resumed run gives the same bits compiled, too"
     torch._dynamo.reset()
     monkeypatch.setattr(inductor, "force_disable_caches", True)
     monkeypatch.setattr(inductor.cpp, "cxx", ("no-such-compiler",))

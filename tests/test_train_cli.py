@@ -36,8 +36,10 @@ def test_the_commands(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     [
         (("--set", "dtype=float32", "--dtype", "float32"), "--set dtype: --dtype says it, too"),
         (("--set", "rows_only=true", "--rows-only"), "--set rows_only: --rows-only says it, too"),
-        (("--set", "lora=nonsense"), "options: lora: "),
-        (("--rows-only", "--lora", "r=64"), "rows_only trains no adapter"),
+        (("--set", "lora=nonsense"), "options: lora=nonsense: "),
+        (("--set", "rows=x"), "options: rows=x: Input should be 'flat', "),
+        (("--rows-only", "--lora", "r=64"), "rows_only (--rows-only) trains no adapter; leave lora (--lora) out"),
+        (("--reading", "--lora", "r=64"), "reading (--reading) trains no adapter; leave lora (--lora) out"),
         (("--rows-only", "--lora", "rank=64"), "lora rank=64"),
     ],
 )

@@ -17,7 +17,7 @@ from proofs import artefact
 from safetensors.torch import load_file, save_file
 from things import seal_again
 from tiny_models import put_model, tiny_model
-from trained_models import QUICK, Interrupt, model_folder, number_of_units
+from trained_models import QUICK, READING, Interrupt, model_folder, number_of_units
 from transformers import GPT2Config, GPT2LMHeadModel, Mistral3Config, TrainerCallback
 from typer.testing import CliRunner
 
@@ -28,11 +28,11 @@ from hypertok.model.config import TRAINED
 from hypertok.model.load import check_kind
 from hypertok.model.merge import merge
 from hypertok.model.pair import Pair
+from hypertok.model.trained import attach
 from hypertok.replacing import alone
 from hypertok.tokenizer.stock import Stock
-from hypertok.training import checks
 from hypertok.training.adapter import add_adapter
-from hypertok.training.checks import Needs, check_positions, check_room, checkpoints, estimate, memory_of_machine
+from hypertok.training.checks import Needs, check_positions, check_room, checkpoints, estimate
 from hypertok.training.options import LoraOptions, read_options
 from hypertok.training.train import train
 from hypertok.training.trainer import Diverged
@@ -204,15 +204,16 @@ def test_memory_and_disk_are_looked_at_first(model: Path, small_corpus: Path, tm
     pair = Pair.open(model)
     needs = estimate(pair, QUICK)
     numbers = sum(tensor.numel() for tensor in load_file(model / "model.safetensors").values())
-    assert needs.weights == 4 * numbers
+    new = number_of_units(model) * 32
+    assert needs.weights == 4 * (numbers - new), "new rows are no part of the frozen model"
     flat = estimate(pair, QUICK.model_copy(update={"rows": "flat"}))
-    assert flat.rows == 26 * number_of_units(model) * 32
-    assert needs.rows == 52 * number_of_units(model) * 32
+    assert flat.rows == 18 * new
+    assert needs.rows == 44 * new
     assert 0 < needs.adapter < needs.weights
     assert estimate(pair, QUICK.model_copy(update={"recompute": True})).activations < needs.activations
     assert estimate(pair, QUICK, cpu=True).memory > needs.memory, "the program itself"
     check_room(needs, tmp_path / "run", cpu=True)
-    with pytest.raises(InputError, match=r"activations .* GiB"):
+    with pytest.raises(InputError, match=r"^training needs about .*activations .* GiB.*--set recompute=true"):
         train(model, small_corpus, tmp_path / "run", QUICK.model_copy(update={"batch": 1 << 30}))
     much = Needs(0, 0, 0, 0, 0, checkpoint=1 << 60, result=0)
     with pytest.raises(InputError, match=r"of disk .* free; write to another disk"):
@@ -231,6 +232,29 @@ def test_looks_at_held_out_text_want_some(model: Path, small_corpus: Path, tmp_p
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("reading", "given"), [(True, "reading .--reading."), (False, "rows_only .--rows-only.")])
+def test_rows_alone_cannot_be_trained_of_a_stock_model(
+    reading: bool, given: str, small_stock: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    folder = put_model(small_stock, tmp_path / "stock", tiny_model("llama", tied=True, rows=640))
+    options = (READING if reading else QUICK).model_copy(update={"rows_only": True})
+    with pytest.raises(
+        InputError, match=rf"stock: a stock model has no new rows, and {given}.*hypertok extend \S*stock "
+    ):
+        train(folder, small_corpus, tmp_path / "run", options)
+
+
+def test_rows_of_other_matrices_are_refused_by_name(
+    model: Path, sound_extension: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    train(model, small_corpus, tmp_path / "run", QUICK.model_copy(update={"characters": 200}))
+    untied = model_folder(sound_extension, tmp_path / "untied", tied=False)
+    with pytest.raises(
+        ArtifactError, match=r"new_rows\.safetensors: has new rows for input, .* for input and output; use"
+    ):
+        attach(Pair.open(untied).load("float32"), tmp_path / "run")
+
+
 def test_a_run_that_is_done_needs_no_room(
     model: Path, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,22 +269,6 @@ def test_spread_weights_need_less_of_each_device(model: Path) -> None:
     whole, half = (estimate(Pair.open(model), QUICK, spread) for spread in (1, 2))
     assert (half.weights, half.adapter) == (whole.weights // 2, whole.adapter // 2)
     assert whole.rows - half.rows == 4 * number_of_units(model) * 32
-
-
-def test_a_container_has_the_memory_that_it_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = memory_of_machine()
-    monkeypatch.setattr(checks, "_GROUP", tmp_path / "cgroup")
-    monkeypatch.setattr(checks, "_LIMITS", {"": (tmp_path / "two", "max"), "memory": (tmp_path / "one", "limit")})
-    assert memory_of_machine() >= whole, "no such file, as on macOS"
-    for folder, limit in (("two/a", "max"), ("two/a/b", str(1 << 62)), ("one", "9")):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / ("limit" if folder == "one" else "max")).write_text(f"{limit}\n", encoding="utf-8")
-    (tmp_path / "cgroup").write_text("3:cpuset:/\n0::/a/b\n", encoding="utf-8")
-    assert memory_of_machine() >= whole
-    (tmp_path / "two" / "a" / "max").write_text("5\n", encoding="utf-8")
-    assert memory_of_machine() == 5
-    (tmp_path / "cgroup").write_text("4:memory:/a\n", encoding="utf-8")
-    assert memory_of_machine() == 9
 
 
 def test_as_many_checkpoints_as_lie_there_need_room(model: Path, small_corpus: Path, tmp_path: Path) -> None:
@@ -305,6 +313,11 @@ def test_a_merge_that_does_not_fit_is_refused(
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=size - 5_000))
     with pytest.raises(InputError, match=r"merged: the merged model needs .* GiB of disk there and"):
         merge(tmp_path / "run", tmp_path / "merged")
+    with monkeypatch.context() as patched:
+        patched.setattr("hypertok.model.memory.memory_of_machine", lambda: size - 5_000)
+        patched.setattr(Pair, "load", None)
+        with pytest.raises(InputError, match=r"^merging needs .* \(the model .* GiB, new rows .*merge in another type"):
+            merge(tmp_path / "run", tmp_path / "merged")
     merge(tmp_path / "run", tmp_path / "merged", dtype="bfloat16")
     assert (tmp_path / "merged" / "model.safetensors").stat().st_size < size - 5_000
 
@@ -319,16 +332,22 @@ def test_options_are_checked() -> None:
             add_adapter(tiny_model("llama", tied=True), LoraOptions(r=8, targets=targets))
         assert "lm_head" not in str(refused.value).partition(";")[2]
     add_adapter(GPT2LMHeadModel(GPT2Config(n_embd=8, n_layer=1, n_head=2)), LoraOptions(r=8, targets=("c_attn",)))
-    with pytest.raises(InputError, match="rank"):
-        LoraOptions.parse("rank=8")
     with pytest.raises(InputError, match="lora r: r has no value"):
         LoraOptions.parse("r")
-    with pytest.raises(InputError, match="report_to: Input should be 'none' or 'tensorboard'"):
+    with pytest.raises(InputError, match=r"^options: report_to=tensorbord: Input should be 'none' or 'tensorboard'$"):
         read_options({"report_to": "tensorbord"})
-    with pytest.raises(InputError, match=r"rows_rate.*known are rows, rows_only"):
+    with pytest.raises(InputError, match=r"rows_rate: no such name; known are rows, rows_only"):
         read_options({"rows_rate": "1"})
-    with pytest.raises(InputError, match="rows_only trains no adapter"):
+    with pytest.raises(
+        InputError, match=r"^options: rows_only \(--rows-only\) trains no adapter; leave lora \(--lora\)"
+    ):
         read_options({"rows_only": True, "lora": LoraOptions(r=8)})
+    with pytest.raises(InputError, match=r"^options: reading \(--reading\) trains no adapter"):
+        read_options({"rows_only": True, "reading": True, "lora": LoraOptions(r=8)})
+    with pytest.raises(InputError, match=r"rank: no such name; known are r, alpha, dora, dropout, targets; write it"):
+        LoraOptions.parse("rank=8")
+    with pytest.raises(InputError, match=r"^lora r=0: r=0: Input should be greater than or equal to 1; write it"):
+        LoraOptions.parse("r=0")
 
 
 def test_a_missing_extra_is_named(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

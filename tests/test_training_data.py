@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import shutil
 from collections.abc import Callable
 from itertools import pairwise
@@ -23,6 +24,7 @@ from hypertok.model.pair import Pair
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.training.data import Text, make_blocks, read_texts, refusable, refuse_leaks
 from hypertok.training.loss import IGNORED
+from hypertok.training.run_texts import ids_in_use
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,22 @@ def test_every_token_but_the_first_is_predicted_once(llama: Pair, small_corpus: 
                 assert token == blocks.tokens[start + place]
     assert [seen[place] for place in range(1, len(blocks.tokens))] == blocks.tokens[1:].tolist()
     assert blocks.characters == sum(len(text.text) for text in texts)
+
+
+def test_ids_lie_in_a_file_without_a_name_and_not_in_memory(
+    llama: Pair, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = list(read_texts(small_corpus, seed=0))
+    blocks = make_blocks([*texts, *texts], llama, 32, beside=tmp_path)
+    assert isinstance(blocks.tokens.base, memoryview)
+    assert isinstance(blocks.tokens.base.obj, mmap.mmap)
+    assert not list(tmp_path.iterdir())
+    assert len(blocks.documents) == len(texts) > 1, "a text that comes again is one"
+    once = [[1, *llama.plain.encode_batch([text.text])[0], 2] for text in texts]
+    assert blocks.tokens.tolist() == [one for ids in once + once for one in ids]
+    monkeypatch.setattr("hypertok.training.data._PIECE", 7)
+    assert np.concatenate(list(blocks.pieces())).tolist() == blocks.tokens.tolist()
+    assert ids_in_use(blocks, None, None).tolist() == sorted(set(blocks.tokens.tolist()))
 
 
 def test_text_for_a_model_of_symbol_text_goes_through_the_codec(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from hypertok.experiment.compare import Side
 from hypertok.experiment.page import Block, Heading, Paragraph, Table
 
-_MIB = 1 << 20
+_MIB, _GIB = 1 << 20, 1 << 30
 
 
 def cost_blocks(every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
@@ -83,21 +83,29 @@ def _speed(every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
 
 
 def _trained(every: Sequence[Side]) -> Iterator[Block]:
-    trained = [(side, side.shown[0].trained) for side in every]
-    if not any(one for _, one in trained):
+    trained = [(side.label, one) for side in every if (one := side.shown[0].trained) is not None]
+    if not trained:
         return
     yield Heading("What training read and took, first seed")
-    head = ("arm", "characters", "tokens", "steps", "trained parameters", "compute, 10¹² token-parameters", "minutes")
+    head = ["arm", "characters", "tokens", "steps", "trained parameters", "compute, 10¹² token-parameters", "minutes"]
     rows = [
         [
-            side.label, f"{one.characters:,}", f"{one.tokens:,}", f"{one.steps:,}", f"{one.parameters:,}",
+            label, f"{one.characters:,}", f"{one.tokens:,}", f"{one.steps:,}", f"{one.parameters:,}",
             f"{one.compute / 1e12:,.2f}", f"{one.seconds / 60:,.1f}",
         ]
-        for side, one in trained
-        if one is not None
+        for label, one in trained
     ]  # fmt: skip
+    peaks = [one.peak_memory for _, one in trained]
+    if told := any(peaks):
+        head.append("peak memory, GiB")
+        rows = [[*row, f"{peak / _GIB:,.2f}" if peak else ""] for row, peak in zip(rows, peaks, strict=True)]
     yield Table(head, rows)
     yield Paragraph(
         "Minutes are of the machine that trained an arm, with as many threads as it was given and pauses of the "
         "process counted in: they compare where that was the same."
     )
+    if told:
+        yield Paragraph(
+            "Peak memory is what was given out on the GPU at the most; on a CPU that of the whole process, libraries "
+            "included, which compares with that of other CPUs alone."
+        )

@@ -44,6 +44,8 @@ class Trained(BaseModel):
         loss: mean per token, in nats; does not compare across tokenizers.
         device: the GPU's name, or "cpu"; it may be another than that of the figures. Older results do not tell.
         versions: of hypertok and the libraries that trained; they may be others, too. Older results do not tell.
+        peak_memory: bytes, of its last start: on a GPU of the allocator, on a CPU of the whole process, where the
+            system tells. Older results do not tell.
         commit, dirty: of the code that trained, at its last start; None outside of git. Older results do not tell.
     """
 
@@ -59,6 +61,7 @@ class Trained(BaseModel):
     loss: float
     device: str | None = None
     versions: dict[str, str] | None = None
+    peak_memory: int | None = None
     commit: str | None = None
     dirty: bool | None = None
 

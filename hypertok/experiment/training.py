@@ -226,6 +226,7 @@ def train_arm(
         loss=facts["loss"],
         device=facts["device"],
         versions=manifest.versions,
+        peak_memory=facts.get("peak_memory"),
         commit=facts.get("commit"),
         dirty=facts.get("dirty"),
     )

@@ -243,7 +243,10 @@ def measure_prefill(
     done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
     if done.returncode:
         why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}; was it killed for memory?"])[-1]
-        raise InputError(f"{folder}: the prefill of {len(ids):,} tokens failed: {why}")
+        raise InputError(
+            f"{folder}: the prefill of {len(ids):,} tokens failed: {why}; give fewer characters, measure in bfloat16 "
+            "(--dtype), or leave memory out (--only)"
+        )
     return MeasuredMemory(characters=characters, tokens=len(ids), **json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -22,6 +22,7 @@ from hypertok.measure.parts import live_parts, predicted
 from hypertok.measure.passages import sha256_of_texts
 from hypertok.measure.quality import Quality, check_windows, measure_quality
 from hypertok.measure.reading import Reading
+from hypertok.measure.room import require_room
 from hypertok.measure.speed import Speed
 from hypertok.measure.subject import (
     LIGHTER,
@@ -108,8 +109,9 @@ def measure_model(
         progress: told (part, done, of).
 
     Raises:
-        InputError: an extra is not installed, no model, no text or a path instead of texts, a lone surrogate, a GPU
-            without the memory for its bits per character, or a part asked for by name cannot be measured.
+        InputError: an extra is not installed, no model, no text or a path instead of texts, a lone surrogate, too
+            little memory for the weights, a GPU without that for its bits per character, or a part asked for by name
+            cannot be measured.
         ArtifactError: an extended folder is damaged.
     """
     require_train()
@@ -122,12 +124,14 @@ def measure_model(
     pairs = _asked_pairs(coding, str(folder), options, wanted)
     if "quality" in wanted:  # before minutes of measuring are lost to it
         check_windows(read_config(folder), options.context, options.overlap, len(coding.start))
+    computes = any(part != "memory" for part in wanted)
+    require_room(folder, options.device, options.dtype, computes=computes)
     skipped: dict[str, str] = {}
     seen = count_seen(folder, texts if documents is None else documents)
     if coding.only_read and options.parts is None:
         skipped |= dict.fromkeys((part for part in PARTS if part not in wanted), "its units are only read, not written")
     found = _memory(folder, coding, texts, options, skipped, progress) if "memory" in wanted else {}
-    if any(part != "memory" for part in wanted):
+    if computes:
         with full_gpu_told(LIGHTER):
             subject = load_subject(folder, device=options.device, dtype=options.dtype, coding=coding)
             if options.dtype == "auto":  # memory, above, is that of the checkpoint's own type
@@ -214,7 +218,7 @@ def _memory(
         tell("memory", 1, 2)
         text = "\n\n".join(texts)[: options.prefill_characters]
         decoder = config.get_text_config(decoder=True)
-        ids = [*coding.start, *encode_checked(coding.encode, text, decoder.vocab_size).tolist()]
+        ids = [*coding.start, *encode_checked(coding.encode, text, decoder.vocab_size, str(folder)).tolist()]
         what = f"the prefill of {len(text):,} characters"
         remedy = "give fewer characters (prefill_characters; --characters)"
         require_positions(position_rows(config), len(ids), what, remedy)

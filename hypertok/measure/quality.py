@@ -140,7 +140,8 @@ def score_texts(
     """
     check_windows(model.config, context, overlap, len(start))
     rows = int(model.get_input_embeddings().weight.shape[0])
-    encoded = [encode_checked(encode, text, rows) for text in texts]
+    name = str(getattr(model, "name_or_path", None) or type(model).__name__)
+    encoded = [encode_checked(encode, text, rows, name) for text in texts]
     parts = [list(windows(ids, start, context=context, overlap=overlap)) for ids in encoded]
     flat = [window for part in parts for window in part]
     scored = iter(token_bits(model, flat, chunk=chunk, batch_tokens=batch_tokens, progress=progress))

@@ -118,7 +118,7 @@ def measure_reading(
         )
     check_windows(subject.model.config, context, None, len(coding.start))
     cut = _Cut(coding, coding.spelling(), context, np.random.default_rng(seed))
-    encoded = (encode_checked(coding.encode, text, subject.rows) for text in texts)
+    encoded = (encode_checked(coding.encode, text, subject.rows, subject.name) for text in texts)
     found = spread([one for number, ids in enumerate(encoded) for one in cut.passages(ids, number)], passages)
     if not found:
         raise InputError(

@@ -83,7 +83,7 @@ class Subject:
         Raises:
             InputError: see `encode_checked`.
         """
-        return [*self.coding.start, *encode_checked(self.coding.encode, text, self.rows).tolist()]
+        return [*self.coding.start, *encode_checked(self.coding.encode, text, self.rows, self.name).tolist()]
 
     def require_room(self, prompts: Sequence[Sequence[int]], tokens: int, what: str, remedy: str) -> None:
         """See that the model can go on from each of the prompts by so many tokens.
@@ -234,8 +234,13 @@ def last_logits(model: Any) -> dict[str, int]:
     return {"logits_to_keep": 1} if "logits_to_keep" in signature(model.forward).parameters else {}
 
 
-def encode_checked(encode: Callable[[str], list[int]], text: str, rows: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def encode_checked(
+    encode: Callable[[str], list[int]], text: str, rows: int, model: str
+) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Ids of a text, shape (tokens,).
+
+    Args:
+        model: its folder or name, for messages.
 
     Raises:
         InputError: an id has no row in the model.
@@ -243,8 +248,9 @@ def encode_checked(encode: Callable[[str], list[int]], text: str, rows: int) -> 
     ids = np.asarray(encode(text), np.int64)
     if len(ids) and int(ids.max()) >= rows:
         raise InputError(
-            f"token {int(ids.max())} of the text has no row: the model has {rows}; model and tokenizer do not belong "
-            "together"
+            f"{model}: token {int(ids.max())} of the text has no row, the model has {rows}: model and tokenizer do not "
+            "belong together; take the tokenizer that came with the model, or for an extended one make the folder "
+            "again with: hypertok extend MODEL_DIR notes.lexicon -o OUTPUT"
         )
     return ids
 

@@ -20,9 +20,11 @@ import hypertok
 from hypertok.artifact import MANIFEST, Manifest, refuse_foreign, seal, writing
 from hypertok.errors import ArtifactError, InputError
 from hypertok.model.checkpoint import CONFIG, Checkpoint
+from hypertok.model.memory import require_memory
 from hypertok.model.pair import DTYPES, EXTENDED, MERGED_STOCK, Pair
 from hypertok.model.seen import keep_seen
-from hypertok.model.trained import merged, open_trained
+from hypertok.model.shard import loaded_size
+from hypertok.model.trained import NEW_ROWS, merged, open_trained
 from hypertok.single_file import require_disk, write_file
 from hypertok.tokenizer.folder import listed_templates
 
@@ -55,7 +57,7 @@ def merge(
 
     Raises:
         ArtifactError: the folder is damaged, the model is another one, or `output` is something else.
-        InputError: the model cannot be read, there is no such dtype, or too little disk.
+        InputError: the model cannot be read, there is no such dtype, or too little memory or disk.
     """
     if not (isinstance(dtype, torch.dtype) or dtype in (*DTYPES, "auto")):
         raise InputError(f"dtype {dtype}: no such type; give one of {', '.join((*DTYPES, 'auto'))}")
@@ -66,7 +68,7 @@ def merge(
             raise ArtifactError(f"{output}: is what the merged model is made from; name another output")
     kind = EXTENDED if pair.manifest else MERGED_STOCK  # a merged extended model is an extended one
     refuse_foreign(output, kind)
-    _check_disk(pair, output, dtype)
+    _check_room(pair, trained, output, dtype)
     live = merged(pair.load(dtype), trained)
     with writing(output, kind) as folder:
         _save(live, pair, folder, reading=manifest.recipe["options"].get("reading", False))
@@ -103,12 +105,18 @@ def _settings(folder: Path) -> dict[str, Any] | None:
     return {key: value for key, value in found.items() if key != "_from_model_config"} if found else None
 
 
-def _check_disk(pair: Pair, output: Path, dtype: str | torch.dtype) -> None:
+def _check_room(pair: Pair, trained: Path, output: Path, dtype: str | torch.dtype) -> None:
     """Before the model is loaded; the old result stays until the new one is whole."""
-    entries = [entry for shard in pair.checkpoint.shards for entry in shard.entries.values()]
-    kind = dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype, pair.checkpoint.dtype)  # "auto" is none
-    numbers = sum(torch.Size(entry.shape).numel() for entry in entries)
-    require_disk(output, numbers * kind.itemsize, "the merged model needs")
+    checkpoint = pair.checkpoint
+    entries = {entry.name: entry for shard in checkpoint.shards for entry in shard.entries.values()}
+    if checkpoint.copy is not None:  # of a tied matrix: neither loaded nor written
+        del entries[checkpoint.copy.name]
+    kind = dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype, checkpoint.dtype)  # "auto" is none
+    weights = loaded_size(entries.values(), kind.itemsize)
+    rows = (trained / NEW_ROWS).stat().st_size if (trained / NEW_ROWS).is_file() else 0
+    parts = {"the model": weights, "new rows": rows}
+    require_memory(parts, "merging needs", "merge in another type (--dtype bfloat16), or on a machine with more memory")
+    require_disk(output, weights, "the merged model needs")
 
 
 def _copy_tokenizer(pair: Pair, folder: Path) -> None:

@@ -7,6 +7,7 @@ rows; both are used alike, so that a stock model can be trained as the arm that 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +31,10 @@ EXTENDED = replace(KIND, command="hypertok extend MODEL_DIR notes.lexicon -o OUT
 MERGED_STOCK = Kind("model", 1, "hypertok merge TRAINED -o OUTPUT")
 #: Data types that a model can be trained and merged in, by the names that the options use.
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_WEIGHTS = ".safetensors"
+#: sha256 of files by path, device, inode, size and time of the last change; and the age in ns from which that counts.
+_KNOWN: dict[tuple[Path, int, int, int, int], str] = {}
+_SETTLED = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class Pair:
             checkpoint.check_tokens(stock.data["model"]["vocab"].values())
             _check_stated(checkpoint, "correct it, or download the model again")
             return cls(folder, checkpoint, plain, (), separator_of(stock, checkpoint), None, identity(checkpoint))
-        manifest = open_checked(folder, EXTENDED)  # weights too
+        manifest = _open_checked(folder)
         tokenizer = HyperTokenizer.from_pretrained(folder)
         new_ids = tuple(sorted(tokenizer.new_ids))
         _check(folder, checkpoint, tokenizer, new_ids)
@@ -158,5 +163,26 @@ def identity(checkpoint: Checkpoint) -> str:
     paths = [folder / "config.json", *(shard.path for shard in checkpoint.shards), folder / "tokenizer.json"]
     for path in paths:
         if path.is_file():
-            digest.update(f"{path.name} {sha256_of(path)}\n".encode())
+            digest.update(f"{path.name} {_known_sha256(path)}\n".encode())
     return digest.hexdigest()
+
+
+def _open_checked(folder: Path) -> Manifest:
+    """`open_checked`, weights too, but for those that this process has read and nobody has changed since."""
+    manifest = open_checked(folder, EXTENDED, unread=(_WEIGHTS,))
+    weights = {name: sha for name, sha in manifest.files.items() if name.endswith(_WEIGHTS)}
+    if all(_known_sha256(folder / name) == sha for name, sha in weights.items()):
+        return manifest
+    return open_checked(folder, EXTENDED)  # says which
+
+
+def _known_sha256(path: Path) -> str:
+    """sha256 of a file, read once by this process as long as the file is the same."""
+    status = path.stat()
+    key = path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    if key not in _KNOWN:
+        found = sha256_of(path)
+        if time.time_ns() - status.st_mtime_ns < _SETTLED:  # it may change once more within one tick of the clock
+            return found
+        _KNOWN[key] = found
+    return _KNOWN[key]

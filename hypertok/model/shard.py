@@ -203,6 +203,18 @@ def header_of(entries: Iterable[Entry], metadata: Mapping[str, str]) -> tuple[by
     return head, {name: len(head) + begin for name, begin in inside.items()}
 
 
+def loaded_size(entries: Iterable[Entry], itemsize: int | None = None) -> int:
+    """Bytes of tensors in memory.
+
+    Args:
+        itemsize: bytes of a number, where they are loaded in another type; None as they are in the file.
+    """
+    return sum(
+        entry.size if itemsize is None or entry.dtype not in FLOATS else math.prod(entry.shape) * itemsize
+        for entry in entries
+    )
+
+
 def runs(ids: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """(first, last + 1) positions of each stretch of consecutive numbers in a sorted array."""
     if not len(ids):

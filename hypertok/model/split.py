@@ -125,7 +125,7 @@ def split_rows(
         model: its matrices have a row for every new id already.
         new_ids: (N,), different ids.
         new_input: (N, d) new rows of the input matrix (of both, if tied), or a module that gives them; None for the
-            rows that the model has.
+            rows that the model has. Rows in fp32 are not copied.
         new_output: the same for the output matrix of an untied model.
 
     Returns:

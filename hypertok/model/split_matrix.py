@@ -26,9 +26,9 @@ class FlatRows(nn.Module):
     """
 
     def __init__(self, weight: Tensor) -> None:
-        """`weight`: (N, d), any data type; copied to fp32."""
+        """`weight`: (N, d), any data type; trained in its own place where it is fp32."""
         super().__init__()
-        self.weight = nn.Parameter(weight.detach().to(torch.float32, copy=True))
+        self.weight = nn.Parameter(weight.detach().to(torch.float32))
 
     def forward(self) -> Tensor:
         """The rows, (N, d) fp32."""

@@ -7,6 +7,7 @@ adapter's folder for PEFT too; `new_rows.safetensors` holds `ids` (N,), `input` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from hypertok.artifact import Manifest, open_checked
 from hypertok.errors import ArtifactError
 from hypertok.model.config import TRAINED
 from hypertok.model.pair import Pair
-from hypertok.model.split import causal_lm, merge_rows, new_rows, split_rows
+from hypertok.model.split import causal_lm, is_tied, merge_rows, new_rows, split_rows
 
 NEW_ROWS = "new_rows.safetensors"
 ADAPTER = "adapter_model.safetensors"
@@ -91,10 +92,7 @@ def attach(model: Any, folder: Path) -> Any:
     if not any((folder / name).is_file() for name in (NEW_ROWS, ADAPTER)):
         raise ArtifactError(f"{folder}: has neither new rows nor an adapter; train them with: {TRAINED.command}")
     if (folder / NEW_ROWS).is_file():
-        tensors = load_file(folder / NEW_ROWS)
-        split_rows(model, tensors["ids"], tensors["input"], tensors.get("output"))
-        if set(tensors) != {"ids", *new_rows(model)}:
-            raise ArtifactError(f"{folder / NEW_ROWS}: rows of other sides than the model's; use the model it names")
+        _attach_rows(model, folder / NEW_ROWS)
     if (folder / ADAPTER).is_file():
         model = get_peft_model(model, PeftConfig.from_pretrained(str(folder)), autocast_adapter_dtype=True)
         result: Any = set_peft_model_state_dict(model, load_file(folder / ADAPTER))
@@ -105,6 +103,23 @@ def attach(model: Any, folder: Path) -> Any:
                 "model that it was trained on"
             )
     return model.eval()
+
+
+def _attach_rows(model: Any, path: Path) -> None:
+    tensors = load_file(path)
+    held = sorted(set(tensors) - {"ids"})
+    needed = ["input"] if is_tied(model) else ["input", "output"]
+    if held != needed:
+        raise ArtifactError(
+            f"{path}: has new rows for {_sides(held)}, and the model, whose two matrices are "
+            f"{'one' if len(needed) == 1 else 'apart'}, needs them for {_sides(needed)}; use the model that it was "
+            "trained on"
+        )
+    split_rows(model, tensors["ids"], tensors["input"], tensors.get("output"))
+
+
+def _sides(names: Sequence[str]) -> str:
+    return " and ".join(names) or "no matrix"
 
 
 def merged(model: Any, folder: Path) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from contextlib import suppress
 
 #: Names of parameters in glibc's malloc.h.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
@@ -27,3 +28,9 @@ def keep_freed_memory() -> bool:
         return False
     wanted = {_MMAP_MAX: 0, _TRIM_THRESHOLD: -1, _TOP_PAD: _PAD}  # -1: never
     return all(mallopt(name, value) == 1 for name, value in wanted.items())
+
+
+def give_back_freed_memory() -> None:
+    """What was kept goes back to the system, as far as the C library knows how: what comes next begins without it."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -10,37 +10,30 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped, unused-ignore]
 import torch
 
 from hypertok.errors import InputError
-from hypertok.model.checkpoint import NOT_TEXT
+from hypertok.model.checkpoint import NOT_TEXT, Checkpoint
 from hypertok.model.config import position_rows, read_config
+from hypertok.model.memory import require_memory
 from hypertok.model.pair import DTYPES, Pair
 from hypertok.single_file import require_disk
 from hypertok.training.options import TrainOptions, is_named
 from hypertok.training.reading_loss import HELD_BYTES
 from hypertok.training.tiles import held_logits
 
-#: Where Linux tells the control groups of a process, and by controller where their limits lie (version 2 names none).
-_GROUP = Path("/proc/self/cgroup")
-_LIMITS = {
-    "": (Path("/sys/fs/cgroup"), "memory.max"),
-    "memory": (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
-}
 #: fp32 weight and gradient, and the two moments of AdamW.
 _WHOLE, _MOMENTS = 8, 8
 _TRAINED = _WHOLE + _MOMENTS
-#: Beside it for each number of the new rows: what an allocator keeps. Measured with Gemma-3-270M, flat, before the loss
-#: went by tiles: 131,072 rows 40 bytes in all, 250,000 rows 31; tiles take 6 less (benchmarks/training.md).
-_BESIDE = 10
-#: Rows that are not flat are made anew in every step, of shared vectors that are trained, too. Measured: 131,072 rows
-#: 56 bytes in all, 250,000 rows 51; composed and factored alike, and with tiles the same.
+#: Beside it for each number of the new rows: what an allocator keeps. Measured with Gemma-3-270M, flat, over LoRA alone
+#: without the rows in its weights: 250,000 rows 18 bytes in all, 16,000 rows 19 (benchmarks/training.md).
+_BESIDE = 2
+#: Rows that are not flat are made anew in every step, of shared vectors that are trained, too. Measured likewise:
+#: 250,000 composed rows 46 bytes in all without matrix units, 59 with them, 16,000 rows 77.
 _MADE = 26
 #: What a checkpoint holds of a trained number: weight and two moments; and the result: the weight.
 _SAVED, _WRITTEN = 12, 4
@@ -59,7 +52,8 @@ _OF_EXPERT = re.compile(r"(?:^|\.)experts\.\d+\.")
 _UNKNOWN_EXPERTS = ("qwen2_moe",)
 #: What makes a run fit.
 LESS_MEMORY = (
-    "lower batch (and raise accumulate) or context, set recompute, take bfloat16 or a model with fewer new rows"
+    "lower batch (--batch, and raise --accumulate) or context (--context), recompute activations (--set "
+    "recompute=true), take bfloat16 (--dtype bfloat16) or a model with fewer new rows"
 )
 #: Bytes of a process before it loads a model: torch, transformers, a tokenizer of 262,144 tokens.
 _LIBRARIES = 900 << 20
@@ -70,7 +64,7 @@ class Needs:
     """Bytes that a run needs.
 
     Attributes:
-        weights: the frozen model.
+        weights: the frozen model, without the new rows.
         rows: new rows, their gradients and optimizer state, and what they are made of.
         adapter: the adapter, its gradient and optimizer state.
         logits: the tile of the loss, and the mean of the rows that it keeps.
@@ -90,9 +84,15 @@ class Needs:
     process: int = 0
 
     @property
+    def parts(self) -> dict[str, int]:
+        """Bytes of memory by what takes them."""
+        names = ("weights", "rows", "adapter", "logits", "activations", "process")
+        return {name: getattr(self, name) for name in names}
+
+    @property
     def memory(self) -> int:
         """All memory, in bytes."""
-        return self.weights + self.rows + self.adapter + self.logits + self.activations + self.process
+        return sum(self.parts.values())
 
 
 def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = False) -> Needs:
@@ -103,7 +103,18 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = 
         spread: devices that FSDP spreads the model over.
         cpu: it is trained there, where the program lies in the same memory.
     """
-    checkpoint, config = pair.checkpoint, pair.checkpoint.text_config
+    return estimate_of(pair.checkpoint, len(pair.new_ids), options, spread, cpu=cpu, has_rows=True)
+
+
+def estimate_of(
+    checkpoint: Checkpoint, new: int, options: TrainOptions, spread: int = 1, *, cpu: bool, has_rows: bool
+) -> Needs:
+    """The same for a model with so many new rows.
+
+    Args:
+        has_rows: they are in its files already: the frozen model that is split is without them.
+    """
+    config = checkpoint.text_config
     size = DTYPES[options.dtype].itemsize
     entries = {entry.name: entry for shard in checkpoint.shards for entry in shard.entries.values()}
     if checkpoint.copy is not None:  # of a tied matrix: it is not loaded
@@ -111,7 +122,8 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = 
     numbers = sum(torch.Size(entry.shape).numel() for entry in entries.values())
     sides = 1 if checkpoint.tied else 2
     width = checkpoint.input.width
-    rows = len(pair.new_ids) * width * sides
+    rows = new * width * sides
+    frozen = numbers - rows if has_rows else numbers
     matrices = {checkpoint.input.name, checkpoint.output.name}
     inside = {
         name: entry.shape
@@ -133,7 +145,7 @@ def estimate(pair: Pair, options: TrainOptions, spread: int = 1, *, cpu: bool = 
     tile = held_logits(positions, checkpoint.stock_rows, options.loss_chunk, cpu=cpu)
     logits = tile * (4 + size) + positions * width * 4
     return Needs(
-        weights=numbers * size // spread,  # rows and their gradient lie whole in each device for a time
+        weights=frozen * size // spread,  # rows and their gradient lie whole in each device for a time
         rows=(_WHOLE + _MOMENTS // spread + _BESIDE + (_MADE if made else 0)) * rows,
         adapter=_TRAINED * adapter // spread,
         logits=HELD_BYTES if options.reading else logits,
@@ -161,35 +173,13 @@ def check_room(needs: Needs, work: Path, *, cpu: bool, written: int = 0, checkpo
     Raises:
         InputError: too little memory or disk; the message says what needs how much.
     """
-    memory = memory_of_machine() if cpu else torch.cuda.mem_get_info(_own_gpu())[1]
-    if needs.memory > memory:
-        parts = ("weights", "rows", "adapter", "logits", "activations", "process")
-        told = ", ".join(f"{part} {_gib(getattr(needs, part))}" for part in parts)
-        raise InputError(
-            f"training needs about {_gib(needs.memory)} of memory ({told}) and there is {_gib(memory)}; {LESS_MEMORY}"
-        )
+    memory = None if cpu else torch.cuda.mem_get_info(own_gpu())[1]
+    require_memory(needs.parts, "training needs", LESS_MEMORY, memory=memory)
     needed = needs.checkpoint * checkpoints + needs.result - written
     require_disk(work, needed, "checkpoints and the result need about", "write to another disk")
 
 
-def memory_of_machine() -> int:
-    """Bytes of memory that this process can have: the machine's, or what its control group, a container's, allows."""
-    told = [int(psutil.virtual_memory().total)]
-    with suppress(OSError, ValueError):  # not on Linux
-        for line in _GROUP.read_text(encoding="utf-8").splitlines():
-            _, of, path = line.split(":", 2)
-            if of not in _LIMITS:
-                continue
-            root, name = _LIMITS[of]
-            folder = root / path.lstrip("/")
-            for one in (folder, *folder.parents):
-                limit = one / name
-                if limit.is_file() and (said := limit.read_text(encoding="utf-8").strip()).isdecimal():
-                    told.append(int(said))
-    return min(told)
-
-
-def _own_gpu() -> int:
+def own_gpu() -> int:
     """The GPU that accelerate gives this process; asking another one would make a context there."""
     return int(os.environ.get("LOCAL_RANK", "0")) % max(1, torch.cuda.device_count())
 
@@ -214,7 +204,3 @@ def _is_target(name: str, targets: Sequence[str]) -> bool:
     if NOT_TEXT.search(layer):
         return False
     return not targets or any(is_named(layer, target) for target in targets)
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.2f} GiB"

@@ -10,9 +10,12 @@ that was always given BOS is another one without it.
 from __future__ import annotations
 
 import hashlib
+import mmap
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +28,12 @@ from hypertok.corpus.identity import BY_CHANCE, identity_of
 from hypertok.corpus.sources import Skipped
 from hypertok.errors import InputError
 from hypertok.model.pair import Pair
+from hypertok.model.seen import digest_of
 from hypertok.tokenizer.stock import batches
 from hypertok.training.loss import IGNORED
+
+#: Tokens that are looked at together.
+_PIECE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -123,13 +130,13 @@ class Blocks(Dataset[dict[str, Tensor]]):
     """Token blocks, in the order in which they are trained on.
 
     Attributes:
-        tokens: (L,) all documents one after the other.
+        tokens: (L,) all documents one after the other; read only, from a file.
         context: tokens of a block.
         start: the ids that every block begins with; they take room of the context and are not predicted.
         order: the blocks' numbers, one permutation for each epoch; -1 at the end for blocks that predict nothing.
         epochs: how often every block comes.
         characters: of raw text that the tokens stand for.
-        documents: name by identity.
+        documents: (D,) the different ones, each by `digest_of` its identity, in no order.
         sha256: of the texts.
     """
 
@@ -138,7 +145,7 @@ class Blocks(Dataset[dict[str, Tensor]]):
     order: npt.NDArray[np.int64] = field(repr=False)
     epochs: int
     characters: int
-    documents: dict[str, str] = field(repr=False)
+    documents: npt.NDArray[np.uint64] = field(repr=False)
     sha256: str
     start: tuple[int, ...] = ()
 
@@ -151,6 +158,11 @@ class Blocks(Dataset[dict[str, Tensor]]):
     def blocks(self) -> int:
         """Blocks of one epoch."""
         return _blocks(len(self.tokens), self.size)
+
+    def pieces(self) -> Iterator[npt.NDArray[np.int64]]:
+        """The tokens, some millions at a time."""
+        for first in range(0, len(self.tokens), _PIECE):
+            yield self.tokens[first : first + _PIECE].astype(np.int64)
 
     def __len__(self) -> int:
         """Blocks of all epochs, and those that fill the last batch."""
@@ -182,6 +194,7 @@ def make_blocks(
     at_least: int = 1,
     fill: int = 1,
     bos: bool = True,
+    beside: Path | None = None,
 ) -> Blocks:
     """Encode texts and cut the tokens into blocks.
 
@@ -194,22 +207,23 @@ def make_blocks(
         fill: make the number of blocks a multiple of this, by blocks that predict nothing; several devices would repeat
             blocks instead, and their result hang on their number.
         bos: begin every block with what the tokenizer puts before a text.
+        beside: a folder on the disk that takes the ids; None for the system's folder of temporary files.
 
     Raises:
         InputError: the text is shorter than a batch, nothing marks the end of a document, or the model has no row for
             a token of it.
     """
     _check_ends(pair)
-    documents: dict[str, str] = {}
-    digest, characters = hashlib.sha256(), 0
-    encoded: list[npt.NDArray[np.int32]] = []
-    for batch in batches(texts):
-        encoded.extend(_encode(batch, pair))
-        for text in batch:
-            documents.setdefault(text.identity, text.name)
-            digest.update(text.text.encode("utf-8", "surrogatepass") + b"\xff")
-            characters += len(text.text)
-    tokens = np.concatenate(encoded) if encoded else np.zeros(0, np.int32)
+    seen, digest, characters = set[int](), hashlib.sha256(), 0
+    with tempfile.TemporaryFile(dir=beside) as file:
+        for batch in batches(texts):
+            for ids in _encode(batch, pair):
+                file.write(ids.data)
+            for text in batch:
+                seen.add(digest_of(text.identity))
+                digest.update(text.text.encode("utf-8", "surrogatepass") + b"\xff")
+                characters += len(text.text)
+        tokens = _mapped(file)
     start = pair.start if bos else ()
     if context <= len(start):
         raise InputError(f"context {context}: no room beside the {len(start)} ids that stand before a text; take more")
@@ -220,6 +234,7 @@ def make_blocks(
             f"of {at_least}; give more text, or lower batch, accumulate or context"
         )
     order = orders(number, epochs, seed, fill)
+    documents = np.fromiter(seen, np.uint64)
     return Blocks(tokens, context, order, epochs, characters, documents, digest.hexdigest(), start)
 
 
@@ -230,6 +245,14 @@ def orders(number: int, epochs: int, seed: int | None, fill: int) -> npt.NDArray
         for epoch in range(epochs)
     ]
     return np.concatenate([*found, np.full(-number * epochs % fill, -1)])
+
+
+def _mapped(file: IO[bytes]) -> npt.NDArray[np.int32]:
+    """(L,) the numbers in a file, in memory only while they are read; the file may be closed."""
+    if not file.tell():
+        return np.zeros(0, np.int32)
+    file.flush()
+    return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.int32)
 
 
 def _blocks(tokens: int, size: int) -> int:

@@ -55,7 +55,7 @@ class LoraOptions(BaseModel):
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            raise InputError(f"lora {text}: {_told(error)}; write it like r=32,alpha=64 or r=16,dora") from None
+            raise InputError(f"lora {text}: {_told(error, cls)}; write it like r=32,alpha=64 or r=16,dora") from None
 
 
 class TrainOptions(BaseModel):
@@ -142,9 +142,10 @@ class TrainOptions(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.rows_only and self.lora != LoraOptions():
-            raise ValueError("rows_only trains no adapter; leave lora out")
+            given = "reading (--reading)" if self.reading else "rows_only (--rows-only)"
+            raise ValueError(f"{given} trains no adapter; leave lora (--lora) out")
         if self.reading and not self.rows_only:
-            raise ValueError("reading leaves the model as it is; set rows_only, too")
+            raise ValueError("reading leaves the model as it is; set rows_only, too (--reading sets both)")
         return self
 
 
@@ -157,9 +158,16 @@ def read_options(given: Mapping[str, object]) -> TrainOptions:
     try:
         return TrainOptions.model_validate(dict(given))
     except ValidationError as error:
-        known = ", ".join(TrainOptions.model_fields)
-        raise InputError(f"options: {_told(error)}; known are {known}") from None
+        raise InputError(f"options: {_told(error, TrainOptions)}") from None
 
 
-def _told(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'together'}: {one['msg']}" for one in error.errors())
+def _told(error: ValidationError, kind: type[BaseModel]) -> str:
+    """What pydantic found, with names and values; all names that `kind` has where one is unknown."""
+    told = []
+    for one in error.errors():
+        name, said = ".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")
+        if one["type"] == "extra_forbidden":
+            told.append(f"{name}: no such name; known are {', '.join(kind.model_fields)}")
+        else:
+            told.append(f"{name}={one['input']}: {said}" if name else said)
+    return "; ".join(told)

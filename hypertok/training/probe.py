@@ -26,8 +26,9 @@ from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.model.extend import DEFAULT_INIT, Made, Making, RowMaker
 from hypertok.model.initialise import NewRows, candidates, initialise
-from hypertok.model.load import check_kind, computed, grown, load_model
-from hypertok.model.pair import separator_of
+from hypertok.model.load import check_kind, computed, grown, is_emulated, load_model
+from hypertok.model.memory import require_memory
+from hypertok.model.pair import DTYPES, separator_of
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import merge_rows, new_rows, split_rows
 from hypertok.progress import Steps, silent
@@ -36,9 +37,10 @@ from hypertok.tokenizer.plain import ids_before, read_plain
 from hypertok.tokenizer.stock import Stock
 from hypertok.tokenizer.symbol_text import SymbolText
 from hypertok.training.allocator import keep_freed_memory
+from hypertok.training.checks import estimate_of
 from hypertok.training.data import read_texts
 from hypertok.training.loss import LossModel
-from hypertok.training.options import COMPOSER, Dtype
+from hypertok.training.options import COMPOSER, Dtype, TrainOptions
 
 #: Blocks taken from one document at most, about.
 _FROM_ONE = 32
@@ -111,6 +113,7 @@ def chooser(
     def choose(making: Making) -> Made:
         check_kind(making.checkpoint.folder)
         strategies = (DEFAULT_INIT,) if composer_alone else candidates(making.rows)
+        _check_memory(making, len(strategies), wanted)
         made = {name: initialise(name, making.rows, making.units) for name in strategies}
         made[COMPOSER] = made[DEFAULT_INIT]  # where it begins
         names = () if composer_alone else tuple(made)
@@ -124,7 +127,8 @@ def chooser(
         grown(model, max(ids) + 1)
 
         def train(name: str, steps: int, step: str, before: int, total: int) -> tuple[Probe, NewRows]:
-            split_rows(model, ids, made[name].input, made[name].output)
+            begin = made[name]
+            split_rows(model, ids, begin.input.clone(), None if begin.output is None else begin.output.clone())
             if name == COMPOSER:
                 split_shared_rows(merge_rows(model), ids, making.units, "composed")
             with torch.random.fork_rng(devices=[]):  # the loss draws ids; what drew before must not decide rows
@@ -148,6 +152,29 @@ def chooser(
         return Made(made[best], best, facts)
 
     return choose
+
+
+def _check_memory(making: Making, strategies: int, options: ProbeOptions) -> None:
+    """Before rows are made; the composer is always among what is trained.
+
+    Raises:
+        InputError: more is needed than there is.
+    """
+    checkpoint = making.checkpoint
+    kind = checkpoint.dtype if options.dtype == "auto" else DTYPES[options.dtype]
+    whole = kind.itemsize == 4 or (options.dtype == "auto" and is_emulated(kind, "cpu"))
+    like = TrainOptions(
+        rows="composed", rows_only=True, batch=options.batch, context=options.context,
+        dtype="float32" if whole else "bfloat16",
+    )  # fmt: skip
+    stock = sum(side.nbytes for side in (making.rows.input, making.rows.output) if side is not None)
+    made = strategies * making.delta.height * stock // len(making.rows.input)
+    needs = estimate_of(checkpoint, making.delta.height, like, cpu=True, has_rows=False)
+    require_memory(
+        {**needs.parts, "stock rows": stock, "rows of strategies": made},
+        "the probes of init auto, and the composer, need",
+        "name a strategy (--init weighted), or take fewer rows (--rows) or a machine with more memory",
+    )
 
 
 def texts_of(data: Path, seed: int = 0, characters: int | None = None, skipped: Skipped | None = None) -> Iterator[str]:

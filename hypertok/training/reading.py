@@ -46,7 +46,7 @@ class ReadingBlocks(Blocks):
     @classmethod
     def of(cls, blocks: Blocks, spelling: Spelling, *, seed: int | None, fill: int = 1) -> ReadingBlocks:
         """The same tokens in other blocks; `seed` and `fill` as in `make_blocks`."""
-        _, sizes = spelling.spell(blocks.tokens.astype(np.int64))
+        sizes = np.concatenate([spelling.spell(piece)[1] for piece in blocks.pieces()])
         begins = _cut(sizes, blocks.size)
         order = orders(len(begins) - 1, blocks.epochs, seed, fill)
         return cls(

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from transformers import TrainerCallback, set_seed
@@ -23,30 +22,31 @@ from transformers.trainer_callback import PrinterCallback
 
 from hypertok.artifact import Manifest, read_manifest, seal, writing
 from hypertok.corpus.sources import Skipped, refuse_inside
-from hypertok.errors import InputError
+from hypertok.errors import InputError, quoted
 from hypertok.model.config import TRAINED
 from hypertok.model.full_gpu import full_gpu_told
 from hypertok.model.load import check_kind
 from hypertok.model.pair import Pair
-from hypertok.model.seen import digest_of, write_seen
+from hypertok.model.seen import write_seen
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import new_rows
 from hypertok.model.trained import has_adapter, save_trained
 from hypertok.replacing import alone, discard
-from hypertok.tokenizer.spelling import Spelling
 from hypertok.training.adapter import add_adapter
 from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.callbacks import LOG, Bar, LogFile, Schedule
 from hypertok.training.check_head import check_head
-from hypertok.training.checks import LESS_MEMORY, check_positions, check_room, checkpoints, estimate
+from hypertok.training.checks import LESS_MEMORY, check_positions, check_room, checkpoints, estimate, own_gpu
 from hypertok.training.code_state import code_state
 from hypertok.training.compiling import compile_layers, compiling
-from hypertok.training.data import Blocks, first_texts, make_blocks, read_texts, refusable, refuse_leaks
+from hypertok.training.data import Blocks
 from hypertok.training.loss import LossModel
 from hypertok.training.options import TrainOptions
+from hypertok.training.peak import Peak
 from hypertok.training.precision import settled
 from hypertok.training.reading import ReadingBlocks
 from hypertok.training.reading_loss import ReadingModel
+from hypertok.training.run_texts import ids_in_use, read_blocks
 from hypertok.training.tensorboard import require_tensorboard, tensorboard
 from hypertok.training.trainer import RowsTrainer, arguments, last_checkpoint
 from hypertok.training.work_folder import (
@@ -70,7 +70,8 @@ class TrainResult:
 
     Attributes:
         folder: adapter, new rows, log and manifest.
-        manifest: of the folder; its facts hold the figures.
+        manifest: of the folder; its facts hold the figures. `peak_memory` is in bytes, of the last start and of the
+            first process; see `Peak` for what of.
         loss: mean loss per token of all training steps, in nats; of `reading` the mean divergence.
         eval_bpc: bits per character of the held-out text; None without one, and of `reading`, whose
             `manifest.facts["eval_loss"]` is the divergence on it.
@@ -127,14 +128,19 @@ def train(
             refuse_inside(output, texts)
     require_tensorboard(options)
     if options.evaluate_every and held_out is None:
-        raise InputError("evaluate_every: there is no held-out text to evaluate on; name some with --held-out")
+        raise InputError(
+            "evaluate_every (--set evaluate_every=N): there is no held-out text to evaluate on; name some with "
+            "--held-out, or leave it out"
+        )
     with alone(named) if first else nullcontext():  # beside a link, not where it leads
         if first:
             refuse_output(output, work, resume=resume)
         pair = Pair.open(model_folder)
         if options.rows_only and not pair.new_ids:
+            given = "reading (--reading)" if options.reading else "rows_only (--rows-only)"
             raise InputError(
-                f"{pair.folder}: a stock model has no new rows; extend it first, or train without rows_only"
+                f"{pair.folder}: a stock model has no new rows, and {given} trains nothing else; leave it out to train "
+                f"an adapter, or extend the model first: hypertok extend {quoted(pair.folder)} notes.lexicon -o OUTPUT"
             )
         spelling = pair.spelling if options.reading else None
         check_kind(pair.folder)
@@ -147,7 +153,9 @@ def train(
             check_room(needs, work, cpu=cpu, written=written(work))
         if cpu:
             keep_freed_memory()
-        blocks, held = _read(pair, data, held_out, held_out_characters, options, ranks, skipped)
+        blocks, held = read_blocks(
+            pair, data, held_out, held_out_characters, options, ranks, beside=output.parent, skipped=skipped
+        )
         if spelling is not None:
             blocks = ReadingBlocks.of(blocks, spelling, seed=options.seed, fill=options.batch * ranks)
             held = None if held is None else ReadingBlocks.of(held, spelling, seed=None)
@@ -160,6 +168,7 @@ def train(
         check_room(needs, work, cpu=cpu, written=written(work), checkpoints=kept)
         if first:
             refuse_other_run(work, run)
+        peak = Peak.begin(None if cpu else own_gpu())
         set_seed(options.seed)
         model = prepare(pair, options, blocks)
         args = arguments(options, work, cpu=cpu, evaluates=held is not None)
@@ -169,7 +178,7 @@ def train(
         logs = [Schedule(evaluates=held is not None), LogFile(work / LOG, blocks), *tensorboard(args, output, first)]
         logs += [*([Bar()] if progress and first else []), *callbacks]
         kind = ReadingModel if options.reading else LossModel
-        whole = kind(model, options.loss_chunk, _used(blocks, held, spelling) if options.cut_head else None)
+        whole = kind(model, options.loss_chunk, ids_in_use(blocks, held, spelling) if options.cut_head else None)
         with full_gpu_told(
             f"free it of other programs and start again (with --resume, if {work} is there), or {LESS_MEMORY} (and "
             f"remove {work} first)"
@@ -184,8 +193,8 @@ def train(
             state = trainer.trained(rows=True)
         if first:  # alone: the log lies in the work folder, which is removed in the end
             loss = mean_loss(work / LOG, checkpoint, done.global_step, trainer.total_loss)
-            facts |= {**metrics, "loss": loss, "steps": done.global_step}
-            _write(output, work, model, state, pair, run, options, facts, map(digest_of, blocks.documents))
+            facts |= {**metrics, "loss": loss, "steps": done.global_step, "peak_memory": peak.bytes()}
+            _write(output, work, model, state, pair, run, options, facts, blocks.documents)
         trainer.accelerator.wait_for_everyone()
         manifest = read_manifest(output, TRAINED)
         return TrainResult(output, manifest, manifest.facts["loss"], metrics.get("eval_bpc"))
@@ -220,42 +229,6 @@ def _recompute(model: Any) -> None:
         model.activation_checkpointing_enable(activation_checkpointing_kwargs=how)
     else:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
-
-
-def _read(
-    pair: Pair,
-    data: Path | str,
-    held_out: Path | str | None,
-    characters: int,
-    options: TrainOptions,
-    ranks: int,
-    skipped: Skipped | None,
-) -> tuple[Blocks, Blocks | None]:
-    held = None
-    if held_out is not None:
-        every = refusable(read_texts(held_out, skipped=skipped))
-        held = make_blocks(first_texts(read_texts(held_out), characters), pair, options.context, bos=options.bos)
-    else:
-        every = {}
-    texts = refuse_leaks(read_texts(data, characters=options.characters, seed=options.seed, skipped=skipped), every)
-    batch = options.batch * options.accumulate * ranks
-    blocks = make_blocks(
-        texts,
-        pair,
-        options.context,
-        epochs=options.epochs,
-        seed=options.seed,
-        at_least=batch,
-        fill=options.batch * ranks,
-        bos=options.bos,
-    )
-    return blocks, held
-
-
-def _used(blocks: Blocks, held: Blocks | None, spelling: Spelling | None) -> Tensor:
-    """The ids that stand in the texts of a run; units spelled, where they are only read."""
-    found = np.concatenate([np.unique(part.tokens) for part in (blocks, held) if part is not None]).astype(np.int64)
-    return torch.from_numpy(found if spelling is None else spelling.spell(found)[0])
 
 
 def _facts(whole: LossModel, blocks: Blocks, held: Blocks | None, ranks: int, device: torch.device) -> dict[str, Any]:

@@ -1,0 +1,45 @@
+"""Whether the weights of a model can lie in memory at all: asked of its files' headers before anything is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypertok.measure.subject import device_of
+
+
+def require_room(folder: Path, device: str, dtype: str, *, computes: bool) -> None:
+    """Refuse a model on the CPU whose weights alone are larger than all memory.
+
+    Args:
+        dtype: "auto" for the model's own.
+        computes: more than a prefill is measured, so "auto" is float32 where the model's own type would be emulated.
+
+    Raises:
+        InputError: they are, a file of weights is cut off, or there is no such device.
+    """
+    import torch
+
+    from hypertok.model.checkpoint import NOT_TEXT, SINGLE
+    from hypertok.model.config import read_config
+    from hypertok.model.load import is_emulated
+    from hypertok.model.memory import require_memory
+    from hypertok.model.shard import WeightFile, loaded_size
+
+    if device_of(device) != "cpu":
+        return
+    paths = [folder / SINGLE] if (folder / SINGLE).is_file() else sorted(folder.glob("model-*-of-*.safetensors"))
+    entries = [entry for path in paths for entry in WeightFile.open(path).entries.values()]
+    kind = getattr(read_config(folder), "dtype", None) if dtype == "auto" else getattr(torch, dtype)
+    if dtype == "auto" and computes and kind is not None and is_emulated(kind, "cpu"):
+        kind = torch.float32
+    read = [entry for entry in entries if not NOT_TEXT.search(entry.name)]
+    require_memory(
+        {
+            f"weights in {str(kind or 'their own type').removeprefix('torch.')}": loaded_size(
+                read, kind and kind.itemsize
+            )
+        },
+        f"{folder}: measuring it needs",
+        "measure in bfloat16 (--dtype bfloat16, slow on a CPU without instructions for it), or take a smaller model or "
+        "a machine with more memory",
+    )
