@@ -18,9 +18,9 @@ from statistics import median
 from measure import facts
 
 from hypertok.corpus.documents import read_documents
+from hypertok.corpus.identity import identity_of
 from hypertok.measure.speed import Speed, measure_speed
 from hypertok.measure.subject import load_subject, without_bars
-from hypertok.training.data import identity_of
 
 #: Characters of each document, so that many kinds of text are read.
 _OF_EACH = 500

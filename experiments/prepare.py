@@ -110,7 +110,7 @@ def make_texts(corpora: Path, corpus: Path, held_out: Path) -> None:
 
 def take_out_leaks(corpus: Path, held_out: Path) -> None:
     """Held-out files that are training texts too, as a page is that stands under two names."""
-    from hypertok.experiment.inputs import find_leaks
+    from hypertok.experiment.leaks import find_leaks
     from hypertok.training.data import read_texts
 
     for name in find_leaks(read_texts(held_out), read_texts(corpus))[0]:

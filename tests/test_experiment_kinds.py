@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from small_experiments import ROWS, Inputs, definition
 from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment import training
 from hypertok.experiment.memory import AT_HAND
+from hypertok.experiment.memory_results import MemoryRow
 from hypertok.experiment.report import write_report
-from hypertok.experiment.results import MemoryRow, Results
+from hypertok.experiment.results import Results
 from hypertok.experiment.run import Experiment
 from hypertok.experiment.training import snapshot
+from hypertok.measure.memory import MeasuredMemory
 
 #: Continued BPE, which is learned in no time.
 INIT = """
@@ -231,16 +234,69 @@ def test_memory_is_computed_for_published_models(memory: Results) -> None:
 
 def test_memory_is_measured_for_the_model_at_hand(memory: Results) -> None:
     stock, ours = row(memory, AT_HAND, "stock"), row(memory, AT_HAND, "bpe")
-    assert stock.measured is not None
-    assert ours.measured is not None
-    assert stock.measured.characters == ours.measured.characters
-    assert stock.measured.tokens > ours.measured.tokens
+    ((one,), (other,)) = stock.measured, ours.measured
+    assert one.characters == other.characters
+    assert one.tokens > other.tokens
     per_token = 2 * 2 * 2 * 8 * 4
-    assert stock.measured.cache == per_token * stock.measured.tokens
-    assert ours.measured.cache == per_token * ours.measured.tokens
+    assert one.cache == one.predicted_cache == per_token * one.tokens
+    assert other.cache == other.predicted_cache == per_token * other.tokens
+    assert other.predicted_peak == ours.weights + other.cache
     assert ours.parameters - stock.parameters == (448 - ROWS) * 32
     assert memory.memory is not None
     assert not memory.memory.skipped
+
+
+def test_memory_is_measured_at_several_sizes(inputs: Inputs, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line for each; sizes beyond the text are the same one. What does not fit is told and hides nothing."""
+
+    def prefill(model: Path, ids: Sequence[int], characters: int, **options: str) -> MeasuredMemory:
+        if len(ids) > 200 and model == inputs["model"]:
+            raise InputError(f"{model}: was it killed for memory?")
+        return MeasuredMemory("made up", len(ids), characters, before=1 << 20, loaded=2 << 20, peak=9 << 20, cache=7)
+
+    monkeypatch.setattr("hypertok.experiment.memory.measure_prefill", prefill)
+    text = MEMORY.split("[[memory.models]]")[0].replace(
+        "prefill_tokens = 200", "prefill_tokens = [9000, 100, 50, 8000]"
+    )
+    results = Experiment.from_toml(definition(folder, "sizes", text), inputs=inputs).run()
+    stock, ours = row(results, AT_HAND, "stock").measured, row(results, AT_HAND, "bpe").measured
+    assert (len(stock), len(ours)) == (2, 3)
+    assert [one.characters for one in stock] == [one.characters for one in ours[:2]]
+    assert stock[0].tokens <= 51 < stock[1].tokens <= 101
+    per_token = 2 * 2 * 2 * 8 * 4
+    assert [one.predicted_cache for one in (*stock, *ours)] == [per_token * one.tokens for one in (*stock, *ours)]
+    assert results.memory is not None
+    assert results.memory.skipped == {
+        f"prefill of stock, {ours[2].characters:,} characters": "was it killed for memory?"
+    }
+    lines = write_report(results.folder).markdown.read_text(encoding="utf-8").splitlines()
+    assert "Published" not in lines[2]
+    assert "What is not measured is computed from the configuration" in lines[2]
+    head = next(number for number, line in enumerate(lines) if "predicted: weights and cache, MiB" in line)
+    arms = [line.split(" | ")[0] for line in lines[head + 2 : head + 8]]
+    assert arms == ["| stock", "| bpe", "| stock", "| bpe", "| bpe", ""]
+
+
+def test_a_memory_result_of_one_size_is_read_and_recognised(memory: Results, inputs: Inputs, folder: Path) -> None:
+    """Older results have a prefill without predictions, or null; a list of one size is that size."""
+    path = memory.folder / "memory.json"
+    content = json.loads(path.read_bytes())
+    for one in content["rows"]:
+        given = one["measured"]
+        one["measured"] = {name: given[0][name] for name in given[0] if "predicted" not in name} if given else None
+    older = folder / "older" / "results"
+    older.mkdir(parents=True)
+    (older / "memory.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEST_TOKENIZER", str(inputs["model"]))
+        changed = MEMORY.replace("prefill_tokens = 200", "prefill_tokens = [200]")
+        path = definition(folder / "older", "memory", changed)
+        found = Experiment.from_toml(path, inputs=inputs, output=older).run()
+    assert row(found, "Published", "bpe").measured == ()
+    (kept,), (before,) = row(found, AT_HAND, "bpe").measured, row(memory, AT_HAND, "bpe").measured
+    assert (kept.peak, kept.predicted_peak) == (before.peak, None)
+    text = write_report(older).markdown.read_text(encoding="utf-8")
+    assert "| tokenizer | characters | tokens | KV cache, MiB | peak, MiB |" in text
 
 
 def test_memory_is_reported_and_not_computed_twice(

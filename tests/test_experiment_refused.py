@@ -20,9 +20,11 @@ from safetensors.torch import save_file
 from small_experiments import HELD_OUT, Inputs, definition
 
 from hypertok.artifact import seal
+from hypertok.corpus.identity import identity_of
 from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.definition import Arm, Definition
-from hypertok.experiment.inputs import Read, find_leaks
+from hypertok.experiment.inputs import Read
+from hypertok.experiment.leaks import find_leaks
 from hypertok.experiment.results import Results
 from hypertok.experiment.run import Experiment
 from hypertok.experiment.runner import Planned, Runner
@@ -38,7 +40,7 @@ from hypertok.experiment.training import (
 from hypertok.model.checkpoint import Checkpoint
 from hypertok.replacing import alone
 from hypertok.tokenizer.kind import KIND
-from hypertok.training.data import Text, identity_of
+from hypertok.training.data import Text
 from hypertok.training.options import TrainOptions
 
 #: Continued BPE alone, which is learned in no time.

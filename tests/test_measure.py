@@ -116,6 +116,14 @@ def test_the_command_prints_figures(model: Path, held_out: Path) -> None:
     assert lines["bits per character"].strip().startswith(f"{expected.bits_per_character:.4f} (95 %")
 
 
+def test_the_command_prints_measured_beside_predicted_memory(model: Path, held_out: Path) -> None:
+    result = hypertok("measure", model, "--text", held_out, "--only", "memory")
+    assert result.exit_code == 0, (result.output, result.exception)
+    lines = dict(line.strip().split("  ", 1) for line in result.stdout.splitlines() if "  " in line.strip())
+    measured = lines["KV cache after it"].strip().split(" ")[0]
+    assert lines["KV cache after it"].strip() == f"{measured} MiB (predicted: {measured} MiB)"
+
+
 def test_the_command_prints_json(model: Path, held_out: Path, pairs: Path) -> None:
     arguments = ("--only", "quality,pairs", "--pairs", pairs, "--json", "--characters", 1000)
     result = hypertok("measure", model, "--text", held_out / "0.txt", *arguments)

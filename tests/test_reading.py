@@ -239,7 +239,7 @@ def test_the_command(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     assert made.exit_code == 0, made.output
     options = json.loads(made.stdout)["recipe"]["options"]
     assert (options["reading"], options["rows_only"]) == (True, True)
-    assert set(read_manifest(tmp_path / "run", TRAINED).files) == {"log.jsonl", "new_rows.safetensors"}
+    assert set(read_manifest(tmp_path / "run", TRAINED).files) == {"log.jsonl", "new_rows.safetensors", "seen.digests"}
 
 
 def test_what_cannot_be_read_is_refused(model: Path, extended_folder: Callable[..., Path]) -> None:

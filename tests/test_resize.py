@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from hypertok.model.checkpoint import Checkpoint
+from hypertok.model.seen import SEEN
 
 
 @pytest.fixture(autouse=True)
@@ -157,7 +158,7 @@ def test_both_ways_to_name_the_weights_of_gemma_with_images(tmp_path: Path, pref
 def test_configuration_and_other_files(tmp_path: Path) -> None:
     checkpoint = saved(MODELS["gemma3 text"](), tmp_path / "stock")
     stock, out = tmp_path / "stock", tmp_path / "out"
-    kept = {"LICENSE": "свободно", "README.md": "о модели", "NOTICE.txt": "…", "processor_config.json": "{}"}
+    kept = {"LICENSE": "свободно", "README.md": "о модели", "NOTICE.txt": "…", "processor_config.json": "{}", SEEN: "…"}
     for name, text in {**kept, "modeling_own.py": "1/0", "tokenizer.json": "{}", "optimizer.pt": ""}.items():
         (stock / name).write_text(text, encoding="utf-8")
     out.mkdir()

@@ -24,6 +24,7 @@ from hypertok.errors import ArtifactError, InputError
 from hypertok.model.config import TRAINED
 from hypertok.model.merge import merge
 from hypertok.model.pair import Pair
+from hypertok.model.seen import SEEN
 from hypertok.model.trained import attach, open_trained
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.stock import Stock
@@ -33,7 +34,7 @@ from hypertok.training.options import LoraOptions, TrainOptions
 from hypertok.training.train import train
 from hypertok.training.trainer import _batches, last_checkpoint
 
-WRITTEN = {"adapter_config.json", "adapter_model.safetensors", "log.jsonl", "new_rows.safetensors"}
+WRITTEN = {"adapter_config.json", "adapter_model.safetensors", "log.jsonl", "new_rows.safetensors", SEEN}
 TEXT = "Печень очищает кровь, а лёгкие дают ей кислород."
 
 
@@ -266,7 +267,7 @@ def test_a_stock_model_trains_as_an_arm_of_its_own(small_stock: Path, small_corp
     assert done.manifest.facts["characters"] == 1000
     assert "lost" not in merge(tmp_path / "run", tmp_path / "merged").facts
     beside = {path.name for path in (tmp_path / "merged").iterdir()} - {path.name for path in small_stock.iterdir()}
-    assert beside == {"LICENSE", "config.json", "generation_config.json", "manifest.json", "model.safetensors"}
+    assert beside == {"LICENSE", "config.json", "generation_config.json", "manifest.json", "model.safetensors", SEEN}
     for name in ("config.json", "tokenizer_config.json"):
         assert "auto_map" not in json.loads((tmp_path / "merged" / name).read_bytes())
     templates = AutoTokenizer.from_pretrained(tmp_path / "merged").chat_template

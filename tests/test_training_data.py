@@ -19,11 +19,11 @@ pytest.importorskip("torch")
 import torch
 from tiny_models import put_model, tiny_model
 
+from hypertok.corpus.identity import identity_of
 from hypertok.errors import InputError
 from hypertok.model.pair import Pair
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.training.data import Text, make_blocks, read_texts, refusable, refuse_leaks
-from hypertok.training.identity import identity_of
 from hypertok.training.loss import IGNORED
 from hypertok.training.run_texts import ids_in_use
 
@@ -67,7 +67,7 @@ def test_ids_lie_in_a_file_without_a_name_and_not_in_memory(
     assert isinstance(blocks.tokens.base, memoryview)
     assert isinstance(blocks.tokens.base.obj, mmap.mmap)
     assert not list(tmp_path.iterdir())
-    assert blocks.documents == len(texts) > 1, "a text that comes again is one"
+    assert len(blocks.documents) == len(texts) > 1, "a text that comes again is one"
     once = [[1, *llama.plain.encode_batch([text.text])[0], 2] for text in texts]
     assert blocks.tokens.tolist() == [one for ids in once + once for one in ids]
     monkeypatch.setattr("hypertok.training.data._PIECE", 7)
@@ -213,6 +213,6 @@ def test_what_everybody_writes_is_no_leak() -> None:
     assert list(refuse_leaks(texts[:1], known)) == texts[:1]
     with pytest.raises(InputError, match="the same text"):
         list(refuse_leaks(texts, known))
-    from hypertok.experiment.inputs import find_leaks
+    from hypertok.experiment.leaks import find_leaks
 
     assert set(find_leaks(texts, texts)[0]) == {"chat.jsonl#1"}

@@ -91,13 +91,20 @@ def measure(
         name = {"parts": "only", "cards": "card"}.get(str(first["loc"][0]), str(first["loc"][0]))
         raise InputError(f"--{name}: {first['input']!r} cannot be used: {first['msg']}") from None
     with left_out() as skipped:
-        texts = _first((one.text for one in read_documents(text, skipped=skipped)), characters)
+        whole = list(_first((one.text for one in read_documents(text, skipped=skipped)), characters))
+        texts = [one[:size] for one, size in whole]
         with steps(_STEPS) as tell:
-            found = measure_model(folder, texts, options, progress=tell)
+            found = measure_model(folder, texts, options, documents=[one for one, _ in whole], progress=tell)
         if as_json:
             print_json(found.to_json())
         else:
             _print(found)
+        if found.seen:
+            err.print(
+                f"[yellow]trained on:[/] {found.seen:,} of {found.documents:,} documents, so figures say little of "
+                "unseen text; take them out of --text",
+                soft_wrap=True,
+            )
 
 
 def _print(found: Measured) -> None:
@@ -110,16 +117,16 @@ def _print(found: Measured) -> None:
         err.print(f"[yellow]{escape(part)} not measured:[/] {escape(reason)}", soft_wrap=True)
 
 
-def _first(texts: Iterable[str], characters: int | None) -> Iterator[str]:
-    """Texts up to so many characters in all, the last one cut."""
+def _first(texts: Iterable[str], characters: int | None) -> Iterator[tuple[str, int | None]]:
+    """Texts up to so many characters in all, and how much of each is measured; None is all."""
     left = characters
     for text in texts:
         if left is None:
-            yield text
+            yield text, None
             continue
         if left <= 0:
             return
-        yield text[:left]
+        yield text, left
         left -= len(text)
 
 
@@ -128,7 +135,8 @@ def _lines(found: Measured) -> Iterator[tuple[str, str]]:
     from hypertok.experiment.wording import percent
 
     yield "model", f"{found.model} ({found.architecture or 'not loaded'}, {found.new_units:,} new units)"
-    yield "texts", f"{found.characters:,} characters in {found.documents:,} documents"
+    seen = "" if found.seen is None else f", {found.seen:,} of them trained on"
+    yield "texts", f"{found.characters:,} characters in {found.documents:,} documents{seen}"
     if quality := found.quality:
         spread = f" (95 % by document: {one.low:.4f} to {one.high:.4f})" if (one := found.bits_per_character) else ""
         yield "bits per character", f"{quality.bits_per_character:.4f}{spread}"
@@ -143,7 +151,8 @@ def _lines(found: Measured) -> Iterator[tuple[str, str]]:
     if prefill := found.prefill:
         took = f"{(prefill.peak - prefill.before) / _MIB:,.0f} MiB over {prefill.before / _MIB:,.0f} MiB without model"
         yield f"prefill of {prefill.characters:,} characters", f"{took} ({prefill.method})"
-        yield "KV cache after it", f"{prefill.cache / _MIB:,.2f} MiB"
+        beside = f" (predicted: {memory.cache_bytes(prefill.tokens) / _MIB:,.2f} MiB)" if memory else ""
+        yield "KV cache after it", f"{prefill.cache / _MIB:,.2f} MiB{beside}"
     for speed in found.speed:
         figures = (
             f"reads {speed.prefill_characters_per_second:,.0f}, writes {speed.generated_characters_per_second:,.0f}"

@@ -14,7 +14,7 @@ import numpy as np
 
 from hypertok.errors import ArtifactError
 from hypertok.experiment.definition import Arm, Definition, Line, Role
-from hypertok.experiment.results import Results, RunResult
+from hypertok.experiment.results import Results, RunResult, run_path
 from hypertok.experiment.training import deciding
 from hypertok.measure.bootstrap import Interval, paired_difference, paired_ratio, ratio
 from hypertok.measure.quality import Quality
@@ -119,7 +119,12 @@ class Side:
 
 
 def sides(results: Results) -> list[Side]:
-    """What there is to compare, in the order of the definition."""
+    """What there is to compare, in the order of the definition.
+
+    Raises:
+        ArtifactError: runs were measured on different texts.
+    """
+    _refuse_other_texts(results)
     found = []
     shared = shared_seeds(results.runs)
     for arm in results.definition.arms:
@@ -129,6 +134,20 @@ def sides(results: Results) -> list[Side]:
                 shown = tuple(run for run in runs if run.trained is None or run.seed in shared)
                 found.append(Side(arm, line, runs, shown or runs))
     return found
+
+
+def _refuse_other_texts(results: Results) -> None:
+    by_texts: dict[tuple[int, ...], list[RunResult]] = {}
+    for run in results.runs:
+        by_texts.setdefault(tuple(one.characters for one in run.quality.documents), []).append(run)
+    if len(by_texts) < 2:
+        return
+    *_, others, most = sorted(by_texts.values(), key=len)
+    raise ArtifactError(
+        f"{results.folder}: the runs {most[0].name} and {others[0].name} were measured on different held-out texts; "
+        f"remove only those of other texts than the definition's, maybe {run_path(results.folder, others[0].name)} "
+        f"({len(most)} of {len(results.runs)} runs are like {most[0].name}), and run again"
+    )
 
 
 def shared_seeds(runs: Sequence[RunResult]) -> set[int]:
@@ -182,14 +201,8 @@ def common(one: Side, other: Side) -> tuple[list[RunResult], list[RunResult]]:
 
 
 def pooled(found: Sequence[Quality]) -> tuple[Bits, Bits]:
-    """(bits, characters), shapes (seeds, documents).
-
-    Raises:
-        ArtifactError: they were measured on different documents.
-    """
+    """(bits, characters), shapes (seeds, documents)."""
     bits, characters = zip(*(one.sums for one in found), strict=True)
-    if len({tuple(one) for one in characters}) != 1:
-        raise ArtifactError("runs of one experiment were measured on different texts; remove the results and run again")
     return np.stack(bits), np.stack(characters)
 
 

@@ -75,8 +75,10 @@ def _speed(every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
     counted = "one sampled text, which by chance has a third more or less" if older else "all that was written"
     yield Paragraph(
         f"Reading {read:,} characters at once, and writing after short prompts; medians of three, in brackets as "
-        "multiples of the stock arm's, where that was measured on such a device, too. Whatever else the machine does "
-        f"while an arm is measured shows in them. Characters written are those of {counted}."
+        "multiples of the stock arm's, where that was measured on such a device, too. Characters written are those of "
+        f"{counted}. Each arm was measured in one pass, at another time than the others, and what else the machine did "
+        "then shows in its figures: trust no ratio here, but those of models that took turns (benchmarks/speed.md; "
+        "benchmarks/speed.py measures your own so)."
     )
 
 

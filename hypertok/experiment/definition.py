@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hypertok.measure.options import Card
 from hypertok.measure.subject import Dtype
@@ -148,8 +148,21 @@ class Memory(BaseModel):
     model_config = _STRICT
 
     tokens: int = Field(60_000, ge=100)
-    prefill_tokens: int = Field(8_192, ge=0)
+    prefill_tokens: int | tuple[int, ...] = 8_192
     models: tuple[Published, ...] = ()
+
+    @field_validator("prefill_tokens")
+    @classmethod
+    def _tokens(cls, given: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        if min(given if isinstance(given, tuple) else (given,), default=0) < 0:
+            raise ValueError("a number of tokens below 0; write one number or a list of them, 0 for no prefill")
+        return given
+
+    @property
+    def prefills(self) -> tuple[int, ...]:
+        """The sizes of `prefill_tokens`, each once, the smallest first; none for 0."""
+        given = self.prefill_tokens
+        return tuple(sorted({*(given if isinstance(given, tuple) else (given,))} - {0}))
 
 
 class Definition(BaseModel):
@@ -203,7 +216,8 @@ class Definition(BaseModel):
                 "an experiment of kind ab compares with a trained stock arm; write [arms.stock] with stock = true"
             )
         if self.kind in ("init", "rows", "memory") and len(stocks) > 1:
-            raise ValueError("more than one stock arm")
+            names = ", ".join(arm.name for arm in stocks)
+            raise ValueError(f"more than one stock arm in an experiment of kind {self.kind}: {names}; keep one")
         if "compute" in self.lines and not any(arm.trained for arm in stocks):
             raise ValueError('the line "compute" needs a trained stock arm, whose compute the others get')
         if self.lines[:1] != ("characters",):

@@ -1,29 +1,24 @@
-"""What an experiment reads: held-out pieces, drift texts, hashes of all; held-out text in training is refused."""
+"""What an experiment reads: held-out pieces, drift texts, what is known of the corpus, hashes of all."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypertok.errors import InputError
+from hypertok.experiment.corpus import folder_of, read_corpus
 from hypertok.experiment.definition import Definition, Inputs, Measure
 from hypertok.lexicon.lexicon import checked_manifest
 from hypertok.measure.passages import sha256_of_texts, spread
 from hypertok.measure.subject import device_of, load_coding
 from hypertok.model.config import read_config
 from hypertok.tokenizer.stock import Stock
-from hypertok.training.identity import BY_CHANCE, normalised
 
 if TYPE_CHECKING:
     from hypertok.corpus.sources import Skipped
-    from hypertok.training.data import Text
 
-#: A held-out document is in the training text when this share of its long paragraphs is.
-_SHARE = 0.5
 #: Held-out characters that training itself looks at, for its log and the ids of a cut head; figures are measured after.
 WATCHED = 50_000
 
@@ -71,10 +66,11 @@ def needed(definition: Definition, *names: str) -> list[Path]:
     return found
 
 
-def read_inputs(definition: Definition, skipped: Skipped | None = None) -> Read:
+def read_inputs(definition: Definition, work: Path, skipped: Skipped | None = None) -> Read:
     """Read and check everything that training and measuring need.
 
     Args:
+        work: where what is known of the corpus is kept.
         skipped: told path and reason of each file of texts that is left out, of some more than once.
 
     Raises:
@@ -85,16 +81,11 @@ def read_inputs(definition: Definition, skipped: Skipped | None = None) -> Read:
     model, corpus, held_out = needed(definition, "model", "corpus", "held_out")
     _check_measure(definition, model)
     held = list(read_texts(held_out, skipped=skipped))
-    texts_read = read_texts(corpus, skipped=skipped)
-    by_folder: Counter[str] = Counter()
-    counted = _counted(texts_read, by_folder)
-    leaks, characters, corpus_sha = find_leaks(held, counted, definition.measure.document_characters)
-    if leaks:
-        raise InputError(next(iter(leaks.values())))
-    if characters < definition.characters:
+    training = read_corpus(corpus, held, definition.measure.document_characters, work, skipped)
+    if training.characters < definition.characters:
         raise InputError(
-            f"{corpus}: {characters:,} characters in it and every arm is to read {definition.characters:,}; lower "
-            "characters, or give more text"
+            f"{corpus}: {training.characters:,} characters in it and every arm is to read "
+            f"{definition.characters:,}; lower characters, or give more text"
         )
     texts = pieces([text.text for text in held], definition.measure)
     folders = tuple(spread([folder_of(text.name) for text in held], len(texts)))
@@ -104,24 +95,12 @@ def read_inputs(definition: Definition, skipped: Skipped | None = None) -> Read:
         )
         raise InputError(f"{held_out}: intervals by document need two documents or more; {remedy}")
     drift = drift_texts(definition.inputs, definition.measure, skipped)
-    hashes = {"corpus": corpus_sha, "held_out": sha256_of_texts(texts), **model_hashes(model)}
+    hashes = {"corpus": training.sha256, "held_out": sha256_of_texts(texts), **model_hashes(model)}
     hashes |= {name: sha256_of_texts(found) for name, found in drift.items()}
     if any(not arm.stock for arm in definition.arms):
         hashes["lexicon"] = lexicon_hash(*needed(definition, "lexicon"))
     watched = sha256_of_texts(text.text for text in first_texts(held, WATCHED))
-    return Read(characters, texts, folders, dict(by_folder), drift, hashes, watched)
-
-
-def folder_of(name: str) -> str:
-    """The top folder of a text in its corpus, "" for one that lies in none."""
-    return name.partition("/")[0] if "/" in name.rpartition("#")[0] else ""
-
-
-def _counted(texts: Iterable[Text], by_folder: Counter[str]) -> Iterator[Text]:
-    """The texts, their characters counted by folder on the way."""
-    for text in texts:
-        by_folder[folder_of(text.name)] += len(text)
-        yield text
+    return Read(training.characters, texts, folders, training.folders, drift, hashes, watched)
 
 
 def _check_measure(definition: Definition, model: Path) -> None:
@@ -173,69 +152,3 @@ def model_hashes(model: Path) -> dict[str, str]:
 def lexicon_hash(lexicon: Path) -> str:
     """sha256 of a lexicon."""
     return checked_manifest(lexicon).sha256
-
-
-def find_leaks(
-    held: Iterable[Text], corpus: Iterable[Text], beginning: int | None = None
-) -> tuple[dict[str, str], int, str]:
-    """Held-out documents that are training texts, or have most of their long paragraphs in them.
-
-    Args:
-        beginning: characters of a document that are measured; those are asked about by themselves, too.
-
-    Returns:
-        What is wrong, by the name of the held-out document; characters and sha256 of the training texts.
-    """
-    from hypertok.training.data import refusable
-
-    held = list(held)
-    whole = refusable(held)
-    parts = [
-        (text.name, part) for text in held for part in dict.fromkeys((text.text, _to_line_end(text.text, beginning)))
-    ]
-    paragraphs = [(name, set(_paragraphs(part))) for name, part in parts]
-    watched = set().union(*(own for _, own in paragraphs))
-    seen: dict[bytes, str] = {}
-    same: dict[str, str] = {}
-    characters, digest = 0, hashlib.sha256()
-    for text in corpus:
-        if text.identity in whole:
-            same.setdefault(text.identity, text.name)
-        characters += len(text.text)
-        digest.update(hashlib.sha256(text.text.encode("utf-8", "surrogatepass")).digest())
-        for one in watched.intersection(_paragraphs(text.text)):
-            seen.setdefault(one, text.name)
-    leaks = {t.name: _leak(t.name, same[t.identity], "is the same text") for t in held if t.identity in same}
-    for name, own in paragraphs:
-        found = own & seen.keys()
-        if found and len(found) >= _SHARE * len(own):
-            told = f"has {len(found)} of its {len(own)} long paragraphs"
-            leaks.setdefault(name, _leak(name, seen[min(found)], told))
-    return leaks, characters, digest.hexdigest()
-
-
-def _leak(held: str, training: str, what: str) -> str:
-    return (
-        f"held-out document {held}: the training text {training} {what}; a model must not be measured on what it was "
-        "trained on: take it out of one of the two"
-    )
-
-
-def _to_line_end(text: str, characters: int | None) -> str:
-    """The beginning of a text with the whole of its last line, for lines are compared as wholes."""
-    if characters is None:
-        return text
-    end = 0
-    for line in text.splitlines(keepends=True):
-        if end >= characters:
-            break
-        end += len(line)
-    return text[:end]
-
-
-def _paragraphs(text: str) -> Iterator[bytes]:
-    """Hashes of long lines, normalised as whole texts are."""
-    for line in text.splitlines():
-        line = normalised(line)
-        if len(line) >= BY_CHANCE:
-            yield hashlib.blake2b(line.encode("utf-8", "surrogatepass"), digest_size=12).digest()

@@ -2,15 +2,15 @@
 
 A text of so many stock tokens is taken, the beginnings of held-out documents of every kind one after another; each
 extended tokenizer says in how many tokens it reads the same characters. Published models are computed from their
-configurations. Of the model at hand a fresh process reads the beginning of the text, as much of it as
-`prefill_tokens` allows, with a model in which the new rows lie but are not trained: what they hold changes no byte of
-memory.
+configurations. Of the model at hand fresh processes read the beginning of the text, for each size of `prefill_tokens`
+as much of it as that many stock tokens are, with a model in which the new rows lie but are not trained: what they hold
+changes no byte of memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,12 @@ from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.arms import Tell, arm_folder, key_of, tokenizer_folder
 from hypertok.experiment.definition import Arm, Definition
 from hypertok.experiment.inputs import lexicon_hash, model_hashes, needed
+from hypertok.experiment.memory_results import MemoryResult, MemoryRow, Prefill
 from hypertok.experiment.provenance import provenance
-from hypertok.experiment.results import MEMORY, MemoryResult, MemoryRow, read_memory, write_result
-from hypertok.measure.memory import MeasuredMemory, configuration_of, measure_prefill, predict_memory
+from hypertok.experiment.results import MEMORY, read_memory, write_result
+from hypertok.measure.memory import BYTES, configuration_of, measure_prefill, predict_memory
 from hypertok.measure.passages import sha256_of_texts
-from hypertok.measure.subject import device_of, load_coding
+from hypertok.measure.subject import Coding, device_of, load_coding
 from hypertok.model.config import positions_of, read_config
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import padded
@@ -78,8 +79,9 @@ def run_memory(
     hashes |= {f"tokenizer of {one.name}": _tokenizer_hash(one.tokenizer) for one in definition.memory.models}
     # Results are older than the choice of these; "auto" has the key that it had.
     where = [one for one in (definition.measure.dtype, definition.measure.device) if one != "auto"]
+    sizes = definition.memory.prefills
     key = key_of(
-        hashes, definition.memory.tokens, definition.memory.prefill_tokens, definition.measure.cards,
+        hashes, definition.memory.tokens, sizes[0] if len(sizes) == 1 else sizes or 0, definition.measure.cards,
         [one.config for one in definition.memory.models],
         [[arm.name, arm.init, arm.tokenizer.model_dump(mode="json")] for arm in arms], *([where] if where else []),
     )  # fmt: skip
@@ -147,7 +149,9 @@ class _Maker:
             folders[arm.name] = arm_folder(plain, model, lexicon, self.work, self.hashes, self.tell)
         coding = load_coding(model)
         used, characters = self._cut(coding.encode)
-        prefix = _first(coding.encode, used, self._prefill_tokens(model))
+        most = (positions_of(read_config(model)) or 1 << 40) - 1
+        sizes = [min(size, most) for size in self.definition.memory.prefills]
+        prefixes = dict.fromkeys(_first(coding.encode, used, size) for size in sizes)  # one where the text ends
         rows = []
         for name, folder in folders.items():
             coding = load_coding(folder)
@@ -162,24 +166,26 @@ class _Maker:
                 reason = str(error).replace(f"{folder}: ", "")  # results name no folder of a machine
                 self.skipped[f"memory of {name}"] = f"{reason} (hypertok measure MODEL_DIR --text TEXTS --only memory)"
                 continue  # published models have rows
-            rows.append(row.model_copy(update={"measured": self._measured(folder, coding, prefix, name)}))
+            measured = [found for prefix in prefixes if (found := self._measured(folder, coding, prefix, name))]
+            rows.append(row.model_copy(update={"measured": tuple(measured)}))
         return rows
 
-    def _measured(self, folder: Path, coding: Any, prefix: str, arm: str) -> MeasuredMemory | None:
-        if not prefix:
-            return None
+    def _measured(self, folder: Path, coding: Coding, prefix: str, arm: str) -> Prefill | None:
         self.tell(f"{arm}: measuring the prefill of {len(prefix):,} characters")
         ids = [*coding.start, *coding.encode(prefix)]
         measure = self.definition.measure
+        predicted = predict_memory(
+            read_config(folder),
+            characters_per_token=len(prefix) / len(ids),
+            bytes_per_element=BYTES.get(measure.dtype),
+        )
+        cache = predicted.cache_bytes(len(ids))
         try:
-            return measure_prefill(folder, ids, len(prefix), device=device_of(measure.device), dtype=measure.dtype)
+            found = measure_prefill(folder, ids, len(prefix), device=device_of(measure.device), dtype=measure.dtype)
         except InputError as error:
-            self.skipped[f"prefill of {arm}"] = str(error).replace(f"{folder}: ", "")
+            self.skipped[f"prefill of {arm}, {len(prefix):,} characters"] = str(error).replace(f"{folder}: ", "")
             return None
-
-    def _prefill_tokens(self, model: Path) -> int:
-        positions = positions_of(read_config(model)) or 1 << 40
-        return min(self.definition.memory.prefill_tokens, positions - 1)
+        return Prefill(**asdict(found), predicted_cache=cache, predicted_peak=predicted.weights + cache)
 
     def _cut(self, encode: Encode) -> tuple[str, int]:
         """The text that is read, and the characters that the wanted number of stock tokens stands for."""

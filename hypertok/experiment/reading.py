@@ -177,13 +177,14 @@ def _told(error: ValidationError, arms: Sequence[str]) -> str:
     place = list(map(str, one["loc"]))
     if len(place) > 1 and place[0] == "arms":
         place[1] = arms[int(place[1])]
-    where = ".".join(place) or "the whole"
+    where = ".".join(place)
     if one["type"] == "extra_forbidden":
         known = ", ".join(_known(place[:-1]))
         return f"{where}: unknown key; take it out or correct its name{f', known are {known}' if known else ''}"
     if one["loc"] == ("kind",):
         return f"kind: {one['input']!r} is none; choose one of {', '.join(get_args(Kind))}"
-    return f"{where}: {one['msg']}"
+    told = one["msg"].removeprefix("Value error, ")
+    return f"{where}: {told}" if where else told
 
 
 def _known(place: Sequence[str]) -> list[str]:

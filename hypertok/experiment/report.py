@@ -9,9 +9,10 @@ from pathlib import Path
 
 from hypertok.errors import ArtifactError
 from hypertok.experiment import plots
+from hypertok.experiment.memory_results import MemoryResult
 from hypertok.experiment.page import Block, Heading, Paragraph, Plot, Table, markdown, page
 from hypertok.experiment.provenance import Provenance
-from hypertok.experiment.results import MemoryResult, Results, Trained
+from hypertok.experiment.results import Results, Trained
 from hypertok.experiment.scale import scale
 from hypertok.experiment.sections import run_blocks
 from hypertok.single_file import write_file
@@ -79,11 +80,13 @@ def _memory(memory: MemoryResult) -> Iterator[Block]:
     models = list(dict.fromkeys(row.model for row in memory.rows))
     stock = {row.model: row for row in memory.rows if row.arm == "stock"}
     first = memory.rows[0]
+    computed = "Published models are computed from their configurations, in the data type these name"
+    if len(models) == 1:
+        computed = "What is not measured is computed from the configuration, in the data type it names"
     yield Paragraph(
         f"Scale: a text of about {stock[first.model].tokens:,} stock tokens; numbers of tokens come from the "
-        f"beginnings of held-out documents, {memory.read:,} characters. Published models are computed from their "
-        "configurations, in the data type these name, for one sequence; the rows of new units are counted in the "
-        "weights.",
+        f"beginnings of held-out documents, {memory.read:,} characters. {computed}, for one sequence; the rows of new "
+        "units are counted in the weights.",
         strong=True,
     )
     yield Heading("Key-value cache of the same text")
@@ -107,26 +110,42 @@ def _memory(memory: MemoryResult) -> Iterator[Block]:
     cache = {(row.arm, row.model): row.cache / _GIB for row in memory.rows}
     gib = [[cache.get((arm, model), 0.0) for model in models] for arm in arms]
     yield Plot("caches", "Key-value cache of the same text after reading it.", plots.caches(models, arms, gib))
-    measured = [(row, row.measured) for row in memory.rows if row.measured is not None]
-    if measured:
-        yield Heading("Measured: one prefill in a fresh process")
-        head = ("tokenizer", "characters", "tokens", "KV cache, MiB", "peak, MiB", "of it beyond the libraries, MiB")
-        yield Table(
-            head,
-            [
-                [
-                    row.arm, f"{one.characters:,}", f"{one.tokens:,}", f"{one.cache / _MIB:,.2f}",
-                    f"{one.peak / _MIB:,.0f}", f"{(one.peak - one.before) / _MIB:,.0f}",
-                ]
-                for row, one in measured
-            ],
-        )  # fmt: skip
-        yield Paragraph(
-            f"Peak: {measured[0][1].method}. Beyond the libraries are the weights, new rows among them, the cache, and "
-            "what the prefill takes in passing."
-        )
+    yield from _prefills(memory)
     if memory.skipped:
         yield Table(("not measured", "reason"), [[part, reason] for part, reason in memory.skipped.items()])
+
+
+def _prefills(memory: MemoryResult) -> Iterator[Block]:
+    """What was measured, the shortest text first, beside what is predicted of it; older results predict nothing."""
+    found = [(row.arm, one) for row in memory.rows for one in row.measured]
+    if not found:
+        return
+    found.sort(key=lambda pair: pair[1].characters)
+    every = [one for _, one in found]
+    columns = {
+        "tokenizer": [arm for arm, _ in found],
+        "characters": [f"{one.characters:,}" for one in every],
+        "tokens": [f"{one.tokens:,}" for one in every],
+        "KV cache, MiB": [_mib(one.cache, 2) for one in every],
+        "predicted, MiB": [_mib(one.predicted_cache, 2) for one in every],
+        "peak, MiB": [_mib(one.peak) for one in every],
+        "of it beyond the libraries, MiB": [_mib(one.peak - one.before) for one in every],
+        "predicted: weights and cache, MiB": [_mib(one.predicted_peak) for one in every],
+    }
+    shown = {name: cells for name, cells in columns.items() if any(cells)}
+    yield Heading("Measured: one prefill in a fresh process")
+    yield Table(tuple(shown), list(zip(*shown.values(), strict=True)))
+    told = (
+        f"Peak: {every[0].method}. Beyond the libraries are the weights, new rows among them, the cache, and what the "
+        "prefill takes in passing."
+    )
+    if len(shown) == len(columns):
+        told += " Predicted is from the configuration, which tells nothing of what is taken in passing."
+    yield Paragraph(told)
+
+
+def _mib(size: int | None, digits: int = 0) -> str:
+    return "" if size is None else f"{size / _MIB:,.{digits}f}"
 
 
 def _origin(every: list[Provenance], trained: list[tuple[Trained, Provenance]]) -> Iterator[Block]:

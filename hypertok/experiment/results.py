@@ -12,12 +12,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hypertok.errors import ArtifactError
 from hypertok.experiment.definition import Definition, Inputs, Line, Published, Role
+from hypertok.experiment.memory_results import MemoryResult
 from hypertok.experiment.provenance import Provenance
 from hypertok.measure.bootstrap import Interval
 from hypertok.measure.copy_task import Copied
 from hypertok.measure.emission import Emission
 from hypertok.measure.form_groups import Forms
-from hypertok.measure.memory import LongestContext, MeasuredMemory, PredictedMemory
+from hypertok.measure.memory import LongestContext, PredictedMemory
 from hypertok.measure.minimal_pairs import PairAccuracy
 from hypertok.measure.quality import Quality
 from hypertok.measure.speed import Speed
@@ -123,45 +124,6 @@ class RunResult(BaseModel):
     longest: tuple[LongestContext, ...] = ()
     speed: tuple[Speed, ...] = ()
     samples: tuple[Sample, ...] = ()
-    skipped: dict[str, str] = {}
-    provenance: Provenance
-
-
-class MemoryRow(BaseModel):
-    """The cache of the same text, stock against extended.
-
-    Attributes:
-        model: published model, or "model at hand".
-        arm: name; "stock" for the stock tokenizer.
-        characters, tokens: the text, and what the arm makes of it.
-        parameters, weights, new_rows: bytes, parameters in numbers.
-        cache: bytes of the key-value cache after the text.
-        longest: what cards hold.
-        measured: prefill of a fresh process, at the sizes that fit.
-    """
-
-    model_config = _STRICT
-
-    model: str
-    arm: str
-    characters: int
-    tokens: int
-    parameters: int
-    weights: int
-    new_rows: int
-    cache: int
-    longest: tuple[LongestContext, ...] = ()
-    measured: MeasuredMemory | None = None
-
-
-class MemoryResult(BaseModel):
-    """All rows of the kind `memory`; `read` characters of held-out text stand behind the numbers of tokens."""
-
-    model_config = _STRICT
-
-    key: str
-    read: int
-    rows: tuple[MemoryRow, ...]
     skipped: dict[str, str] = {}
     provenance: Provenance
 

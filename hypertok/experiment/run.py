@@ -113,7 +113,7 @@ class Experiment:
             self._write_plan()
             return Results.load(self.output)
         tell("reading texts")
-        read = read_inputs(self.definition, skipped)
+        read = read_inputs(self.definition, self.work, skipped)
         keys = {planned.name: self._key(planned, read) for planned in self.planned()}
         done = {name for name, key in keys.items() if self._is_done(name, key)}
         self._write_plan(read)

@@ -37,6 +37,7 @@ from hypertok.measure.subject import (
 from hypertok.model.config import position_rows, read_config
 from hypertok.model.extra import require_train
 from hypertok.model.full_gpu import full_gpu_told
+from hypertok.model.seen import count_seen
 from hypertok.progress import Steps, silent
 from hypertok.tokenizer.plain import refuse_surrogates
 
@@ -51,6 +52,7 @@ class Measured(BaseModel):
         options: how it was measured.
         versions: of hypertok, torch and transformers.
         documents, characters, texts_sha256: the texts; the hash covers them and their borders.
+        seen: how many of the documents the model was trained on, as far as its folder tells; None where it does not.
         quality: with the bits of every document, which paired intervals need.
         bits_per_character: its interval by document; None for a single document.
         predicted, longest: memory by the configuration.
@@ -71,6 +73,7 @@ class Measured(BaseModel):
     documents: int
     characters: int
     texts_sha256: str
+    seen: int | None = None
     quality: Quality | None = None
     bits_per_character: Interval | None = None
     predicted: PredictedMemory | None = None
@@ -93,6 +96,7 @@ def measure_model(
     texts: Iterable[str],
     options: MeasureOptions | None = None,
     *,
+    documents: Sequence[str] | None = None,
     progress: Steps | None = None,
 ) -> Measured:
     """Measure a model folder, extended by us or any other of transformers, on raw texts.
@@ -101,6 +105,7 @@ def measure_model(
 
     Args:
         texts: held-out documents; the same for every arm that is to be compared.
+        documents: the whole documents where texts are beginnings of them, to be known again if they were trained on.
         progress: told (part, done, of).
 
     Raises:
@@ -122,6 +127,7 @@ def measure_model(
     computes = any(part != "memory" for part in wanted)
     require_room(folder, options.device, options.dtype, computes=computes)
     skipped: dict[str, str] = {}
+    seen = count_seen(folder, texts if documents is None else documents)
     if coding.only_read and options.parts is None:
         skipped |= dict.fromkeys((part for part in PARTS if part not in wanted), "its units are only read, not written")
     found = _memory(folder, coding, texts, options, skipped, progress) if "memory" in wanted else {}
@@ -131,7 +137,7 @@ def measure_model(
             if options.dtype == "auto":  # memory, above, is that of the checkpoint's own type
                 computed(subject.model)
             found |= _measure(subject, texts, pairs, options, wanted, skipped, progress)
-    return _result(str(folder), coding, texts, options, {**found, "skipped": skipped})
+    return _result(str(folder), coding, texts, options, {**found, "seen": seen, "skipped": skipped})
 
 
 def _checked(texts: Iterable[str]) -> list[str]:

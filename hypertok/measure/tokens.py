@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from hypertok.corpus.words import WORD
 from hypertok.errors import InputError
-
-#: Texts encoded at a time: their tokens with offsets live together.
-_BATCH = 256
+from hypertok.tokenizer.stock import batches
 
 
 @dataclass(frozen=True)
@@ -59,8 +56,7 @@ def count_tokens(tokenizer: Tokenizer, texts: Iterable[str], first_new: int | No
     """
     characters = tokens = words = whole = 0
     seen = np.zeros(tokenizer.get_vocab_size(with_added_tokens=True) + (1 << 16), bool)
-    remaining = iter(texts)
-    while batch := list(islice(remaining, _BATCH)):
+    for batch in batches(texts):  # of bounded size: tokens with their offsets live together
         for text, encoding in zip(batch, tokenizer.encode_batch(batch, add_special_tokens=False), strict=True):
             ids = np.array(encoding.ids, np.int64)
             seen[ids] = True

@@ -22,6 +22,7 @@ from hypertok.errors import ArtifactError, InputError
 from hypertok.model.checkpoint import CONFIG, Checkpoint
 from hypertok.model.memory import require_memory
 from hypertok.model.pair import DTYPES, EXTENDED, MERGED_STOCK, Pair
+from hypertok.model.seen import keep_seen
 from hypertok.model.shard import loaded_size
 from hypertok.model.trained import NEW_ROWS, merged, open_trained
 from hypertok.single_file import require_disk, write_file
@@ -72,6 +73,7 @@ def merge(
     with writing(output, kind) as folder:
         _save(live, pair, folder, reading=manifest.recipe["options"].get("reading", False))
         _copy_tokenizer(pair, folder)
+        keep_seen(folder, pair.folder, trained)
         return _seal(folder, pair, manifest, _lost(pair, folder))
 
 

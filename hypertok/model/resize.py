@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hypertok.errors import InputError
 from hypertok.model.checkpoint import CONFIG, INDEX, SINGLE, Checkpoint
+from hypertok.model.seen import SEEN
 from hypertok.model.shard import BLOCK, Entry, Matrix, WeightFile, header_of, runs
 from hypertok.single_file import require_disk, write_file, writing_file
 from hypertok.tokenizer.kind import ROW_MULTIPLE, padded
@@ -30,6 +31,7 @@ COPIED = (
     "preprocessor_config.json",
     "processor_config.json",
     "video_preprocessor_config.json",
+    SEEN,
 )
 COPIED_PREFIXES = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "README", "USE_POLICY")
 

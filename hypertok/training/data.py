@@ -24,11 +24,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from hypertok.corpus.documents import read_documents
+from hypertok.corpus.identity import BY_CHANCE, identity_of
 from hypertok.corpus.sources import Skipped
 from hypertok.errors import InputError
 from hypertok.model.pair import Pair
+from hypertok.model.seen import digest_of
 from hypertok.tokenizer.stock import batches
-from hypertok.training.identity import BY_CHANCE, identity_of
 from hypertok.training.loss import IGNORED
 
 #: Tokens that are looked at together.
@@ -135,7 +136,7 @@ class Blocks(Dataset[dict[str, Tensor]]):
         order: the blocks' numbers, one permutation for each epoch; -1 at the end for blocks that predict nothing.
         epochs: how often every block comes.
         characters: of raw text that the tokens stand for.
-        documents: how many different ones.
+        documents: (D,) the different ones, each by `digest_of` its identity, in no order.
         sha256: of the texts.
     """
 
@@ -144,7 +145,7 @@ class Blocks(Dataset[dict[str, Tensor]]):
     order: npt.NDArray[np.int64] = field(repr=False)
     epochs: int
     characters: int
-    documents: int
+    documents: npt.NDArray[np.uint64] = field(repr=False)
     sha256: str
     start: tuple[int, ...] = ()
 
@@ -218,7 +219,7 @@ def make_blocks(
         for batch in batches(texts):
             _append(file, b"".join(ids.tobytes() for ids in _encode(batch, pair)), beside)
             for text in batch:
-                seen.add(int(text.identity[:16], 16))  # 64 bits tell millions of documents apart
+                seen.add(digest_of(text.identity))
                 digest.update(text.text.encode("utf-8", "surrogatepass") + b"\xff")
                 characters += len(text.text)
         tokens = _mapped(file)
@@ -232,7 +233,8 @@ def make_blocks(
             f"of {at_least}; give more text, or lower batch, accumulate or context"
         )
     order = orders(number, epochs, seed, fill)
-    return Blocks(tokens, context, order, epochs, characters, len(seen), digest.hexdigest(), start)
+    documents = np.fromiter(seen, np.uint64)
+    return Blocks(tokens, context, order, epochs, characters, documents, digest.hexdigest(), start)
 
 
 def orders(number: int, epochs: int, seed: int | None, fill: int) -> npt.NDArray[np.int64]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from hypertok.model.config import TRAINED
 from hypertok.model.full_gpu import full_gpu_told
 from hypertok.model.load import check_kind
 from hypertok.model.pair import Pair
+from hypertok.model.seen import write_seen
 from hypertok.model.shared_rows import split_shared_rows
 from hypertok.model.split import new_rows
 from hypertok.model.trained import has_adapter, save_trained
@@ -193,7 +194,7 @@ def train(
         if first:  # alone: the log lies in the work folder, which is removed in the end
             loss = mean_loss(work / LOG, checkpoint, done.global_step, trainer.total_loss)
             facts |= {**metrics, "loss": loss, "steps": done.global_step, "peak_memory": peak.bytes()}
-            _write(output, work, model, state, pair, run, options, facts)
+            _write(output, work, model, state, pair, run, options, facts, blocks.documents)
         trainer.accelerator.wait_for_everyone()
         manifest = read_manifest(output, TRAINED)
         return TrainResult(output, manifest, manifest.facts["loss"], metrics.get("eval_bpc"))
@@ -235,7 +236,7 @@ def _facts(whole: LossModel, blocks: Blocks, held: Blocks | None, ranks: int, de
     facts: dict[str, Any] = {
         "characters": blocks.characters,
         "tokens": len(blocks.tokens),
-        "documents": blocks.documents,
+        "documents": len(blocks.documents),
         "blocks": blocks.blocks,
         "new_rows": rows,
         "adapter": has_adapter(whole.model),
@@ -259,10 +260,12 @@ def _write(
     run: dict[str, Any],
     options: TrainOptions,
     facts: dict[str, Any],
+    documents: Iterable[int],
 ) -> None:
     with writing(output, TRAINED) as folder:
         save_trained(model, folder, state)
         shutil.copyfile(work / LOG, folder / LOG)
+        write_seen(folder, documents)
         seal(
             folder,
             TRAINED,
