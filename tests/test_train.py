@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,37 @@ def test_live_merged_and_reloaded_are_one_model(
     assert torch.equal(embedding[kept], stock.get_input_embeddings().weight[kept]), "a stock row changed"
     numbers = sum(tensor.numel() for tensor in tensors.values())
     assert 0 < (tmp_path / "merged" / "model.safetensors").stat().st_size - 4 * numbers < 10_000
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ({"peft_type": "PROMPT_TUNING", "tokenizer_name_or_path": "owner/name"}, "of the kind 'PROMPT_TUNING'"),
+        ([], "cannot be read"),
+        (None, "cannot be read"),
+    ],
+)
+def test_an_adapter_is_known_by_its_own_file_alone(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: Any, why: str
+) -> None:
+    """Someone else's folder names repositories, where PEFT and transformers would look."""
+    asked: list[Any] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *where, **_options: asked.append(where) or [])
+    folder = shutil.copytree(whole, tmp_path / "trained")
+    path = folder / "adapter_config.json"
+    said = json.loads(path.read_bytes()) | {
+        "base_model_name_or_path": "owner/name", "megatron_core": "no_such_module", "megatron_config": {"a": 1},
+        "loftq_config": {"a": 1}, "modules_to_save": ["embed_tokens"], "a_field_of_tomorrow": 1,
+    }  # fmt: skip
+    path.write_text(json.dumps(said), encoding="utf-8")
+    live = open_trained(whole)[1].load("float32")
+    attach(live, folder)
+    path.unlink()
+    if config is not None:
+        path.write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=rf"adapter_config\.json: {why}"):
+        attach(open_trained(whole)[1].load("float32"), folder)
+    assert not asked
 
 
 def test_rows_only_and_bf16(model: Path, small_corpus: Path, tmp_path: Path) -> None:

@@ -7,22 +7,28 @@ adapter's folder for PEFT too; `new_rows.safetensors` holds `ids` (N,), `input` 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-from peft import PeftConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from hypertok.artifact import Manifest, open_checked
 from hypertok.errors import ArtifactError
-from hypertok.model.config import TRAINED
+from hypertok.model.config import ADAPTER_CONFIG, TRAINED
 from hypertok.model.pair import Pair
 from hypertok.model.split import causal_lm, merge_rows, new_rows, split_rows
 
 NEW_ROWS = "new_rows.safetensors"
 ADAPTER = "adapter_model.safetensors"
+#: What of `adapter_config.json` is taken. Other fields name modules to import and files of others, or go online.
+_LORA = (
+    "r", "lora_alpha", "lora_dropout", "use_dora", "use_rslora", "bias", "fan_in_fan_out", "rank_pattern",
+    "alpha_pattern", "target_modules", "exclude_modules", "target_parameters", "layers_to_transform", "layers_pattern",
+)  # fmt: skip
 
 
 def has_adapter(model: nn.Module) -> bool:
@@ -85,8 +91,8 @@ def attach(model: Any, folder: Path) -> Any:
     """Put the new rows and the adapter of a trained folder onto its model; nothing is merged; in evaluation mode.
 
     Raises:
-        ArtifactError: the adapter is not this model's, the rows are of other sides than the model has, or neither is
-            there.
+        ArtifactError: the adapter is not this model's or no LoRA, the rows are of other sides than the model has, or
+            neither is there.
     """
     if not any((folder / name).is_file() for name in (NEW_ROWS, ADAPTER)):
         raise ArtifactError(f"{folder}: has neither new rows nor an adapter; train them with: {TRAINED.command}")
@@ -96,7 +102,7 @@ def attach(model: Any, folder: Path) -> Any:
         if set(tensors) != {"ids", *new_rows(model)}:
             raise ArtifactError(f"{folder / NEW_ROWS}: rows of other sides than the model's; use the model it names")
     if (folder / ADAPTER).is_file():
-        model = get_peft_model(model, PeftConfig.from_pretrained(str(folder)), autocast_adapter_dtype=True)
+        model = get_peft_model(model, _lora(folder / ADAPTER_CONFIG), autocast_adapter_dtype=True)
         result: Any = set_peft_model_state_dict(model, load_file(folder / ADAPTER))
         missing = [name for name in result.missing_keys if "lora_" in name]
         if missing or result.unexpected_keys:
@@ -105,6 +111,22 @@ def attach(model: Any, folder: Path) -> Any:
                 "model that it was trained on"
             )
     return model.eval()
+
+
+def _lora(path: Path) -> Any:
+    """What an adapter is, from its own file alone: PEFT would look for one that is not there on the hub.
+
+    Raises:
+        ArtifactError: it cannot be read, or is none of LoRA.
+    """
+    try:
+        said = json.loads(path.read_bytes())
+        kind = said.get("peft_type")
+    except (OSError, ValueError, AttributeError) as error:
+        raise ArtifactError(f"{path}: cannot be read ({error}); train again with: {TRAINED.command}") from error
+    if kind != "LORA":
+        raise ArtifactError(f"{path}: of the kind {kind!r}, and only 'LORA' is known; train with: {TRAINED.command}")
+    return LoraConfig(task_type="CAUSAL_LM", **{name: said[name] for name in _LORA if name in said})
 
 
 def merged(model: Any, folder: Path) -> Any:
