@@ -21,7 +21,7 @@ from trained_models import QUICK, Interrupt, held_out, model_folder, number_of_u
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from hypertok.artifact import read_manifest
-from hypertok.errors import ArtifactError, InputError
+from hypertok.errors import ArtifactError, HypertokError, InputError
 from hypertok.model.config import TRAINED
 from hypertok.model.merge import merge
 from hypertok.model.pair import Pair
@@ -168,9 +168,9 @@ def test_live_merged_and_reloaded_are_one_model(
 @pytest.mark.parametrize(
     ("config", "why"),
     [
-        ({"peft_type": "PROMPT_TUNING", "tokenizer_name_or_path": "owner/name"}, "of the kind 'PROMPT_TUNING'"),
-        ([], "cannot be read"),
-        (None, "cannot be read"),
+        ({"peft_type": "PROMPT_TUNING", "tokenizer_name_or_path": "owner/name"}, r".*'PROMPT_TUNING'.*train again"),
+        ([], ""),
+        (None, "not there"),
     ],
 )
 def test_an_adapter_is_known_by_its_own_file_alone(
@@ -191,7 +191,7 @@ def test_an_adapter_is_known_by_its_own_file_alone(
     path.unlink()
     if config is not None:
         path.write_text(json.dumps(config), encoding="utf-8")
-    with pytest.raises(ArtifactError, match=rf"adapter_config\.json: {why}"):
+    with pytest.raises(HypertokError, match=rf"adapter_config\.json: {why}"):
         attach(open_trained(whole)[1].load("float32"), folder)
     assert not asked
 

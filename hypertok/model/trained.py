@@ -7,7 +7,6 @@ adapter's folder for PEFT too; `new_rows.safetensors` holds `ids` (N,), `input` 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from hypertok.errors import ArtifactError
 from hypertok.model.config import ADAPTER_CONFIG, TRAINED
 from hypertok.model.pair import Pair
 from hypertok.model.split import causal_lm, merge_rows, new_rows, split_rows
+from hypertok.tokenizer.stock_file import read_side_file
 
 NEW_ROWS = "new_rows.safetensors"
 ADAPTER = "adapter_model.safetensors"
@@ -93,6 +93,7 @@ def attach(model: Any, folder: Path) -> Any:
     Raises:
         ArtifactError: the adapter is not this model's or no LoRA, the rows are of other sides than the model has, or
             neither is there.
+        InputError: the adapter's description is damaged.
     """
     if not any((folder / name).is_file() for name in (NEW_ROWS, ADAPTER)):
         raise ArtifactError(f"{folder}: has neither new rows nor an adapter; train them with: {TRAINED.command}")
@@ -113,22 +114,6 @@ def attach(model: Any, folder: Path) -> Any:
     return model.eval()
 
 
-def _lora(path: Path) -> Any:
-    """What an adapter is, from its own file alone: PEFT would look for one that is not there on the hub.
-
-    Raises:
-        ArtifactError: it cannot be read, or is none of LoRA.
-    """
-    try:
-        said = json.loads(path.read_bytes())
-        kind = said.get("peft_type")
-    except (OSError, ValueError, AttributeError) as error:
-        raise ArtifactError(f"{path}: cannot be read ({error}); train again with: {TRAINED.command}") from error
-    if kind != "LORA":
-        raise ArtifactError(f"{path}: of the kind {kind!r}, and only 'LORA' is known; train with: {TRAINED.command}")
-    return LoraConfig(task_type="CAUSAL_LM", **{name: said[name] for name in _LORA if name in said})
-
-
 def merged(model: Any, folder: Path) -> Any:
     """A model with the new rows and the adapter of a trained folder in its matrices: plain again, as it is shipped.
 
@@ -139,6 +124,22 @@ def merged(model: Any, folder: Path) -> Any:
     if has_adapter(model):
         model = model.merge_and_unload()
     return merge_rows(model) if new_rows(model) else model
+
+
+def _lora(path: Path) -> Any:
+    """What an adapter is, from its own file alone: PEFT would look for one that is not there on the hub.
+
+    Raises:
+        ArtifactError: it is not there, or none of LoRA.
+        InputError: it cannot be read.
+    """
+    said = read_side_file(path)
+    if said.get("peft_type") != "LORA":
+        raise ArtifactError(
+            f"{path}: not there, or of another kind than LORA ({said.get('peft_type')!r}); train again with: "
+            f"{TRAINED.command}"
+        )
+    return LoraConfig(task_type="CAUSAL_LM", **{name: said[name] for name in _LORA if name in said})
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
