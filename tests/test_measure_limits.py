@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -26,12 +25,12 @@ from hypertok.experiment.measuring import Texts, _samples, measure_arm
 from hypertok.measure import prefill
 from hypertok.measure.copy_task import measure_copy
 from hypertok.measure.emission import measure_emission
-from hypertok.measure.memory import count_parameters, measure_prefill
+from hypertok.measure.memory import measure_prefill
 from hypertok.measure.model import measure_model
 from hypertok.measure.options import MeasureOptions
 from hypertok.measure.speed import _seconds, measure_speed
 from hypertok.measure.subject import Coding, Subject, device_of, load_coding, load_subject, wait_for
-from hypertok.model.config import positions_of, read_config
+from hypertok.model.config import positions_of
 
 #: Parts by name, each as a call that needs few tokens.
 PARTS: dict[str, Callable[[Subject], Any]] = {
@@ -111,21 +110,6 @@ def test_a_quantised_model_whose_package_is_missing_is_told(
     monkeypatch.setattr("hypertok.model.load.load_model", missing)
     with pytest.raises(InputError, match=r"lacks a package for this model \(Using `bitsandbytes` .*\); install it, or"):
         load_subject(folder, device="cpu")
-
-
-@pytest.mark.parametrize("field", ["attn_implementation", "_attn_implementation"])
-@pytest.mark.parametrize("said", ["kernels-community/flash-attn", "owner/name", "no such thing"])
-def test_how_attention_is_computed_is_not_asked_of_the_model(
-    small_stock: Path, tmp_path: Path, field: str, said: str
-) -> None:
-    """transformers fetches what a configuration names as code for it."""
-    folder = tiny_folder(tmp_path / "model", small_stock)
-    plain = load_subject(folder, device="cpu").model
-    config = json.loads((folder / "config.json").read_bytes())
-    (folder / "config.json").write_text(json.dumps(config | {field: said}), encoding="utf-8")
-    model = load_subject(folder, device="cpu").model
-    assert model.config._attn_implementation == plain.config._attn_implementation == "sdpa"
-    assert count_parameters(read_config(folder)) == model.num_parameters()
 
 
 def test_a_start_without_a_row_is_named(small_stock: Path, tmp_path: Path) -> None:

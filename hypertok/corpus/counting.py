@@ -73,12 +73,12 @@ class CountedCorpus:
     def element_tables(self) -> Iterator[pl.DataFrame]:
         """Per segment the elements of runs: columns name, count, documents (how many hold it)."""
         for segment in self._all_segments():
-            yield pl.read_parquet(segment / "elements.parquet")
+            yield pl.read_parquet(segment / "elements.parquet", glob=False)
 
     def element_streams(self) -> Iterator[tuple[Ids, npt.NDArray[np.int64], pl.Series]]:
         """Per segment the elements (E,), the length of each document (D,), and the names by number."""
         for segment in self._all_segments():
-            names = pl.read_parquet(segment / "elements.parquet", columns=["name"])["name"]
+            names = pl.read_parquet(segment / "elements.parquet", columns=["name"], glob=False)["name"]
             yield np.load(segment / "elements.npy"), np.load(segment / "documents.npy"), names
 
     def _all_segments(self) -> Iterator[Path]:
@@ -148,7 +148,7 @@ def merge_vocabularies(tables: Iterable[Path], max_forms: int = MAX_FORMS) -> tu
 def _batches(tables: Iterable[Path]) -> Iterator[list[pl.DataFrame]]:
     batch: list[pl.DataFrame] = []
     for path in tables:
-        batch.append(pl.read_parquet(path))
+        batch.append(pl.read_parquet(path, glob=False))
         if sum(table.height for table in batch) >= _MERGE_ROWS:
             yield batch
             batch = []
@@ -197,7 +197,7 @@ def _count_shard(root: Path, work: Path, shard: Shard) -> str:
 
 def _global_ids(segment: Path, vocabulary: pl.Series) -> npt.NDArray[np.uint32]:
     """The id in the sorted `vocabulary` of each form of a segment, `UNKNOWN` if it was pruned."""
-    forms = pl.read_parquet(segment / "forms.parquet", columns=["form"])["form"]
+    forms = pl.read_parquet(segment / "forms.parquet", columns=["form"], glob=False)["form"]
     places = find_names(forms, vocabulary)
     return np.where(places < 0, UNKNOWN, places + FIRST_FORM).astype(np.uint32)
 
