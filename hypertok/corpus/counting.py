@@ -32,7 +32,7 @@ from hypertok.corpus.sources import locate, plan_shards
 from hypertok.corpus.stream import FIRST_FORM, UNKNOWN, Tokens, renumber
 from hypertok.errors import ArtifactError, InputError
 from hypertok.progress import Count
-from hypertok.replacing import discard, remove_stale, to_disk, unfinished
+from hypertok.replacing import discard, make_like, remove_stale, to_disk, unfinished
 
 #: Version of what a shard folder holds; a change makes older work folders useless, so they are redone.
 SHARD_VERSION = 9
@@ -89,6 +89,7 @@ def count_corpus(
     root: Path | str,
     work: Path,
     *,
+    like: Path | None = None,
     engine: engines.EngineName = "local",
     workers: int | None = None,
     progress: Count | None = None,
@@ -97,6 +98,9 @@ def count_corpus(
 
     With `engine="ray"` both folders must lie where every machine of the cluster sees them.
 
+    Args:
+        like: the folder that all is counted for: who may read it may read `work`.
+
     Raises:
         InputError: nothing below `root` could be read as text with Russian words.
         ArtifactError: `work` holds something that was not counted; in the end it would be removed.
@@ -104,7 +108,7 @@ def count_corpus(
     plan = plan_shards(root)
     work = work.absolute()  # workers may have another current folder
     _refuse_other(work)
-    work.mkdir(parents=True, exist_ok=True)
+    make_like(like or work, work)
     remove_stale(work)
     folders = []
     done, total = 0, plan.bytes
