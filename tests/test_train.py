@@ -263,8 +263,9 @@ def test_a_head_cut_to_the_texts(
 
 def test_a_stock_model_trains_as_an_arm_of_its_own(small_stock: Path, small_corpus: Path, tmp_path: Path) -> None:
     folder = put_model(small_stock, tmp_path / "stock", tiny_model("llama", tied=True, rows=640))
-    for name in ("tf_model.h5", "pytorch_model.bin.index.json", "modeling_llama.py", "LICENSE"):
+    for name in ("tf_model.h5", "pytorch_model.bin.index.json", "modeling_llama.py", "LICENSE", "diary.txt"):
         (folder / name).write_text("x", encoding="utf-8")
+    (folder / "NOTICE").symlink_to(Path(__file__))
     for name in ("config.json", "tokenizer_config.json"):
         content = json.loads((folder / name).read_bytes()) if (folder / name).is_file() else {}
         (folder / name).write_text(json.dumps(content | {"auto_map": {"AutoModel": "modeling_llama.Llama"}}))
