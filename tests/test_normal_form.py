@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from hypertok.corpus.normal_form import nfc
 from hypertok.corpus.prose import clean
-from hypertok.training.identity import identity_of
 
 MARKS = "\u0301\u0323\u0306\u0308\u05b0\u0f71\u0f73\u0344\U0001d165"
 
@@ -44,5 +43,4 @@ def test_a_million_marks_are_no_trap(marks: str) -> None:
     start = time.perf_counter()
     text = f"Дом а{marks * 500_000} и дом."
     assert clean(text)[0].endswith(" и дом.")
-    identity_of(text)
     assert time.perf_counter() - start < 10
