@@ -10,6 +10,7 @@ import glob
 import os
 import platform
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,12 +31,13 @@ _OWN: set[str] = set()
 def replacing(target: Path) -> Iterator[Path]:
     """A new folder to fill, beside `target`; on leaving without an error it takes its place.
 
-    Of several writers each has a folder of its own, and the last one to end wins whole.
+    Of several writers each has a folder of its own, and the last one to end wins whole. Who may read what stood there
+    may read what takes its place.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_stale(target.parent, glob.escape(target.name[:40]))
     beside = unfinished(target.parent, target.name)
-    beside.mkdir()
+    make_like(target, beside)
     try:
         yield beside
         to_disk(beside)
@@ -43,6 +45,15 @@ def replacing(target: Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
         raise
     _replace(target, beside)  # where that fails, what is made stays: it may be hours of work
+
+
+def make_like(model: Path, folder: Path) -> None:
+    """Make a folder unless it is there; where there is a `model`, a folder too, for the same people to read."""
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    if model.is_dir():
+        folder.chmod(stat.S_IMODE(model.stat().st_mode) | stat.S_IRWXU)
 
 
 def unfinished(parent: Path, name: str) -> Path:

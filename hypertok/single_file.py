@@ -16,6 +16,9 @@ from hypertok.replacing import flush, remove_stale, unfinished
 
 #: How a new file is opened; on Windows as bytes, too.
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+#: Asked once: to ask is to set it for a moment, for all threads.
+_UMASK = os.umask(0o077)
+os.umask(_UMASK)
 
 
 @contextmanager
@@ -53,9 +56,7 @@ def _mode(path: Path) -> int:
     """That of the file that is there, else that of a new one."""
     if path.exists():
         return stat.S_IMODE(path.stat().st_mode)
-    umask = os.umask(0)
-    os.umask(umask)
-    return 0o666 & ~umask
+    return 0o666 & ~_UMASK
 
 
 def write_file(path: Path, data: bytes, *, of_many: bool = False) -> None:

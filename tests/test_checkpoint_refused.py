@@ -18,6 +18,7 @@ from hypertok.errors import InputError
 from hypertok.measure.subject import load_coding
 from hypertok.model.checkpoint import Checkpoint
 from hypertok.model.config import TRAINED
+from hypertok.model.load import load_model
 from hypertok.model.shard import WeightFile
 
 
@@ -56,6 +57,14 @@ def test_an_adapter_is_no_model(opened: Callable[[Path], object], tmp_path: Path
     seal(tmp_path, TRAINED)
     with pytest.raises(InputError, match=f"what was trained, without its model; .*: hypertok merge {tmp_path} -o OUT"):
         opened(tmp_path)
+
+
+@pytest.mark.parametrize("opened", [Checkpoint.open, load_coding, lambda folder: load_model(folder, "auto")])
+def test_an_adapter_beside_a_model_is_not_put_into_it_unseen(opened: Callable[[Path], object], tmp_path: Path) -> None:
+    folder = one_file(tmp_path / "m", {INPUT: matrix(1)})
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(InputError, match=r"m/adapter_config\.json: an adapter by PEFT beside a model; merge it into"):
+        opened(folder)
 
 
 @pytest.mark.parametrize("inner", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import types
 from collections.abc import Iterator
@@ -73,18 +74,68 @@ def test_columns_that_hold_no_text_are_not_decoded(tmp_path: Path) -> None:
     assert found == {"речь": ("read", ""), "шум": ("skipped", "no column of text")}
 
 
+@pytest.mark.parametrize("depth", ["column", "record", "list"])
+@pytest.mark.parametrize("kind", ["Image", "Audio"])
+def test_a_url_in_a_dataset_is_not_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, depth: str, kind: str
+) -> None:
+    """A picture or a sound may name a URL, which decoding would fetch."""
+    datasets = pytest.importorskip("datasets")
+    asked: list[Any] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *where, **_options: asked.append(where) or [])
+    text = datasets.Value("string")
+    plain, media = {"bytes": datasets.Value("binary"), "path": text}, getattr(datasets, kind)()
+    linked = {"bytes": None, "path": "https://example.org/печень.png"}
+
+    def placed(said: Any, seen: Any) -> Any:
+        cells = {"said": said, "seen": seen}
+        return {"column": cells, "record": {"page": cells}, "list": {"pages": [cells]}}[depth]
+
+    rows = [placed(text, linked) for text in RECORDS]
+    table = datasets.Dataset.from_list(rows, features=datasets.Features(placed(text, plain)))
+    table = table.cast(datasets.Features(placed(text, media)))
+    # Saving goes online too.
+    monkeypatch.setattr(datasets.Dataset, "_estimate_nbytes", lambda _self: 1, raising=False)
+    monkeypatch.setattr(type(media), "embed_storage", lambda _self, storage, **_options: storage)
+    table.save_to_disk(str(tmp_path / "набор"))
+    documents, (report,) = read(tmp_path)
+    assert (report.status, report.reason) == ("read", "")
+    assert "\n\n".join(document.text for document in documents).split("\n\n") == RECORDS, "no URL either"
+
+    streamed = table.to_iterable_dataset()
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_names, **_options: streamed)
+    documents, (report,) = read("hf://owner/name")
+    assert (report.status, report.reason) == ("read", "")
+    assert "\n\n".join(document.text for document in documents).split("\n\n") == RECORDS
+    assert not asked
+
+
+def test_columns_of_json_are_decoded(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets", minversion="4.8")
+    kinds = datasets.Features({"said": datasets.Json()})
+    rows = [{"said": {"by": "Анна", "text": text}} for text in RECORDS]
+    datasets.Dataset.from_list(rows, features=kinds).save_to_disk(str(tmp_path / "набор"))
+    documents, _ = read(tmp_path)
+    assert "\n\n".join(document.text for document in documents).split("\n\n") == RECORDS
+
+
 @pytest.mark.parametrize("readable", [0, 256])
 def test_rows_that_cannot_be_read_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readable: int) -> None:
+    datasets, pyarrow = pytest.importorskip("datasets"), pytest.importorskip("pyarrow")
+
     class Damaged(list[str]):
-        features: ClassVar[dict[str, Any]] = {"text": types.SimpleNamespace(dtype="string")}
+        features: ClassVar[Any] = datasets.Features({"text": datasets.Value("string")})
 
         def select_columns(self, _names: list[str]) -> Damaged:
+            return self
+
+        def with_format(self, _name: str) -> Damaged:
             return self
 
         def __getitem__(self, rows: Any) -> Any:
             if rows.start >= readable:
                 raise OSError("Arrow-файл оборван")
-            return {"text": RECORDS[rows] * 100}  # enough for documents before the damage
+            return pyarrow.table({"text": RECORDS[rows] * 100})  # enough for documents before the damage
 
     for name in ("dataset_info.json", "state.json"):
         (tmp_path / name).write_text("{}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -131,6 +132,31 @@ def test_of_several_chat_templates_none_is_lost(small: Stock, tmp_path: Path) ->
     transformers = pytest.importorskip("transformers")
     loaded = transformers.AutoTokenizer.from_pretrained(tmp_path)
     assert loaded.chat_template == {"default": "x", "rag": "r"}
+
+
+def test_links_to_files_of_others_are_not_followed(small: Stock, tmp_path: Path) -> None:
+    """What is copied may be given away; a download cache has links to what it holds for the model."""
+    cache, secret = tmp_path / "models--owner--name", tmp_path / "secret"
+    secret.write_text("s")
+    folder = cache / "snapshots" / "0a0a"
+    shutil.copytree(small.folder, folder)
+    (folder / "additional_chat_templates").mkdir()
+    (cache / "blobs").mkdir()
+    (cache / "blobs" / "0b0b").write_text("{}")
+    (folder / "generation_config.json").symlink_to("../../blobs/0b0b")
+    (folder / "chat_template.json").symlink_to("generation_config.json")
+    (folder / "special_tokens_map.json").symlink_to(folder / "tokenizer_config.json")
+    (folder / "chat_template.jinja").unlink()
+    (folder / "chat_template.jinja").symlink_to(secret)
+    (folder / "additional_chat_templates" / "rag.jinja").symlink_to(secret)
+    stock = Stock.load(folder)
+    (tmp_path / "written").mkdir()
+    write_tokenizer(tmp_path / "written", stock, extended(stock, Units((), (), ()), span="word"))
+    assert {path.name for path in (tmp_path / "written").iterdir()} == {
+        "tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.json",
+        "special_tokens_map.json",
+    }  # fmt: skip
+    assert "chat_template" not in json.loads((tmp_path / "written" / "tokenizer_config.json").read_text())
 
 
 def test_a_token_that_only_the_configuration_has_is_refused(small: Stock, tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from conftest import SENTENCES, stock_folder
 from measured_models import tiny_folder
 from small_experiments import definition, put_inputs
 from tiny_models import put_model, tiny_model
 from typer.testing import CliRunner, Result
 
-from hypertok.cli.console import EXIT_SKIPPED, left_out
+from hypertok.cli.console import EXIT_SKIPPED, fail, left_out
 from hypertok.cli.main import app
 from hypertok.corpus.documents import read_documents
 from hypertok.errors import InputError
@@ -81,6 +82,16 @@ def test_under_a_launcher_the_first_lists_and_none_fails(
     with left_out() as skipped:
         skipped("a.png", "binary")
     assert capsys.readouterr().err == ("left out: a.png: binary\n" if rank == "0" else "")
+
+
+def test_names_and_reasons_do_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), left_out() as skipped:
+        skipped("\x1b]0;я\x07\u202e\x9b2J[b]\n👩‍💻.txt", "\x1b[2J")
+    told = r"left out: \x1b]0;я\x07\u202e\x9b2J[b]\n👩‍💻.txt: \x1b[2J"
+    assert capsys.readouterr().err == f"{told}\n"
+    with pytest.raises(SystemExit):
+        fail("а\x1b[31m.txt: damaged\nмёд\x07")
+    assert capsys.readouterr().err == "error: а\\x1b[31m.txt: damaged\nмёд\\x07\n"
 
 
 def test_measure_lists_them_after_its_figures(mixed: Path, sound_extension: Path, tmp_path: Path) -> None:

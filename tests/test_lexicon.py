@@ -10,8 +10,10 @@ import pytest
 from conftest import VAULT
 from lexicon_checks import KEY, assert_consistent, assert_decodes, code_words, files_of
 
+from hypertok.archive.statistics import load_statistics
 from hypertok.codec import marks
 from hypertok.errors import ArtifactError, InputError
+from hypertok.lexicon.build import build_lexicon
 from hypertok.lexicon.lexicon import KIND, Lexicon, lexicon_manifest
 from hypertok.lexicon.recipe import Recipe
 from hypertok.lexicon.symbols import everyday_symbols
@@ -187,3 +189,16 @@ def test_marks_are_explained_in_the_artefact(vault_lexicon: Lexicon) -> None:
     assert roles["escape"] == 1
     assert roles["case"] == len(marks.CASE_MARKS)
     assert roles["variant"] == len(marks.VARIANTS)
+
+
+def test_brackets_in_a_name_are_no_pattern(tmp_path: Path) -> None:
+    """Else «notes[1]» would be read from «notes1», or from nowhere."""
+    notes = tmp_path / "notes[1]"
+    notes.mkdir()
+    (notes / "а.md").write_text("Печень болит. Печени больно, печенью болеют.\n\n" * 3, encoding="utf-8")
+    build_lexicon(notes, tmp_path / "notes[1].lexicon", Recipe(), workers=1)
+    lexicon = Lexicon.load(tmp_path / "notes[1].lexicon")
+    assert lexicon.encode("печень") != "печень"
+    assert lexicon.sources.height == 1
+    assert lexicon.runs.height
+    assert load_statistics(lexicon.folder).keys

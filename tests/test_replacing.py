@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import platform
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,24 @@ def test_a_second_build_of_one_lexicon_is_refused_while_the_first_runs(tmp_path:
     target.with_name(".a.lexicon.lock").touch()  # as a kill leaves it
     build_lexicon(str(tmp_path / "texts"), str(target))
     assert [path.name for path in target.parent.iterdir()] == ["a.lexicon"], "no lock and no work is left"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere folders have no mode")
+@pytest.mark.parametrize("mode", [0o700, 0o770, 0o755])
+def test_what_takes_a_folders_place_is_for_the_same_people(tmp_path: Path, mode: int) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "а.txt").write_text("Печень очищает кровь. " * 20, encoding="utf-8")
+    target = tmp_path / "a.lexicon"
+    build_lexicon(tmp_path / "texts", target)
+    target.chmod(mode)
+    seen = set()
+
+    def look(_step: str, _done: int, _total: int) -> None:
+        seen.update(stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("a.lexicon.work"))
+
+    (tmp_path / "texts" / "б.txt").write_text("Лёгкие дают ей кислород. " * 20, encoding="utf-8")
+    build_lexicon(tmp_path / "texts", target, progress=look)
+    assert stat.S_IMODE(target.stat().st_mode) == mode
+    assert seen == {mode}
+    with replacing(target) as beside:
+        assert stat.S_IMODE(beside.stat().st_mode) == mode, "while it is filled, too"

@@ -33,6 +33,14 @@ def test_a_new_file_can_be_read_by_whom_the_umask_lets(tmp_path: Path) -> None:
     assert (tmp_path / "new").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+def test_files_of_other_threads_keep_their_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The umask is that of the whole process, and is not set for the time of asking what it is."""
+    asked: list[int] = []
+    monkeypatch.setattr(os, "umask", lambda mask: asked.append(mask) or 0)
+    write_file(tmp_path / "new", b"1")
+    assert not asked
+
+
 @pytest.mark.skipif(os.name == "nt", reason="modes, links and pipes of POSIX")
 def test_mode_and_link_of_what_was_there_stay(tmp_path: Path) -> None:
     real, link = tmp_path / "real", tmp_path / "link"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from trained_models import QUICK, Interrupt, held_out, model_folder, number_of_u
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from hypertok.artifact import read_manifest
-from hypertok.errors import ArtifactError, InputError
+from hypertok.errors import ArtifactError, HypertokError, InputError
 from hypertok.model.config import TRAINED
 from hypertok.model.merge import merge
 from hypertok.model.pair import Pair
@@ -183,6 +184,37 @@ def test_live_merged_and_reloaded_are_one_model(
     assert 0 < (tmp_path / "merged" / "model.safetensors").stat().st_size - 4 * numbers < 10_000
 
 
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ({"peft_type": "PROMPT_TUNING", "tokenizer_name_or_path": "owner/name"}, r".*'PROMPT_TUNING'.*train again"),
+        ([], ""),
+        (None, "not there"),
+    ],
+)
+def test_an_adapter_is_known_by_its_own_file_alone(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: Any, why: str
+) -> None:
+    """Someone else's folder names repositories, where PEFT and transformers would look."""
+    asked: list[Any] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *where, **_options: asked.append(where) or [])
+    folder = shutil.copytree(whole, tmp_path / "trained")
+    path = folder / "adapter_config.json"
+    said = json.loads(path.read_bytes()) | {
+        "base_model_name_or_path": "owner/name", "megatron_core": "no_such_module", "megatron_config": {"a": 1},
+        "loftq_config": {"a": 1}, "modules_to_save": ["embed_tokens"], "a_field_of_tomorrow": 1,
+    }  # fmt: skip
+    path.write_text(json.dumps(said), encoding="utf-8")
+    live = open_trained(whole)[1].load("float32")
+    attach(live, folder)
+    path.unlink()
+    if config is not None:
+        path.write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(HypertokError, match=rf"adapter_config\.json: {why}"):
+        attach(open_trained(whole)[1].load("float32"), folder)
+    assert not asked
+
+
 def test_rows_only_and_bf16(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     options = QUICK.model_copy(
         update={"rows": "flat", "rows_only": True, "lora": LoraOptions(), "dtype": "bfloat16", "recompute": True}
@@ -254,8 +286,9 @@ def test_a_head_cut_to_the_texts(
 
 def test_a_stock_model_trains_as_an_arm_of_its_own(small_stock: Path, small_corpus: Path, tmp_path: Path) -> None:
     folder = put_model(small_stock, tmp_path / "stock", tiny_model("llama", tied=True, rows=640))
-    for name in ("tf_model.h5", "pytorch_model.bin.index.json", "modeling_llama.py", "LICENSE"):
+    for name in ("tf_model.h5", "pytorch_model.bin.index.json", "modeling_llama.py", "LICENSE", "diary.txt"):
         (folder / name).write_text("x", encoding="utf-8")
+    (folder / "NOTICE").symlink_to(Path(__file__))
     for name in ("config.json", "tokenizer_config.json"):
         content = json.loads((folder / name).read_bytes()) if (folder / name).is_file() else {}
         (folder / name).write_text(json.dumps(content | {"auto_map": {"AutoModel": "modeling_llama.Llama"}}))

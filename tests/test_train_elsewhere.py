@@ -241,6 +241,16 @@ def test_accelerates_configuration_does_not_change_the_arithmetic(
     assert arguments(QUICK, tmp_path, cpu=True, evaluates=False).mixed_precision == "no"
 
 
+@pytest.mark.parametrize(("said", "told"), [("none", []), ("tensorboard", ["tensorboard"])])
+def test_nothing_else_is_told_of_a_run_than_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, told: list[str]
+) -> None:
+    """transformers adds a server to "none" where one is named, as under Kubeflow."""
+    monkeypatch.setenv("KUBEFLOW_TRAINER_SERVER_URL", "https://example.org")
+    options = QUICK.model_copy(update={"report_to": said})
+    assert arguments(options, tmp_path, cpu=True, evaluates=False).report_to == told
+
+
 def test_rows_that_reading_leaves_alone_are_gathered_with_the_others(
     sound_extension: Path, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

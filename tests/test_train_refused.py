@@ -70,7 +70,7 @@ def test_an_option_that_was_left_out_on_one_side_is_named(tmp_path: Path) -> Non
     without = {**with_text, "parents": {"corpus": "a"}}
     for before, now, says in ((with_text, without, "held_out 'b', now it is None"), (without, with_text, "it is 'b'")):
         work = tmp_path / says.split()[-1]
-        assert begin(work, before) is None
+        assert begin(work, tmp_path / "run", before) is None
         with pytest.raises(ArtifactError, match=says):
             refuse_other_run(work, now)
         refuse_other_run(work, before)

@@ -104,10 +104,10 @@ def load_statistics(folder: Path) -> Statistics:
                 f"{folder} has no {name}, which archives need: build the lexicon again with this hypertok and with "
                 "statistics"
             )
-    table = pl.read_parquet(folder / PIECES_TABLE)
+    table = pl.read_parquet(folder / PIECES_TABLE, glob=False)
     letters = table.filter(pl.col("class") == _CHARACTER)
     pieces = table.filter(pl.col("class") != _CHARACTER)
-    contexts = pl.read_parquet(folder / CONTEXTS_TABLE)
+    contexts = pl.read_parquet(folder / CONTEXTS_TABLE, glob=False)
     chains: dict[str, list[Level]] = {chain: [] for chain in CHAINS}
     order = contexts["chain"].to_numpy().astype(np.int32) * 256 + contexts["level"].to_numpy()
     starts = np.flatnonzero(np.diff(order, prepend=-1))

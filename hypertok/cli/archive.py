@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from hypertok.artifact import kind_of
 from hypertok.cli.codec import LexiconArgument
 from hypertok.cli.console import err, left_out, read_bytes, steps
+from hypertok.cli.escaping import escape
 from hypertok.errors import ArtifactError, InputError
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]

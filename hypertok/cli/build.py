@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.markup import escape
 
 from hypertok.cli.console import EXIT_SKIPPED, err, out, print_json, steps
+from hypertok.cli.escaping import escape
 from hypertok.errors import quoted
 
 STEPS = {

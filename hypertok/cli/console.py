@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from hypertok.cli.escaping import escape
 from hypertok.errors import InputError
 from hypertok.progress import Steps
 from hypertok.single_file import write_file
@@ -71,7 +71,8 @@ def left_out() -> Iterator[Skipped]:
         yield reasons.__setitem__
     finally:  # an error may well come from this: nothing was left to read
         for path, reason in reasons.items() if tells() else ():
-            err.print(f"[yellow]left out:[/] {escape(path)}: {escape(reason)}", soft_wrap=True)
+            named = escape(path).replace("\n", "\\n")  # else a name could tell of another file
+            err.print(f"[yellow]left out:[/] {named}: {escape(reason)}", soft_wrap=True)
     if reasons and os.environ.get("WORLD_SIZE", "1") == "1":
         raise typer.Exit(EXIT_SKIPPED)
 

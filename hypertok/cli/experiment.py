@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from hypertok.cli.console import by_comma, err, left_out, out
+from hypertok.cli.escaping import escape
 from hypertok.errors import quoted
 
 app = typer.Typer(no_args_is_help=True, help="Arms side by side: run a definition, report on its results.")

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
 
 from hypertok.artifact import open_checked
 from hypertok.cli.archive import ForceOption
 from hypertok.cli.console import err, out, print_json
+from hypertok.cli.escaping import escape
 from hypertok.errors import InputError
 from hypertok.model.extra import require_train
 from hypertok.single_file import require_place

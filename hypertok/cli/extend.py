@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from hypertok.cli.console import by_comma, err, left_out, out, print_json, steps, write_bytes
+from hypertok.cli.escaping import escape
 from hypertok.errors import InputError, quoted
 from hypertok.model.extra import require_train
 from hypertok.progress import Steps

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from hypertok.cli.codec import LexiconArgument, OutputOption
 from hypertok.cli.console import out, print_json, write_bytes
+from hypertok.cli.escaping import escape
 
 if TYPE_CHECKING:
     from hypertok.lexicon.lexicon import Explanation, Lexicon

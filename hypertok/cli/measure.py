@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.markup import escape
 from rich.table import Table
 
 from hypertok.cli.console import by_comma, err, left_out, out, print_json, steps
+from hypertok.cli.escaping import escape
 from hypertok.errors import InputError
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from hypertok.cli.console import err, out, print_json, read_text, write_bytes
+from hypertok.cli.escaping import escape
 from hypertok.errors import InputError
 
 _REMEDY = "convert it to UTF-8 first"

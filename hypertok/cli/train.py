@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
 
 from hypertok.cli.console import err, left_out, out, print_json, tells
+from hypertok.cli.escaping import escape
 from hypertok.errors import InputError, quoted
 from hypertok.model.extra import require_train
 

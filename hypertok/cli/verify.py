@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.live import Live
-from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 
 from hypertok.cli.console import err, left_out, out, print_json
+from hypertok.cli.escaping import escape
 
 if TYPE_CHECKING:
     from hypertok.tokenizer.verify_report import Line

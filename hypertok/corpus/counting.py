@@ -33,7 +33,7 @@ from hypertok.corpus.sources import locate, plan_shards
 from hypertok.corpus.stream import FIRST_FORM, UNKNOWN, Tokens, renumber
 from hypertok.errors import ArtifactError, InputError
 from hypertok.progress import Count
-from hypertok.replacing import discard, remove_stale, to_disk, unfinished
+from hypertok.replacing import discard, make_like, remove_stale, to_disk, unfinished
 
 #: Version of what a shard folder holds; a change makes older work folders useless, so they are redone.
 SHARD_VERSION = 9
@@ -74,12 +74,12 @@ class CountedCorpus:
     def element_tables(self) -> Iterator[pl.DataFrame]:
         """Per segment the elements of runs: columns name, count, documents (how many hold it)."""
         for segment in self._all_segments():
-            yield pl.read_parquet(segment / "elements.parquet")
+            yield pl.read_parquet(segment / "elements.parquet", glob=False)
 
     def element_streams(self) -> Iterator[tuple[Ids, npt.NDArray[np.int64], pl.Series]]:
         """Per segment the elements (E,), the length of each document (D,), and the names by number."""
         for segment in self._all_segments():
-            names = pl.read_parquet(segment / "elements.parquet", columns=["name"])["name"]
+            names = pl.read_parquet(segment / "elements.parquet", columns=["name"], glob=False)["name"]
             yield np.load(segment / "elements.npy"), np.load(segment / "documents.npy"), names
 
     def document_lengths(self) -> Iterator[npt.NDArray[np.int64]]:
@@ -98,6 +98,7 @@ def count_corpus(
     root: Path | str,
     work: Path,
     *,
+    like: Path | None = None,
     engine: engines.EngineName = "local",
     workers: int | None = None,
     progress: Count | None = None,
@@ -106,6 +107,9 @@ def count_corpus(
 
     With `engine="ray"` both folders must lie where every machine of the cluster sees them.
 
+    Args:
+        like: the folder that all is counted for: who may read it may read `work`.
+
     Raises:
         InputError: nothing below `root` could be read as text with Russian words.
         ArtifactError: `work` holds something that was not counted; in the end it would be removed.
@@ -113,7 +117,7 @@ def count_corpus(
     plan = plan_shards(root)
     work = work.absolute()  # workers may have another current folder
     _refuse_other(work)
-    work.mkdir(parents=True, exist_ok=True)
+    make_like(like or work, work)
     remove_stale(work)
     folders = []
     done, total = 0, plan.bytes
@@ -157,7 +161,7 @@ def merge_vocabularies(tables: Iterable[Path], max_forms: int = MAX_FORMS) -> tu
 def _batches(tables: Iterable[Path]) -> Iterator[list[pl.DataFrame]]:
     batch: list[pl.DataFrame] = []
     for path in tables:
-        batch.append(pl.read_parquet(path))
+        batch.append(pl.read_parquet(path, glob=False))
         if sum(table.height for table in batch) >= _MERGE_ROWS:
             yield batch
             batch = []
@@ -206,7 +210,7 @@ def _count_shard(root: Path, work: Path, shard: Shard) -> str:
 
 def _global_ids(segment: Path, vocabulary: pl.Series) -> npt.NDArray[np.uint32]:
     """The id in the sorted `vocabulary` of each form of a segment, `UNKNOWN` if it was pruned."""
-    forms = pl.read_parquet(segment / "forms.parquet", columns=["form"])["form"]
+    forms = pl.read_parquet(segment / "forms.parquet", columns=["form"], glob=False)["form"]
     places = find_names(forms, vocabulary)
     return np.where(places < 0, UNKNOWN, places + FIRST_FORM).astype(np.uint32)
 

@@ -75,9 +75,10 @@ def _reader(path: Path, file: Iterator[str], head: str) -> tuple[CsvReader, int]
     said = _SEPARATOR.match(head)
     if said:
         next(file)
-        return csv.reader(file, delimiter=said[1]), 1
+        head = head[said.end() :]
     first = _QUOTED.sub("", head.partition("\n")[0])
-    return csv.reader(file, delimiter=max(",;\t|", key=first.count)), 0
+    counted = max(",;\t|", key=first.count)
+    return csv.reader(file, delimiter=said[1] if said and said[1] != '"' else counted), int(bool(said))
 
 
 def _rows(reader: CsvReader, passed: int, tally: Tally) -> Iterator[str]:

@@ -6,6 +6,7 @@ Both are read through the package `datasets`, an extra. Nothing is ever fetched 
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -71,8 +72,10 @@ def read_dataset(path: Path, part: Part, tally: Tally, *, join: bool = True) -> 
         if dataset is None:
             return
         start, stop = row_range(len(dataset), part)
-        batches = (dataset[first : min(first + _BATCH, stop)] for first in range(start, stop, _BATCH))
-        yield from _documents((record for batch in batches for record in _records(batch)), tally, join=join)
+        features, table = _undecoded(dataset.features), dataset.with_format("arrow")
+        batches = (table[first : min(first + _BATCH, stop)] for first in range(start, stop, _BATCH))
+        rows = (features.decode_example(row) for batch in batches for row in batch.to_pylist())
+        yield from _documents(rows, tally, join=join)
     except Exception as error:  # damaged JSON, Arrow and feature types each raise their own kind
         reason = f"not a dataset that can be read: {_first_line(error)}"
         if tally.documents:
@@ -97,6 +100,10 @@ def read_hub(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iter
         raise InputError(f"{part.path}: not the name of a hub dataset")
     try:
         streamed = datasets.load_dataset(match["name"], match["config"], split=match["split"], streaming=True)
+        if streamed.features is not None:
+            features = _undecoded(streamed.features)
+            # Newer releases have told threads to decode.
+            streamed = (streamed.decode(False) if hasattr(streamed, "decode") else streamed).cast(features)
         rows = _texts_of(streamed, tally)
         if rows is None:
             return
@@ -111,10 +118,7 @@ def read_hub(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iter
 
 
 def _texts_of(dataset: Any, tally: Tally) -> Any:
-    """The columns of a dataset that hold text, None if there are none; all of a streamed one that does not tell types.
-
-    Sound and pictures are decoded when a row is read, which takes packages that text needs not.
-    """
+    """The columns of a dataset that hold text, None if there are none; all where a stream does not tell types."""
     if dataset.features is None:
         return dataset
     columns = [name for name, feature in dataset.features.items() if _has_text(feature)]
@@ -123,6 +127,27 @@ def _texts_of(dataset: Any, tally: Tally) -> Any:
         return None
     column = text_field(columns)
     return dataset.select_columns([column] if column else columns)
+
+
+def _undecoded(feature: Any) -> Any:
+    """A type of columns in which sound, pictures and the like are None, wherever in it they are.
+
+    Decoding takes packages that text needs not, and goes online where a path in the data is a URL.
+    """
+    if isinstance(feature, dict):
+        return type(feature)({name: _undecoded(inner) for name, inner in feature.items()})
+    if isinstance(feature, list):
+        return [_undecoded(inner) for inner in feature]
+    feature = copy.copy(feature)
+    if hasattr(feature, "feature"):
+        feature.feature = _undecoded(feature.feature)
+    elif hasattr(feature, "decode") and type(feature).__name__ not in _TEXT_TYPES:
+        feature.encode_example = feature.decode_example = _none  # rows of streams are encoded first
+    return feature
+
+
+def _none(*_values: Any, **_options: Any) -> None:
+    """What is made of a sound or a picture."""
 
 
 def _has_text(feature: Any) -> bool:
@@ -153,11 +178,6 @@ def _documents(rows: Iterable[Mapping[str, Any]], tally: Tally, *, join: bool) -
     yield from record_documents(texts(), tally, join=join)
     tally.sha256 = digest.hexdigest()
     tally.bytes = tally.bytes or size
-
-
-def _records(batch: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
-    for values in zip(*batch.values(), strict=True):
-        yield dict(zip(batch, values, strict=True))
 
 
 def _first_line(error: Exception) -> str:

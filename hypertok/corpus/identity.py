@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
+
+from hypertok.corpus.normal_form import nfc
 
 #: Characters (without margins) of which less is written twice by chance: a shorter document or paragraph is no leak.
 BY_CHANCE = 80
 
 
 def normalised(text: str) -> str:
-    """The text in NFC and lower case, every run of white space one space."""
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    """The text in NFC (see `nfc`) and lower case, every run of white space one space."""
+    return " ".join(nfc(text).casefold().split())
 
 
 def identity_of(text: str) -> str:

@@ -7,8 +7,8 @@ Markup has its own module (`markdown`); this one knows addresses, invisible char
 from __future__ import annotations
 
 import re
-import unicodedata
 
+from hypertok.corpus.normal_form import nfc
 from hypertok.corpus.words import blank_mixed
 
 #: An address with a scheme, or one that starts with www; it ends before closing quotes and brackets.
@@ -41,8 +41,7 @@ def clean(prose: str) -> tuple[str, list[str]]:
     """
     if "\r" in prose:
         prose = prose.replace("\r\n", "\n").replace("\r", "\n")
-    if not unicodedata.is_normalized("NFC", prose):
-        prose = unicodedata.normalize("NFC", prose)
+    prose = nfc(prose)
     if any(char in prose for char in _INVISIBLE):  # four memchr, ten times faster than one set
         prose = prose.translate(_HIDE)
     return blank_mixed(prose)

@@ -86,7 +86,9 @@ def build_lexicon(
     tell = progress or silent
     with alone(output):
         old = Lexicon.load(base) if base else _standing(output)
-        counted = count_corpus(corpus, work, engine=engine, workers=workers, progress=lambda d, t: tell("count", d, t))
+        counted = count_corpus(
+            corpus, work, like=output, engine=engine, workers=workers, progress=lambda d, t: tell("count", d, t)
+        )
         parents = {"corpus": counted.fingerprint, "shipped_data": _shipped_data()}
         if said:
             parents["overrides"] = said

@@ -95,8 +95,8 @@ class Lexicon:
         self.folder = folder
         self.manifest = manifest
         # Columns: see docs/lexicon-format.md.
-        self.concepts = pl.read_parquet(folder / "concepts.parquet")
-        self.forms = pl.read_parquet(folder / "forms.parquet")
+        self.concepts = pl.read_parquet(folder / "concepts.parquet", glob=False)
+        self.forms = pl.read_parquet(folder / "forms.parquet", glob=False)
         self.book = Book(self.concepts, self.forms)
 
     @classmethod
@@ -121,7 +121,7 @@ class Lexicon:
     @cached_property
     def sources(self) -> pl.DataFrame:
         """One row per source file: how it was read, what was repaired, why it was skipped."""
-        return pl.read_parquet(self.folder / "sources.parquet")
+        return pl.read_parquet(self.folder / "sources.parquet", glob=False)
 
     @cached_property
     def runs(self) -> pl.DataFrame:
@@ -132,7 +132,7 @@ class Lexicon:
         """
         if "runs.parquet" not in self.manifest.files:
             raise ArtifactError(f"{self.folder}: has no runs.parquet; build it again, with statistics: {KIND.command}")
-        return pl.read_parquet(self.folder / "runs.parquet")
+        return pl.read_parquet(self.folder / "runs.parquet", glob=False)
 
     @cached_property
     def codec(self) -> Codec:

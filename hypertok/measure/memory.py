@@ -215,7 +215,7 @@ def count_parameters(config: Any) -> int:
     auto: Any = AutoModelForCausalLM
     try:
         with torch.device("meta"):
-            model = auto.from_config(deepcopy(config), trust_remote_code=False)
+            model = auto.from_config(deepcopy(config), trust_remote_code=False, attn_implementation=None)
     except ValueError as error:
         reason = str(error).partition("\n")[0]
         raise InputError(

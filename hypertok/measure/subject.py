@@ -256,8 +256,8 @@ def encode_checked(
 
 
 def _config_of(folder: Path) -> dict[str, Any]:
+    refuse_adapter(folder)
     if not (folder / "config.json").is_file():
-        refuse_adapter(folder)
         raise InputError(
             f"{folder}: no config.json, so no model of transformers; name the folder of a model (a tokenizer alone is "
             "measured by: hypertok curve, hypertok tokens)"

@@ -136,8 +136,8 @@ def _refuse_gguf(folder: Path) -> None:
 
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
+    refuse_adapter(folder)
     if not path.is_file():
-        refuse_adapter(folder)
         raise InputError(
             f"{folder}: no {CONFIG}, so no model; extend, train and merge need a model's folder with its weights"
         )

@@ -1,6 +1,6 @@
 """What the configuration of a model says by itself, without its weights: how long a text it can read.
 
-And what to say of a folder that has none, because it holds an adapter.
+And what to say of a folder that holds an adapter.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ ADAPTER_CONFIG = "adapter_config.json"
 
 
 def refuse_adapter(folder: Path) -> None:
-    """See that a folder without a configuration is not that of an adapter, which would be taken for a model.
+    """See that a folder holds no adapter: it is no model, and beside one transformers puts it in unseen.
 
     Raises:
-        InputError: it is.
+        InputError: it does.
     """
     if kind_of(folder) == TRAINED.name:
         raise InputError(
@@ -29,9 +29,13 @@ def refuse_adapter(folder: Path) -> None:
             f"{quoted(folder)} -o OUTPUT"
         )
     if (folder / ADAPTER_CONFIG).is_file():
+        alone = not (folder / "config.json").is_file()
         raise InputError(
             f"{folder}: an adapter by PEFT, no model; merge it into its model first (merge_and_unload of PEFT, then "
             "save_pretrained) and name that folder"
+            if alone
+            else f"{folder / ADAPTER_CONFIG}: an adapter by PEFT beside a model; merge it into the model first "
+            "(merge_and_unload of PEFT, then save_pretrained) and name that folder, or remove the file"
         )
 
 

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from hypertok.errors import InputError
-from hypertok.model.config import read_config, refused
+from hypertok.model.config import read_config, refuse_adapter, refused
 
 #: What oneDNN is asked about a CPU, by type.
 _ASKED = {torch.bfloat16: "_is_mkldnn_bf16_supported", torch.float16: "_is_mkldnn_fp16_supported"}
@@ -21,13 +21,18 @@ _ASKED = {torch.bfloat16: "_is_mkldnn_bf16_supported", torch.float16: "_is_mkldn
 def load_model(folder: Path, dtype: torch.dtype | str, **options: Any) -> Any:
     """The model on the CPU, in evaluation mode, without foreign code and without a network.
 
+    How attention is computed is chosen here, by transformers, and not by config.json: that may name code to be fetched.
+
     Args:
         dtype: a torch data type, or "auto" for the checkpoint's own.
         options: further ones of `from_pretrained`.
 
     Raises:
-        InputError: config.json has fields that transformers refuses, or says other sizes than the weights have.
+        InputError: an adapter lies there, or config.json has fields that transformers refuses, or says other sizes than
+            the weights have.
     """
+    refuse_adapter(folder)
+    options = {"config": read_config(folder), "attn_implementation": None, **options}
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True, **options

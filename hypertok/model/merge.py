@@ -17,8 +17,9 @@ import torch
 from transformers import GenerationConfig
 
 import hypertok
-from hypertok.artifact import MANIFEST, Manifest, refuse_foreign, seal, writing
+from hypertok.artifact import Manifest, refuse_foreign, seal, writing
 from hypertok.errors import ArtifactError, InputError
+from hypertok.model import resize
 from hypertok.model.checkpoint import CONFIG, Checkpoint
 from hypertok.model.memory import require_memory
 from hypertok.model.pair import DTYPES, EXTENDED, MERGED_STOCK, Pair
@@ -26,7 +27,8 @@ from hypertok.model.seen import keep_seen
 from hypertok.model.shard import loaded_size
 from hypertok.model.trained import NEW_ROWS, merged, open_trained
 from hypertok.single_file import require_disk, write_file
-from hypertok.tokenizer.folder import listed_templates
+from hypertok.tokenizer.folder import COPIED, listed_templates
+from hypertok.tokenizer.stock_file import is_own
 
 _GENERATION = "generation_config.json"
 _SHARD = "5GB"
@@ -34,6 +36,13 @@ _SHARD = "5GB"
 _WEIGHTS = (
     ".safetensors", ".bin", ".gguf", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".ot", ".onnx", ".tflite",
     ".index.json",
+)  # fmt: skip
+#: Files of a tokenizer as it came, in all formats that are read beside weights.
+_TOKENIZER = frozenset(
+    {
+        *COPIED, "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "added_tokens.json", "vocab.json",
+        "merges.txt", "tekken.json",
+    }
 )  # fmt: skip
 #: What stands before a tensor's name in one class of a model and not in another.
 _PREFIX = re.compile(r"^(?:model\.|language_model\.|transformer\.)+")
@@ -120,15 +129,15 @@ def _check_room(pair: Pair, trained: Path, output: Path, dtype: str | torch.dtyp
 
 
 def _copy_tokenizer(pair: Pair, folder: Path) -> None:
-    """All files of the model's folder that are no weights, no code and not written by saving the model.
+    """The files of an extended folder, those of a tokenizer, and what else belongs to a model; no weights, no code.
 
-    Nothing names code that is not there (`auto_map`), or transformers would look for it.
+    What saving the model has written stays. Nothing names code that is not there (`auto_map`), or transformers would
+    look for it.
     """
     own = pair.manifest.files if pair.manifest else {}  # of what we wrote ourselves, code is none of the model's
     for path in sorted(pair.folder.iterdir()):
-        left_out = path.name == MANIFEST or path.name.startswith(".") or path.name.endswith(_WEIGHTS)
-        left_out |= path.suffix == ".py" and path.name not in own
-        if path.is_file() and not left_out and not (folder / path.name).exists():
+        known = path.name in own or (path.name in _TOKENIZER and is_own(path, pair.folder)) or resize.is_side_file(path)
+        if known and not path.name.endswith(_WEIGHTS) and not (folder / path.name).exists():
             shutil.copyfile(path, folder / path.name)
     templates = listed_templates(pair.folder)
     for path in (folder / CONFIG, folder / "tokenizer_config.json"):

@@ -24,6 +24,7 @@ from hypertok.model.seen import SEEN
 from hypertok.model.shard import BLOCK, Entry, Matrix, WeightFile, header_of, runs
 from hypertok.single_file import require_disk, write_file, writing_file
 from hypertok.tokenizer.kind import ROW_MULTIPLE, padded
+from hypertok.tokenizer.stock_file import is_own
 
 #: Files beside the weights that belong to the model. Its own code (*.py) does not: it is never run.
 COPIED = (
@@ -34,6 +35,12 @@ COPIED = (
     SEEN,
 )
 COPIED_PREFIXES = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "README", "USE_POLICY")
+
+
+def is_side_file(path: Path) -> bool:
+    """Whether a file of a model's folder belongs to the model, and may be copied."""
+    named = path.name in COPIED or path.name.upper().startswith(COPIED_PREFIXES)
+    return named and is_own(path, path.parent)
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ def write_extended(
     if (checkpoint.folder / INDEX).is_file() and not (checkpoint.folder / SINGLE).is_file():
         _write_json(output / INDEX, _index(checkpoint, shards, rows))
     for path in sorted(checkpoint.folder.iterdir()):
-        if path.is_file() and (path.name in COPIED or path.name.upper().startswith(COPIED_PREFIXES)):
+        if is_side_file(path):
             write_file(output / path.name, path.read_bytes())
     _write_json(output / CONFIG, _config(checkpoint, rows))  # last: a folder without it is no model
     return rows

@@ -11,19 +11,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from peft import PeftConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from hypertok.artifact import Manifest, open_checked
 from hypertok.errors import ArtifactError
-from hypertok.model.config import TRAINED
+from hypertok.model.config import ADAPTER_CONFIG, TRAINED
 from hypertok.model.pair import Pair
 from hypertok.model.split import causal_lm, is_tied, merge_rows, new_rows, split_rows
+from hypertok.tokenizer.stock_file import read_side_file
 
 NEW_ROWS = "new_rows.safetensors"
 ADAPTER = "adapter_model.safetensors"
+#: What of `adapter_config.json` is taken. Other fields name modules to import and files of others, or go online.
+_LORA = (
+    "r", "lora_alpha", "lora_dropout", "use_dora", "use_rslora", "bias", "fan_in_fan_out", "rank_pattern",
+    "alpha_pattern", "target_modules", "exclude_modules", "target_parameters", "layers_to_transform", "layers_pattern",
+)  # fmt: skip
 
 
 def has_adapter(model: nn.Module) -> bool:
@@ -86,15 +92,16 @@ def attach(model: Any, folder: Path) -> Any:
     """Put the new rows and the adapter of a trained folder onto its model; nothing is merged; in evaluation mode.
 
     Raises:
-        ArtifactError: the adapter is not this model's, the rows are of other sides than the model has, or neither is
-            there.
+        ArtifactError: the adapter is not this model's or no LoRA, the rows are of other sides than the model has, or
+            neither is there.
+        InputError: the adapter's description is damaged.
     """
     if not any((folder / name).is_file() for name in (NEW_ROWS, ADAPTER)):
         raise ArtifactError(f"{folder}: has neither new rows nor an adapter; train them with: {TRAINED.command}")
     if (folder / NEW_ROWS).is_file():
         _attach_rows(model, folder / NEW_ROWS)
     if (folder / ADAPTER).is_file():
-        model = get_peft_model(model, PeftConfig.from_pretrained(str(folder)), autocast_adapter_dtype=True)
+        model = get_peft_model(model, _lora(folder / ADAPTER_CONFIG), autocast_adapter_dtype=True)
         result: Any = set_peft_model_state_dict(model, load_file(folder / ADAPTER))
         missing = [name for name in result.missing_keys if "lora_" in name]
         if missing or result.unexpected_keys:
@@ -132,6 +139,22 @@ def merged(model: Any, folder: Path) -> Any:
     if has_adapter(model):
         model = model.merge_and_unload()
     return merge_rows(model) if new_rows(model) else model
+
+
+def _lora(path: Path) -> Any:
+    """What an adapter is, from its own file alone: PEFT would look for one that is not there on the hub.
+
+    Raises:
+        ArtifactError: it is not there, or none of LoRA.
+        InputError: it cannot be read.
+    """
+    said = read_side_file(path)
+    if said.get("peft_type") != "LORA":
+        raise ArtifactError(
+            f"{path}: not there, or of another kind than LORA ({said.get('peft_type')!r}); train again with: "
+            f"{TRAINED.command}"
+        )
+    return LoraConfig(task_type="CAUSAL_LM", **{name: said[name] for name in _LORA if name in said})
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ from typing import Any
 from hypertok.errors import InputError
 from hypertok.single_file import write_file
 from hypertok.tokenizer.stock import Family, Stock
-from hypertok.tokenizer.stock_file import read_side_file, text_config_of
+from hypertok.tokenizer.stock_file import is_own, read_side_file, text_config_of
 
 #: The general class under the name that transformers 4 and 5 both know (5 calls it TokenizersBackend when it saves).
 TOKENIZER_CLASS = "PreTrainedTokenizerFast"
@@ -81,7 +81,7 @@ def write_tokenizer(folder: Path, stock: Stock, data: dict[str, Any]) -> list[Pa
         files[_CODE_FILE] = _CODE.encode()
     listed = bool(other_templates(stock.folder))  # beside a list transformers would take the one in the file for all
     for name in COPIED:
-        if (stock.folder / name).is_file() and not (listed and name == "chat_template.jinja"):
+        if is_own(stock.folder / name, stock.folder) and not (listed and name == "chat_template.jinja"):
             files[name] = (stock.folder / name).read_bytes()
     for name, content in files.items():
         write_file(folder / name, content)
@@ -112,14 +112,15 @@ def _class_of(stock: Stock) -> str:
 
 def other_templates(folder: Path) -> list[Path]:
     """Chat templates besides the default one, as transformers 5 saves them: a folder of files."""
-    return sorted((folder / "additional_chat_templates").glob("*.jinja"))
+    found = (folder / "additional_chat_templates").glob("*.jinja")
+    return sorted(path for path in found if is_own(path, folder))
 
 
 def listed_templates(folder: Path) -> list[dict[str, str]]:
     """The same and the default one, as tokenizer_config.json lists them; [] where there are no others."""
     named = {path.stem: path.read_text(encoding="utf-8") for path in other_templates(folder)}
     default = folder / "chat_template.jinja"
-    if named and default.is_file():
+    if named and is_own(default, folder):
         named["default"] = default.read_text(encoding="utf-8")
     return [{"name": name, "template": text} for name, text in sorted(named.items())]
 

@@ -91,6 +91,15 @@ def read_side_file(path: Path) -> dict[str, Any]:
     return _parsed(path, path.read_bytes()) if path.is_file() else {}
 
 
+def is_own(path: Path, folder: Path) -> bool:
+    """Whether a file is the model folder's own: no link, or one inside it or to what a download cache holds for it.
+
+    Another link could lead to any file of this machine, which would be copied into what may be given away.
+    """
+    real, root = path.resolve(), folder.resolve()
+    return real.is_file() and (real.is_relative_to(root) or real.parent == root.parent.parent / "blobs")
+
+
 def text_config_of(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a model's config.json that describes the language model; one for images too has it apart."""
     inner = config.get("text_config")

@@ -186,7 +186,7 @@ def train(
             trainer = RowsTrainer(whole, args, options, blocks, held, logs)
             trainer.remove_callback(PrinterCallback)
             facts = _facts(whole, blocks, held, ranks, args.device)  # now: FSDP takes the parameters apart
-            checkpoint = begin(work, run) if first else last_checkpoint(work) if resume else None
+            checkpoint = begin(work, output, run) if first else last_checkpoint(work) if resume else None
             with compiling(options):
                 done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             metrics = trainer.judged() if held is not None else {}

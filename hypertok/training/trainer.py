@@ -92,6 +92,7 @@ def arguments(options: TrainOptions, work: Path, *, cpu: bool, evaluates: bool) 
         ddp_find_unused_parameters=False,
         ddp_broadcast_buffers=False,
     )
+    made.report_to = [] if options.report_to == "none" else [options.report_to]  # else Kubeflow's, too, under Kubeflow
     made.mixed_precision = "no"  # whatever the user's configuration of accelerate says, which no manifest would tell
     return made
 

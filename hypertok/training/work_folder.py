@@ -19,6 +19,7 @@ from hypertok.artifact import MANIFEST, Manifest, read_manifest, refuse_foreign
 from hypertok.errors import ArtifactError
 from hypertok.model.config import TRAINED
 from hypertok.model.pair import Pair
+from hypertok.replacing import make_like
 from hypertok.single_file import write_file
 from hypertok.training.data import Blocks
 from hypertok.training.options import TrainOptions
@@ -110,15 +111,15 @@ def _with_tokens(parents: dict[str, str], run: Mapping[str, Any]) -> dict[str, s
     return {**{role: sha for role, sha in run["parents"].items() if role == "tokens"}, **parents}
 
 
-def begin(work: Path, run: Mapping[str, Any]) -> Path | None:
-    """Make the work folder; where it is there already, gives the checkpoint to go on from.
+def begin(work: Path, output: Path, run: Mapping[str, Any]) -> Path | None:
+    """Make the work folder of an output; where it is there already, gives the checkpoint to go on from.
 
     Called last before the first step: a start that fails while it loads leaves no unfinished run.
     """
     path = work / _RUN
     if path.is_file():
         return last_checkpoint(work, clean=True)
-    work.mkdir(parents=True, exist_ok=True)
+    make_like(output, work)
     write_file(path, (json.dumps(run, ensure_ascii=False, indent=1) + "\n").encode())
     return None
 
