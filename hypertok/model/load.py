@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from torch import nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from hypertok.errors import InputError
@@ -32,10 +32,13 @@ def load_model(folder: Path, dtype: torch.dtype | str, **options: Any) -> Any:
             the weights have.
     """
     refuse_adapter(folder)
-    options = {"config": read_config(folder), "attn_implementation": None, **options}
+    options = {"attn_implementation": None, **options}
+    alone = {"local_files_only": True, "trust_remote_code": False}
     try:
+        # Read apart: else the field `_attn_implementation` of config.json would go before the option.
+        config = AutoConfig.from_pretrained(folder, **alone)
         model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True, **options
+            folder, config=config, dtype=dtype, use_safetensors=True, **alone, **options
         )
     except StrictDataclassError as error:
         raise refused(folder, error) from error
