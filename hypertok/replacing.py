@@ -48,12 +48,11 @@ def replacing(target: Path) -> Iterator[Path]:
 
 
 def make_like(model: Path, folder: Path) -> None:
-    """Make a folder unless it is there; where there is a `model`, a folder too, for the same people to read."""
-    if folder.is_dir():
-        return
+    """Make a folder; where there is a `model`, a folder too, for the same people to read, or for fewer if it was so."""
+    was = stat.S_IMODE(folder.stat().st_mode) if folder.is_dir() else 0o7777
     folder.mkdir(parents=True, exist_ok=True)
     if model.is_dir():
-        folder.chmod(stat.S_IMODE(model.stat().st_mode) | stat.S_IRWXU)
+        folder.chmod(was & stat.S_IMODE(model.stat().st_mode) | stat.S_IRWXU)
 
 
 def unfinished(parent: Path, name: str) -> Path:

@@ -16,9 +16,6 @@ from hypertok.replacing import flush, remove_stale, unfinished
 
 #: How a new file is opened; on Windows as bytes, too.
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-#: Asked once: to ask is to set it for a moment, for all threads.
-_UMASK = os.umask(0o077)
-os.umask(_UMASK)
 
 
 @contextmanager
@@ -40,23 +37,19 @@ def writing_file(path: Path, *, of_many: bool = False) -> Iterator[IO[bytes]]:
         remove_stale(path.parent, glob.escape(path.name[:40]))
     beside = unfinished(path.parent, path.name)
     try:
-        with os.fdopen(os.open(beside, _NEW, 0o600), "wb") as file:
+        # The umask is not asked what it is: to ask is to set it for a moment, for all threads.
+        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+        with os.fdopen(os.open(beside, _NEW, 0o666 if mode is None else 0o600), "wb") as file:
             yield file
         if not of_many:
             flush(beside)
-        beside.chmod(_mode(path))  # so far it was for the owner alone
+        if mode is not None:
+            beside.chmod(mode)  # so far it was for the owner alone
         beside.replace(path)
         if not of_many:
             flush(path.parent)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def _mode(path: Path) -> int:
-    """That of the file that is there, else that of a new one."""
-    if path.exists():
-        return stat.S_IMODE(path.stat().st_mode)
-    return 0o666 & ~_UMASK
 
 
 def write_file(path: Path, data: bytes, *, of_many: bool = False) -> None:

@@ -75,16 +75,16 @@ def test_columns_that_hold_no_text_are_not_decoded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("depth", ["column", "record", "list"])
-@pytest.mark.parametrize("kind", ["Image", "Audio"])
+@pytest.mark.parametrize(("kind", "decode"), [("Image", True), ("Image", False), ("Audio", True)])
 def test_a_url_in_a_dataset_is_not_fetched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, depth: str, kind: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, depth: str, kind: str, decode: bool
 ) -> None:
     """A picture or a sound may name a URL, which decoding would fetch."""
     datasets = pytest.importorskip("datasets")
     asked: list[Any] = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda *where, **_options: asked.append(where) or [])
     text = datasets.Value("string")
-    plain, media = {"bytes": datasets.Value("binary"), "path": text}, getattr(datasets, kind)()
+    plain, media = {"bytes": datasets.Value("binary"), "path": text}, getattr(datasets, kind)(decode=decode)
     linked = {"bytes": None, "path": "https://example.org/печень.png"}
 
     def placed(said: Any, seen: Any) -> Any:

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("peft")
 pytest.importorskip("matplotlib")
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from made_up_results import report_folder
 from matplotlib import image
@@ -206,10 +206,11 @@ def test_copying_has_an_interval_where_passages_are_told(tmp_path: Path) -> None
     assert (newer, "interval by passage" in text) == ("60.00% [20.0%, 100.0%]", True)
 
 
-BOXES = st.builds(Box, *[st.integers(0, 60)] * 2, st.integers(1, 30), st.integers(1, 12))
+BOXES = st.builds(Box, *[st.floats(0, 60)] * 2, st.floats(1, 30), st.floats(1, 12))
 
 
 @given(st.lists(BOXES, max_size=12))
+@example([Box(0, 28.8, 10, 9.6)] * 2)  # 28.8 - 9.6 + 9.6 is a little more than 28.8
 def test_labels_never_cover_each_other(wanted: list[Box]) -> None:
     placed = spread(wanted)
     assert not any(one.covers(other) for one, other in combinations(placed, 2))

@@ -134,6 +134,26 @@ def test_of_several_chat_templates_none_is_lost(small: Stock, tmp_path: Path) ->
     assert loaded.chat_template == {"default": "x", "rag": "r"}
 
 
+def test_a_folder_of_links_to_a_model_is_that_model(small: Stock, tmp_path: Path) -> None:
+    cache = tmp_path / "models--owner--name"
+    inner = cache / "snapshots" / "0a0a" / "text"  # a model may lie in a folder of its repository
+    linked = tmp_path / "mine"
+    for folder in (inner, linked, cache / "blobs"):
+        folder.mkdir(parents=True)
+    for path in small.folder.iterdir():
+        shutil.copy(path, cache / "blobs" / path.name)
+        (inner / path.name).symlink_to(f"../../../blobs/{path.name}")
+        (linked / path.name).symlink_to(path)
+    (inner / "chat_template.json").symlink_to("chat_template.json")  # to itself
+    for number, folder in enumerate((small.folder, inner, linked)):
+        stock, written = Stock.load(folder), tmp_path / str(number)
+        written.mkdir()
+        write_tokenizer(written, stock, extended(stock, Units((), (), ()), span="word"))
+    names = [{path.name for path in (tmp_path / number).iterdir()} for number in "012"]
+    assert "chat_template.jinja" in names[0]
+    assert names[0] == names[1] == names[2]
+
+
 def test_links_to_files_of_others_are_not_followed(small: Stock, tmp_path: Path) -> None:
     """What is copied may be given away; a download cache has links to what it holds for the model."""
     cache, secret = tmp_path / "models--owner--name", tmp_path / "secret"

@@ -25,7 +25,7 @@ def test_a_word_that_can_be_cut_in_many_ways_is_quick(word: str) -> None:
     analyzer().tag.cache_clear()
     start = time.perf_counter()
     analyse([word], workers=1)
-    assert time.perf_counter() - start < 0.1
+    assert time.perf_counter() - start < 5  # of «недо» forty times it would be years
 
 
 @pytest.mark.parametrize("word", ["супер" * 500, "да" + "-то" * 500, "по-" * 500 + "русски", "а" * 49])

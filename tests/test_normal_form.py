@@ -39,8 +39,8 @@ def test_rows_of_marks_are_cut_and_nothing_is_lost(marks: str, before: int) -> N
 
 
 @pytest.mark.parametrize("marks", ["\u0301\u0323", "\u0f73", "\u0323\U0001d165"])
-def test_a_million_marks_are_no_trap(marks: str) -> None:
+def test_a_hundred_thousand_marks_are_no_trap(marks: str) -> None:
     start = time.perf_counter()
-    text = f"Дом а{marks * 500_000} и дом."
+    text = f"Дом а{marks * 100_000} и дом."
     assert clean(text)[0].endswith(" и дом.")
-    assert time.perf_counter() - start < 10
+    assert time.perf_counter() - start < 5

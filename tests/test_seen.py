@@ -72,6 +72,20 @@ def test_a_model_trained_twice_has_seen_both(merged: Path, small_corpus: Path, t
     assert count_seen(tmp_path / "again", [*read, *HELD_OUT]) == len(read) + len(HELD_OUT)
 
 
+def test_what_is_known_in_part_is_not_told(
+    whole: Path, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that older code trained names none of its documents: that it has seen none of them would be false."""
+    with monkeypatch.context() as older:
+        older.setattr("hypertok.model.merge._keep_seen", lambda *_: None)
+        merge(whole, tmp_path / "first")
+    assert not (tmp_path / "first" / SEEN).exists()
+    (tmp_path / "more.txt").write_text(HELD_OUT[0], encoding="utf-8")
+    train(tmp_path / "first", tmp_path / "more.txt", tmp_path / "run", QUICK.model_copy(update={"characters": None}))
+    merge(tmp_path / "run", tmp_path / "again")
+    assert count_seen(tmp_path / "again", documents(small_corpus)) is None
+
+
 def test_measuring_says_what_was_trained_on(merged: Path, model: Path, small_corpus: Path, tmp_path: Path) -> None:
     seen = max(documents(small_corpus), key=len)
     for name, text in (("seen", seen), ("unseen", HELD_OUT[0])):

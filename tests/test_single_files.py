@@ -28,9 +28,15 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_a_new_file_can_be_read_by_whom_the_umask_lets(tmp_path: Path) -> None:
-    write_file(tmp_path / "new", b"1")
-    (tmp_path / "plain").touch()
-    assert (tmp_path / "new").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    before = os.umask(0o077)
+    try:
+        for mask in (0o077, 0o022, 0o002):
+            os.umask(mask)
+            write_file(tmp_path / f"new{mask}", b"1")
+            (tmp_path / f"plain{mask}").touch()
+            assert (tmp_path / f"new{mask}").stat().st_mode == (tmp_path / f"plain{mask}").stat().st_mode
+    finally:
+        os.umask(before)
 
 
 def test_files_of_other_threads_keep_their_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

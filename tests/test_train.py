@@ -198,6 +198,7 @@ def test_an_adapter_is_known_by_its_own_file_alone(
     """Someone else's folder names repositories, where PEFT and transformers would look."""
     asked: list[Any] = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda *where, **_options: asked.append(where) or [])
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # else it would not even try
     folder = shutil.copytree(whole, tmp_path / "trained")
     path = folder / "adapter_config.json"
     said = json.loads(path.read_bytes()) | {

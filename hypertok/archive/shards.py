@@ -79,10 +79,10 @@ def merge_shards(shards: Iterable[Pieces], *, limit: int = PIECE_LIMIT) -> Piece
     for pieces in shards:
         whole.share = min(whole.share, pieces.share)
         documents = [document for document in pieces.documents if document[0] < whole.share]
-        surfaces = pieces.surfaces
+        spelled = pieces.surfaces
         if len(documents) < len(pieces.documents):
-            documents, surfaces = _occurring(documents, surfaces)
-        renumber = np.array([number.setdefault(s, len(number)) for s in surfaces], dtype=np.int32)
+            documents, spelled = _occurring(documents, spelled)
+        renumber = np.array([number.setdefault(s, len(number)) for s in spelled], dtype=np.int32)
         for digest, sequence in documents:
             whole.documents.append((digest, renumber[sequence] if len(sequence) else sequence))
         number = _fit(whole, number, limit)
@@ -104,21 +104,21 @@ def _fit(pieces: Pieces, number: dict[str, int], limit: int) -> dict[str, int]:
         _drop(pieces)
     if len(pieces.documents) == before:
         return number
-    pieces.documents, surfaces = _occurring(pieces.documents, number)
-    return {surface: place for place, surface in enumerate(surfaces)}
+    pieces.documents, spelled = _occurring(pieces.documents, number)
+    return {surface: place for place, surface in enumerate(spelled)}
 
 
 def _drop(pieces: Pieces) -> None:
     pieces.documents = [document for document in pieces.documents if document[0] < pieces.share]
 
 
-def _occurring(documents: _Documents, surfaces: Collection[str]) -> tuple[_Documents, list[str]]:
+def _occurring(documents: _Documents, spelled: Collection[str]) -> tuple[_Documents, list[str]]:
     """The surfaces that occur in documents, which are numbered anew.
 
     Those of dropped ones go: pictures in Base64 have a new one for every few characters.
     """
-    occurs = np.zeros(len(surfaces), np.bool_)
+    occurs = np.zeros(len(spelled), np.bool_)
     for _, sequence in documents:
         occurs[sequence] = True
     renumber = np.cumsum(occurs, dtype=np.int32) - np.int32(1)
-    return [(digest, renumber[sequence]) for digest, sequence in documents], list(compress(surfaces, occurs.tolist()))
+    return [(digest, renumber[sequence]) for digest, sequence in documents], list(compress(spelled, occurs.tolist()))

@@ -146,20 +146,22 @@ def _print_explanation(found: Explanation) -> None:
     main = next((r for r in found.readings if r.main), found.readings[0])
     concept = main.concept
     out.print(
-        f"[bold]{found.form}[/]  {concept.symbol}  {concept.lemma} {concept.pos} ({concept.kind}), "
-        f"{concept.count:,} uses; written as {escape(found.spelled)}"
+        f"[bold]{escape(found.form)}[/]  {concept.symbol}  {escape(f'{concept.lemma} {concept.pos}')} "
+        f"({concept.kind}), {concept.count:,} uses; written as {escape(found.spelled)}"
     )
     readings = Table("probability", "concept", "inflection", "symbol", box=None)
     for reading in found.readings:
         readings.add_row(
             f"{reading.probability:.3f}",
-            f"{reading.concept.lemma} {reading.concept.pos}",
+            escape(f"{reading.concept.lemma} {reading.concept.pos}"),
             reading.inflection or "–",
             reading.concept.symbol,
             style="bold" if reading.main else None,
         )
     out.print(readings)
-    forms = Table("form", "inflections", "uses", title=f"all forms of {concept.lemma}", title_justify="left", box=None)
+    forms = Table(
+        "form", "inflections", "uses", title=f"all forms of {escape(concept.lemma)}", title_justify="left", box=None
+    )
     together: dict[str, tuple[list[str], float, bool]] = {}
     for form in found.forms:
         inflections, count, attested = together.get(form.form, ([], 0.0, False))
@@ -170,5 +172,5 @@ def _print_explanation(found: Explanation) -> None:
         )
     for spelling, (inflections, count, attested) in together.items():
         uses = f"{count:,.0f}" if attested else "not seen"
-        forms.add_row(spelling, "; ".join(inflections), uses, style=None if attested else "dim")
+        forms.add_row(escape(spelling), "; ".join(inflections), uses, style=None if attested else "dim")
     out.print(forms)

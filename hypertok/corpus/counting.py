@@ -36,7 +36,7 @@ from hypertok.progress import Count
 from hypertok.replacing import discard, make_like, remove_stale, to_disk, unfinished
 
 #: Version of what a shard folder holds; a change makes older work folders useless, so they are redone.
-SHARD_VERSION = 9
+SHARD_VERSION = 10
 #: Distinct forms held in memory at once; the shared 107 MB corpus has 0.32 million. In
 #: benchmarks/memory.py (long words, many new ones) the main process peaks at 827 MiB, with 2 million at 981.
 MAX_FORMS = 1_500_000
@@ -117,7 +117,7 @@ def count_corpus(
     plan = plan_shards(root)
     work = work.absolute()  # workers may have another current folder
     _refuse_other(work)
-    make_like(like or work, work)
+    make_like(work if like is None else like, work)
     remove_stale(work)
     folders = []
     done, total = 0, plan.bytes

@@ -32,7 +32,7 @@ _NUMBER = re.compile(r"[\s\d.,:+%eE-]*")
 
 
 def read_csv(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[Piece]:
-    """Text and prose of documents made of the rows of a table."""
+    """Pieces of documents made of the rows of a table."""
     tally.sha256 = sha256_range(path, part)
     with open(path, "rb") as file:
         head = read_head(file, part.size)

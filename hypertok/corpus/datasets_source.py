@@ -61,7 +61,7 @@ def bytes_of(folder: Path) -> int:
 
 
 def read_dataset(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[Piece]:
-    """Text and prose of documents made of the part's share of a saved dataset's rows."""
+    """Pieces of documents made of the part's share of a saved dataset's rows."""
     try:
         import datasets
     except ImportError:
@@ -85,7 +85,7 @@ def read_dataset(path: Path, part: Part, tally: Tally, *, join: bool = True) -> 
 
 
 def read_hub(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[Piece]:
-    """Text and prose of documents made of a hub dataset, streamed.
+    """Pieces of documents made of a hub dataset, streamed.
 
     Raises:
         InputError: the stream broke off. Unlike a damaged file, the rest is there, and would come with the next start.
@@ -142,6 +142,7 @@ def _undecoded(feature: Any) -> Any:
     if hasattr(feature, "feature"):
         feature.feature = _undecoded(feature.feature)
     elif hasattr(feature, "decode") and type(feature).__name__ not in _TEXT_TYPES:
+        feature.decode = True  # else they are given as they are stored, path and all
         feature.encode_example = feature.decode_example = _none  # rows of streams are encoded first
     return feature
 

@@ -22,7 +22,7 @@ from hypertok.corpus.sources import Skipped, locate, plan_shards, printable, tel
 from hypertok.corpus.text_source import read_text
 from hypertok.corpus.words import is_lookalike
 
-#: A reader gives the text and the prose of one document after the other, and notes the rest in the tally.
+#: A reader gives one document after the other (see `Piece`), and notes the rest in the tally.
 Reader = Callable[[Path, Part, Tally], Iterator[Piece]]
 _TEXTS: dict[str, Reader] = {"text": read_text, "markdown": read_text, "html": read_markup, "fb2": read_markup}
 #: The same for sources of records, which are joined into documents of a handy size or stay what they are (`join`).

@@ -102,7 +102,7 @@ def _blank(text: str) -> bool:
 
 
 def record_documents(texts: Iterable[str], tally: Tally, *, join: bool = True) -> Iterator[Piece]:
-    """Text and prose of documents made of `texts` in order; a record of over PIECE characters is cut.
+    """Pieces of documents made of `texts` in order; a record of over PIECE characters is cut.
 
     Unless they are to `join`, every record that is not blank is a document of its own.
     """

@@ -19,7 +19,7 @@ DOCUMENT_LIMIT = 64 << 20
 
 
 def read_json(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[Piece]:
-    """Text and prose of documents made of the strings of a JSON document.
+    """Pieces of documents made of the strings of a JSON document.
 
     What is none, or too large to be parsed, is read as text to be counted, and left out where texts are trained or
     measured on (not `join`): a model would learn the syntax.

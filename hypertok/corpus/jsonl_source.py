@@ -18,7 +18,7 @@ RECORD_LIMIT = 16 << 20
 
 
 def read_jsonl(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[Piece]:
-    """Text and prose of documents made of the records of a part."""
+    """Pieces of documents made of the records of a part."""
     tally.sha256 = sha256_range(path, part)
     with open(path, "rb") as file:
         yield from record_documents(_texts(file, part, tally), tally, join=join)

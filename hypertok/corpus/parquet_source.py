@@ -19,7 +19,7 @@ _FIRST, _MOST, _TARGET = 64, 1 << 14, 1 << 20
 
 
 def read_parquet(path: Path, part: Part, tally: Tally, *, join: bool = True) -> Iterator[Piece]:
-    """Text and prose of documents made of the part's share of the rows."""
+    """Pieces of documents made of the part's share of the rows."""
     tally.sha256 = sha256_range(path, part)
     tally.encoding = "utf-8"
     if SURROGATE.search(str(path)):  # polars takes no such name

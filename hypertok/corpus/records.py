@@ -64,7 +64,8 @@ class Document:
     prose: str
 
 
-#: What a reader gives of a document: its text, and what makes its prose, to be called, if at all, before the next.
+#: What a reader gives of a document: its text, and what makes its prose: to be called of each once and before the next
+#: comes, or of none, because a fence that one piece of Markdown opens another may close.
 Piece = tuple[str, Callable[[], str]]
 
 
@@ -217,9 +218,9 @@ def _merge(group: list[SourceReport]) -> SourceReport:
 
 
 def _reasons(group: list[SourceReport]) -> str:
-    """What the parts of a file tell, the first few different ones."""
-    told = list(dict.fromkeys(r.reason for r in group if r.reason))
-    more = [f"{len(told) - _REASONS} more such reasons"] if len(told) > _REASONS else []
+    """What the parts of a file tell, the first few different ones; those of parts that are left out before others."""
+    told = list(dict.fromkeys(r.reason for r in sorted(group, key=lambda r: r.status != "skipped") if r.reason))
+    more = [f"{len(told) - _REASONS} more reasons"] if len(told) > _REASONS else []
     return "; ".join(told[:_REASONS] + more)
 
 

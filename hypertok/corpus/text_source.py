@@ -25,7 +25,7 @@ _NOT_ASCII = bytes(range(0x80, 0x100))
 
 
 def read_text(path: Path, part: Part, tally: Tally) -> Iterator[Piece]:
-    """Text and prose of each piece of a text file."""
+    """Pieces of a text file."""
     mask: MarkdownMask | None = MarkdownMask() if tally.format == "markdown" else None
 
     def prose(text: str) -> str:

@@ -101,18 +101,19 @@ def _counted(texts: Iterable[Text], by_folder: Counter[str]) -> Iterator[Text]:
 
 
 def _place(corpus: Path, held_out: Sequence[Text], beginning: int, work: Path) -> Path | None:
-    """Where findings about these files by this code lie; None for texts that are no files here.
+    """Where findings about these files by this code lie; None for texts that are no files here, and changed code.
 
     Asked before they are read: what changes meanwhile is read anew by the next start.
     """
-    if hub_name(corpus):
+    commit, dirty = code_state()
+    if hub_name(corpus) or dirty:
         return None
     plan = plan_shards(corpus)
     names = dict.fromkeys(part.path for shard in plan.shards for part in shard.parts)
     stamps = [(printable(name), *_stamps(locate(plan.root, name))) for name in names]
     left_out = [(report.path, report.reason) for report in plan.reports]
     held = sha256_of_texts(text.text for text in held_out)
-    made_by = hypertok.__version__, code_state()[0]
+    made_by = hypertok.__version__, commit
     return work / "corpora" / f"{key_of(made_by, printable(str(corpus)), stamps, left_out, held, beginning)[:16]}.json"
 
 

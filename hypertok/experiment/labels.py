@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+#: Of the unit; a box that was moved touches the one above by less.
+_EDGE = 1e-6
+
 
 @dataclass(frozen=True)
 class Box:
@@ -16,13 +19,10 @@ class Box:
     height: float
 
     def covers(self, other: Box) -> bool:
-        """Whether the two share more than an edge."""
-        return (
-            self.left < other.left + other.width
-            and other.left < self.left + self.width
-            and self.bottom < other.bottom + other.height
-            and other.bottom < self.bottom + self.height
-        )
+        """Whether the two share more than an edge, roundings of it included."""
+        across = min(self.left + self.width, other.left + other.width) - max(self.left, other.left)
+        up = min(self.bottom + self.height, other.bottom + other.height) - max(self.bottom, other.bottom)
+        return min(across, up) > _EDGE
 
 
 def spread(wanted: Sequence[Box]) -> list[Box]:

@@ -244,8 +244,7 @@ def measure_prefill(
     if done.returncode:
         why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}; was it killed for memory?"])[-1]
         raise InputError(
-            f"{folder}: the prefill of {len(ids):,} tokens failed: {why}; give fewer characters, measure in bfloat16 "
-            "(--dtype), or leave memory out (--only)"
+            f"{folder}: the prefill of {len(ids):,} tokens failed: {why}; read fewer characters, or compute in bfloat16"
         )
     return MeasuredMemory(characters=characters, tokens=len(ids), **json.loads(done.stdout.splitlines()[-1]))
 

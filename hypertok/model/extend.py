@@ -16,10 +16,11 @@ import polars as pl
 from hypertok.artifact import Manifest
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.model.checkpoint import Checkpoint
-from hypertok.model.initialise import Constituents, NewRows, StockRows, initialise, refuse_unfit
+from hypertok.model.initialise import STRATEGIES, Constituents, NewRows, StockRows, initialise, refuse_unfit
 from hypertok.model.initialise.words import stock_words
 from hypertok.model.pair import identity
 from hypertok.model.resize import check_disk, write_extended
+from hypertok.model.seen import SEEN
 from hypertok.progress import Steps, silent
 from hypertok.tokenizer.extend import Addition, ExtendOptions, extend
 from hypertok.tokenizer.stock import Stock
@@ -95,6 +96,8 @@ def extend_model(
         tell("rows", 1, 1)
         tell("weights", 0, 1)
         written = write_extended(checkpoint, folder, delta["id"].to_numpy(), made.rows.input, made.rows.output, rows)
+        if made.name not in STRATEGIES:  # trained on texts that nobody noted
+            (folder / SEEN).unlink(missing_ok=True)
         tell("weights", 1, 1)
         facts = {"rows": written, "init": dict(made.facts)}
         return Addition({"model": identity(checkpoint)}, {"init": made.name}, facts)

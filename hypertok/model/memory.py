@@ -22,10 +22,13 @@ _CLEAR = Path("/proc/self/clear_refs")
 
 
 def memory_of_machine() -> int:
-    """Bytes of memory that this process can have: the machine's, or what its control group, a container's, allows."""
+    """Bytes that this process can have: the machine's, swap included, or what its control group, a container's, allows.
+
+    What lies in swap is slow, but does not fail.
+    """
     import psutil  # type: ignore[import-untyped, unused-ignore]
 
-    told = [int(psutil.virtual_memory().total)]
+    told = [int(psutil.virtual_memory().total + psutil.swap_memory().total)]
     with suppress(OSError, ValueError):  # not on Linux
         for line in _GROUP.read_text(encoding="utf-8").splitlines():
             _, of, path = line.split(":", 2)

@@ -17,18 +17,19 @@ import torch
 from transformers import GenerationConfig
 
 import hypertok
-from hypertok.artifact import Manifest, refuse_foreign, seal, writing
+from hypertok.artifact import Manifest, kind_of, read_manifest, refuse_foreign, seal, writing
 from hypertok.errors import ArtifactError, InputError
 from hypertok.model import resize
 from hypertok.model.checkpoint import CONFIG, Checkpoint
+from hypertok.model.initialise import STRATEGIES
 from hypertok.model.memory import require_memory
 from hypertok.model.pair import DTYPES, EXTENDED, MERGED_STOCK, Pair
-from hypertok.model.seen import keep_seen
+from hypertok.model.seen import SEEN, keep_seen
 from hypertok.model.shard import loaded_size
 from hypertok.model.trained import NEW_ROWS, merged, open_trained
 from hypertok.single_file import require_disk, write_file
 from hypertok.tokenizer.folder import COPIED, listed_templates
-from hypertok.tokenizer.stock_file import is_own
+from hypertok.tokenizer.stock_file import find_tokenizer, is_own
 
 _GENERATION = "generation_config.json"
 _SHARD = "5GB"
@@ -37,7 +38,7 @@ _WEIGHTS = (
     ".safetensors", ".bin", ".gguf", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".ot", ".onnx", ".tflite",
     ".index.json",
 )  # fmt: skip
-#: Files of a tokenizer as it came, in all formats that are read beside weights.
+#: Files of a tokenizer as it came, besides the one that is read.
 _TOKENIZER = frozenset(
     {
         *COPIED, "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "added_tokens.json", "vocab.json",
@@ -82,7 +83,7 @@ def merge(
     with writing(output, kind) as folder:
         _save(live, pair, folder, reading=manifest.recipe["options"].get("reading", False))
         _copy_tokenizer(pair, folder)
-        keep_seen(folder, pair.folder, trained)
+        _keep_seen(folder, pair, trained)
         return _seal(folder, pair, manifest, _lost(pair, folder))
 
 
@@ -128,6 +129,18 @@ def _check_room(pair: Pair, trained: Path, output: Path, dtype: str | torch.dtyp
     require_disk(output, weights, "the merged model needs")
 
 
+def _keep_seen(folder: Path, pair: Pair, trained: Path) -> None:
+    """What the model has been trained on by now; nothing where a part of it is not known."""
+    base = pair.manifest
+    if base is None and kind_of(pair.folder) == MERGED_STOCK.name:
+        base = read_manifest(pair.folder, MERGED_STOCK)
+    fresh = base is None or ("trained" not in base.parents and base.recipe.get("init") in (None, *STRATEGIES))
+    if (trained / SEEN).is_file() and (fresh or (pair.folder / SEEN).is_file()):
+        keep_seen(folder, pair.folder, trained)
+    else:
+        (folder / SEEN).unlink(missing_ok=True)  # the model's own was copied
+
+
 def _copy_tokenizer(pair: Pair, folder: Path) -> None:
     """The files of an extended folder, those of a tokenizer, and what else belongs to a model; no weights, no code.
 
@@ -135,8 +148,10 @@ def _copy_tokenizer(pair: Pair, folder: Path) -> None:
     look for it.
     """
     own = pair.manifest.files if pair.manifest else {}  # of what we wrote ourselves, code is none of the model's
+    read = find_tokenizer(pair.folder)  # whatever it is called
     for path in sorted(pair.folder.iterdir()):
-        known = path.name in own or (path.name in _TOKENIZER and is_own(path, pair.folder)) or resize.is_side_file(path)
+        known = path.name in own or path == read or resize.is_side_file(path)
+        known |= path.name in _TOKENIZER and is_own(path, pair.folder)
         if known and not path.name.endswith(_WEIGHTS) and not (folder / path.name).exists():
             shutil.copyfile(path, folder / path.name)
     templates = listed_templates(pair.folder)

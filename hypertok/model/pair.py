@@ -179,10 +179,11 @@ def _open_checked(folder: Path) -> Manifest:
 def _known_sha256(path: Path) -> str:
     """sha256 of a file, read once by this process as long as the file is the same."""
     status = path.stat()
-    key = path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    changed = max(status.st_mtime_ns, status.st_ctime_ns)  # a copy may keep the time of what it is a copy of
+    key = path, status.st_dev, status.st_ino, status.st_size, changed
     if key not in _KNOWN:
         found = sha256_of(path)
-        if time.time_ns() - status.st_mtime_ns < _SETTLED:  # it may change once more within one tick of the clock
+        if time.time_ns() - changed < _SETTLED:  # it may change once more within one tick of the clock
             return found
         _KNOWN[key] = found
     return _KNOWN[key]

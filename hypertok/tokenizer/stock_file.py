@@ -19,6 +19,8 @@ SUPPORTED = (
     "supported are byte-level BPE (Qwen, Llama 3, GPT-4o, DeepSeek, SmolLM) and SentencePiece-style BPE "
     "(Gemma, Llama 2, Mistral 7B)"
 )
+#: Files that every model has: where they lead, when they are links, the model lies.
+_ALWAYS = ("config.json", "tokenizer.json")
 _TIKTOKEN_LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2} [0-9]+\r?\n")
 
 
@@ -92,12 +94,17 @@ def read_side_file(path: Path) -> dict[str, Any]:
 
 
 def is_own(path: Path, folder: Path) -> bool:
-    """Whether a file is the model folder's own: no link, or one inside it or to what a download cache holds for it.
+    """Whether a file is the model folder's own: no link, or one to where the model lies.
 
-    Another link could lead to any file of this machine, which would be copied into what may be given away.
+    That is inside the folder, in the blobs of a download cache, or beside what its configuration or tokenizer is a link
+    to. Another link could lead to any file of this machine, which would be copied into what may be given away.
     """
+    if not path.is_file():
+        return False
     real, root = path.resolve(), folder.resolve()
-    return real.is_file() and (real.is_relative_to(root) or real.parent == root.parent.parent / "blobs")
+    homes = {above / "blobs" for above in root.parents}
+    homes |= {one.resolve().parent for name in _ALWAYS if (one := folder / name).is_file()}
+    return real.is_relative_to(root) or real.parent in homes
 
 
 def text_config_of(config: dict[str, Any]) -> dict[str, Any]:

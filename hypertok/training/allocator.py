@@ -32,5 +32,6 @@ def keep_freed_memory() -> bool:
 
 def give_back_freed_memory() -> None:
     """What was kept goes back to the system, as far as the C library knows how: what comes next begins without it."""
-    with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).malloc_trim(0)
+    if sys.platform.startswith("linux"):
+        with suppress(AttributeError, OSError):
+            ctypes.CDLL(None).malloc_trim(0)
