@@ -178,7 +178,7 @@ def test_paths_come_from_options_the_environment_or_the_folder(tmp_path: Path, m
         ("[arms.a]\nstock = true\n[measure]\nctx = 4", r"measure\.ctx: unknown key; .* known are parts, .*\bcontext"),
         (
             "[arms.a]\nstock = true\n[arms.b.train]\nrows_only = true\n[arms.b.train.lora]\nr = 64",
-            r"arms\.b\.train: .*rows_only trains no adapter; leave lora out",
+            r"arms\.b\.train: rows_only \(--rows-only\) trains no adapter; leave lora \(--lora\) out",
         ),
         (
             "[arms.a]\nstock = true\n[arms.b.train]\nrows_only = true\nreading = true",
