@@ -44,7 +44,7 @@ _FEED = 1 << 16
 
 
 def read_markup(path: Path, part: Part, tally: Tally) -> Iterator[Piece]:
-    """Pieces of an HTML or FB2 file, in pieces where it is large."""
+    """Pieces of an HTML or FB2 file, several where it is large."""
     collector = _Collector(tally.format)
     parser = etree.HTMLParser(target=collector, encoding="utf-8", no_network=True, huge_tree=False)
     with open(path, "rb") as file:

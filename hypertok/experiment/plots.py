@@ -104,15 +104,14 @@ def _name_points(axes: Any, points: Sequence[tuple[float, float]], every: Sequen
     axes.figure.draw_without_rendering()  # settles where points are
     size, pixels = 8.0, axes.figure.dpi / 72
     found = [(x / pixels, y / pixels) for x, y in axes.transData.transform(points)]
+    lefts = [side.role == "control" for side in every]  # an arm and its control lie close together
     wanted = []
-    for side, (x, y) in zip(every, found, strict=True):
+    for side, left, (x, y) in zip(every, lefts, found, strict=True):
         width = 0.62 * size * len(side.label)  # a little more than sans-serif letters take
-        left = x - 7 - width if side.role == "control" else x + 7  # an arm and its control lie close together
-        wanted.append(Box(left, y + (5 if side.role == "control" else -10), width, 1.2 * size))
-    for side, colour, point, (_, y), was, box in zip(
-        every, _colours(every), points, found, wanted, spread(wanted), strict=True
+        wanted.append(Box(x - 7 - width if left else x + 7, y + (5 if left else -10), width, 1.2 * size))
+    for side, left, colour, point, (_, y), was, box in zip(
+        every, lefts, _colours(every), points, found, wanted, spread(wanted), strict=True
     ):
-        left = side.role == "control"
         line = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2, "relpos": (left, 0.5)}
         axes.annotate(
             side.label, point, textcoords="offset points", fontsize=size, color=colour,

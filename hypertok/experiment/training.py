@@ -115,10 +115,9 @@ def product_parameters(checkpoint: Checkpoint, *, strict: bool = False) -> int:
     """
     from hypertok.model.checkpoint import CONFIG, NOT_TEXT
 
-    shapes = {entry.name: entry.shape for shard in checkpoint.shards for entry in shard.entries.values()}
-    for left_out in (checkpoint.copy, None if checkpoint.tied else checkpoint.input):
-        if left_out is not None:
-            shapes.pop(left_out.name, None)
+    shapes = {name: entry.shape for name, entry in checkpoint.loaded.items()}
+    if not checkpoint.tied:
+        del shapes[checkpoint.input.name]
     number, met = (_first(checkpoint.text_config, names) for names in (_EXPERTS, _MET))
     dense = experts = 0
     for name, shape in shapes.items():

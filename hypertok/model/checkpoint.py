@@ -17,7 +17,7 @@ import torch
 
 from hypertok.errors import InputError
 from hypertok.model.config import refuse_adapter
-from hypertok.model.shard import FLOATS, Matrix, WeightFile
+from hypertok.model.shard import FLOATS, Entry, Matrix, WeightFile
 from hypertok.tokenizer.stock_file import text_config_of
 
 CONFIG = "config.json"
@@ -96,6 +96,14 @@ class Checkpoint:
     def stock_rows(self) -> int:
         """Rows of the matrices, reserved ones included."""
         return self.input.rows
+
+    @property
+    def loaded(self) -> dict[str, Entry]:
+        """The tensors by name that a loaded model holds: not a tied model's second copy of its matrix."""
+        found = {entry.name: entry for shard in self.shards for entry in shard.entries.values()}
+        if self.copy is not None:
+            del found[self.copy.name]
+        return found
 
     @property
     def dtype(self) -> torch.dtype:

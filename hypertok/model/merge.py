@@ -118,11 +118,8 @@ def _settings(folder: Path) -> dict[str, Any] | None:
 def _check_room(pair: Pair, trained: Path, output: Path, dtype: str | torch.dtype) -> None:
     """Before the model is loaded; the old result stays until the new one is whole."""
     checkpoint = pair.checkpoint
-    entries = {entry.name: entry for shard in checkpoint.shards for entry in shard.entries.values()}
-    if checkpoint.copy is not None:  # of a tied matrix: neither loaded nor written
-        del entries[checkpoint.copy.name]
     kind = dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype, checkpoint.dtype)  # "auto" is none
-    weights = loaded_size(entries.values(), kind.itemsize)
+    weights = loaded_size(checkpoint.loaded.values(), kind.itemsize)
     rows = (trained / NEW_ROWS).stat().st_size if (trained / NEW_ROWS).is_file() else 0
     parts = {"the model": weights, "new rows": rows}
     require_memory(parts, "merging needs", "merge in another type (--dtype bfloat16), or on a machine with more memory")

@@ -116,9 +116,7 @@ def estimate_of(
     """
     config = checkpoint.text_config
     size = DTYPES[options.dtype].itemsize
-    entries = {entry.name: entry for shard in checkpoint.shards for entry in shard.entries.values()}
-    if checkpoint.copy is not None:  # of a tied matrix: it is not loaded
-        del entries[checkpoint.copy.name]
+    entries = checkpoint.loaded
     numbers = sum(torch.Size(entry.shape).numel() for entry in entries.values())
     sides = 1 if checkpoint.tied else 2
     width = checkpoint.input.width
