@@ -16,8 +16,9 @@ from measure import MIB, facts
 
 from hypertok.corpus.documents import read_documents
 from hypertok.measure.bootstrap import paired_ratio
+from hypertok.measure.coding import Coding, load_coding
 from hypertok.measure.quality import Quality, measure_quality
-from hypertok.measure.subject import Coding, Subject, load_coding, load_subject, without_bars
+from hypertok.measure.subject import Subject, load_subject, without_bars
 
 
 def subject_of(gguf: Path, coding: Coding) -> Subject:

@@ -26,6 +26,14 @@ MANIFEST = "manifest.json"
 _LITTER = frozenset({".DS_Store", ".directory", "Thumbs.db", "desktop.ini"})
 
 
+def is_litter(name: str) -> bool:
+    """Whether a system puts files of this name into folders unasked.
+
+    `._NAME` beside a file is what macOS knows of it, on disks that have no better place for that.
+    """
+    return name in _LITTER or name.startswith("._")
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of artefact.
@@ -139,7 +147,7 @@ def refuse_foreign(target: Path, kind: Kind) -> None:
             "output, or remove the folder first"
         )
     known = {MANIFEST, *manifest.files}
-    foreign = sorted(path.name for path in target.iterdir() if path.name not in known and path.name not in _LITTER)
+    foreign = sorted(path.name for path in target.iterdir() if path.name not in known and not is_litter(path.name))
     if foreign:
         raise ArtifactError(
             f"{target / foreign[0]}: not part of the artefact, and replacing the folder would delete it; "
@@ -149,9 +157,10 @@ def refuse_foreign(target: Path, kind: Kind) -> None:
 
 def seal(folder: Path, kind: Kind, **fields: Any) -> Manifest:
     """Write the manifest over all files in `folder`; `fields` are the others of `Manifest`."""
-    files = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
+    own = [path for path in sorted(folder.iterdir()) if path.name != MANIFEST and not is_litter(path.name)]
+    files = {path.name: sha256_of(path) for path in own}
     manifest = Manifest(kind=kind.name, schema_version=kind.schema_version, files=files, **fields)
-    (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    (folder / MANIFEST).write_bytes(manifest.to_json().encode())
     return manifest
 
 

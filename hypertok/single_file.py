@@ -84,7 +84,7 @@ def require_disk(
         InputError: they are not.
     """
     folder = target.absolute()
-    while not folder.exists():
+    while not folder.exists() and folder != folder.parent:  # a disk that is not there is its own parent
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     if needed > free:

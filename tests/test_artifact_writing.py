@@ -175,6 +175,18 @@ def test_a_file_of_the_users_among_ours_is_not_deleted(thing: Path, name: str) -
     write_thing(thing)
 
 
+def test_what_macos_writes_beside_files_is_no_part_of_an_artefact(thing: Path) -> None:
+    with writing(thing, KIND) as folder:
+        for name in ("a.txt", "._a.txt"):
+            (folder / name).write_text("да")
+        assert set(seal(folder, KIND).files) == {"a.txt"}
+    assert (thing / "._a.txt").is_file()
+    (thing / "._a.txt").unlink()
+    open_thing(thing)
+    (thing / "._manifest.json").touch()
+    write_thing(thing)
+
+
 def test_a_damaged_artefact_can_be_built_again(thing: Path) -> None:
     (thing / "a.txt").unlink()
     os.truncate(thing / "b.bin", 3)

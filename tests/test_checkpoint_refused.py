@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hypertok.artifact import seal
 from hypertok.errors import InputError
-from hypertok.measure.subject import load_coding
+from hypertok.measure.coding import load_coding
 from hypertok.model.checkpoint import Checkpoint
 from hypertok.model.config import TRAINED
 from hypertok.model.load import load_model

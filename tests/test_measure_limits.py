@@ -21,13 +21,15 @@ from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.definition import Measure
 from hypertok.experiment.kept import Kept
 from hypertok.experiment.measuring import Texts, _samples, measure_arm
+from hypertok.measure.coding import Coding, load_coding
 from hypertok.measure.copy_task import measure_copy
+from hypertok.measure.device import device_of, wait_for
 from hypertok.measure.emission import measure_emission
 from hypertok.measure.memory import measure_prefill
 from hypertok.measure.model import measure_model
 from hypertok.measure.options import MeasureOptions, PartName
 from hypertok.measure.speed import _seconds, measure_speed
-from hypertok.measure.subject import Coding, Subject, device_of, load_coding, load_subject, wait_for
+from hypertok.measure.subject import Subject, load_subject
 from hypertok.model.config import positions_of
 
 #: Parts by name, each as a call that needs few tokens.

@@ -12,9 +12,9 @@ from conftest import SENTENCES
 from measured_models import tiny_config, tiny_folder, tiny_model
 
 from hypertok.errors import InputError
+from hypertok.measure.coding import load_coding
 from hypertok.measure.memory import GIB, CacheLayers, cache_layers, measure_prefill, predict_memory
 from hypertok.measure.prefill import cache_bytes
-from hypertok.measure.subject import load_coding
 from hypertok.model import memory
 
 #: As published, without what the classes fill in.

@@ -12,6 +12,7 @@ from measured_models import able, taught, tiny_subject
 
 from hypertok.errors import InputError
 from hypertok.measure import minimal_pairs
+from hypertok.measure.coding import load_coding
 from hypertok.measure.copy_task import MARKER, Copied, measure_copy
 from hypertok.measure.emission import measure_emission
 from hypertok.measure.generate import generate
@@ -19,7 +20,7 @@ from hypertok.measure.minimal_pairs import MinimalPair, measure_pairs, read_pair
 from hypertok.measure.passages import passages, sentence_ends
 from hypertok.measure.quality import DocumentBits, Quality
 from hypertok.measure.speed import measure_speed
-from hypertok.measure.subject import Subject, load_coding
+from hypertok.measure.subject import Subject
 
 LINES = [line for line in SENTENCES.splitlines() if len(line) > 60]
 

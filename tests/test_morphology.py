@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pymorphy3
 import pytest
@@ -16,6 +17,14 @@ def test_remembered_answers_are_those_of_pymorphy3() -> None:
     for word in ("недонедовес", "да-то-то", "по-по-русски", "дом-музей", "стали", "крэйг", "ха-ха-ха-ха-ха", "Стали"):
         assert [tuple(p[:4]) for p in analyzer().parse(word)] == [tuple(p[:4]) for p in plain.parse(word)]
         assert analyzer().tag(word) == plain.tag(word)
+
+
+def test_the_dictionary_is_read_without_handing_its_path_to_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    monkeypatch.setattr(Path, "read_bytes", lambda path, own=Path.read_bytes: [read.append(path.name), own(path)][1])
+    analyzer.cache_clear()
+    assert analyzer().parse("стали")[0].normal_form == "стать"
+    assert "words.dawg" in read
 
 
 @pytest.mark.parametrize("word", ["недо" * 11 + "вес", "недо" * 12, "недо" * 40 + "вес", "по-" + "недо" * 11])

@@ -47,9 +47,10 @@ def test_what_a_cpu_emulates() -> None:
         assert is_emulated(torch.float16, "cpu")
 
 
-def test_a_build_without_onednn_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_without_onednn_has_fast_products_of_float32_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hypertok.model.load._ASKED", {torch.bfloat16: "_not_in_this_build"})
-    assert not is_emulated(torch.bfloat16, "cpu")
+    assert is_emulated(torch.bfloat16, "cpu")
+    assert not is_emulated(torch.bfloat16, "mps")
 
 
 @pytest.mark.parametrize(("answer", "dtype"), [(True, torch.float32), (False, torch.float16)])

@@ -19,10 +19,11 @@ from measured_models import KINDS, tiny_folder, tiny_model, tiny_subject
 from transformers import AutoTokenizer
 
 from hypertok.errors import ArtifactError, InputError
+from hypertok.measure.coding import load_coding
 from hypertok.measure.generate import generate
 from hypertok.measure.quality import measure_quality, windows
 from hypertok.measure.scoring import Window, token_bits
-from hypertok.measure.subject import Subject, load_coding, load_subject
+from hypertok.measure.subject import Subject, load_subject
 from hypertok.model.pair import Pair
 from hypertok.tokenizer.hyper import HyperTokenizer
 

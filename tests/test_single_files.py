@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import threading
 from pathlib import Path
 
 import pytest
 
-from hypertok.single_file import write_file, writing_file
+from hypertok.single_file import require_disk, write_file, writing_file
 
 
 def write_half(path: Path) -> None:
@@ -69,3 +70,10 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
     reader.join(10)
     assert heard == [b"through"]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_disk_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "exists", lambda path: False)  # of "X:\\" on Windows the root itself is missing
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: (_ for _ in ()).throw(FileNotFoundError(str(path))))
+    with pytest.raises(FileNotFoundError):
+        require_disk(Path("X/merged"), 1, "the model needs")

@@ -11,8 +11,9 @@ from hypertok.errors import InputError
 from hypertok.experiment.corpus import folder_of, read_corpus
 from hypertok.experiment.definition import Definition, Inputs, Measure
 from hypertok.lexicon.lexicon import checked_manifest
+from hypertok.measure.coding import load_coding
+from hypertok.measure.device import device_of
 from hypertok.measure.passages import sha256_of_texts, spread
-from hypertok.measure.subject import device_of, load_coding
 from hypertok.model.config import read_config
 from hypertok.tokenizer.stock import Stock
 

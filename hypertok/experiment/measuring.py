@@ -17,6 +17,8 @@ from hypertok.experiment.definition import Measure, Part
 from hypertok.experiment.kept import Kept
 from hypertok.experiment.results import Sample
 from hypertok.measure.bootstrap import ratio
+from hypertok.measure.coding import load_coding
+from hypertok.measure.device import LIGHTER, device_of
 from hypertok.measure.form_groups import Forms, measure_forms
 from hypertok.measure.generate import generate
 from hypertok.measure.minimal_pairs import MinimalPair, read_pairs
@@ -24,7 +26,7 @@ from hypertok.measure.parts import Figures, live_parts, predicted
 from hypertok.measure.passages import spread
 from hypertok.measure.quality import Quality, Scored, score_texts
 from hypertok.measure.scoring import Ids
-from hypertok.measure.subject import LIGHTER, Subject, device_of, load_coding
+from hypertok.measure.subject import Subject
 from hypertok.model.config import read_config
 from hypertok.model.full_gpu import full_gpu_told
 from hypertok.tokenizer.hyper import HyperTokenizer

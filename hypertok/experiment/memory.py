@@ -21,9 +21,10 @@ from hypertok.experiment.inputs import lexicon_hash, model_hashes, needed
 from hypertok.experiment.memory_results import MemoryResult, MemoryRow, Prefill
 from hypertok.experiment.provenance import provenance
 from hypertok.experiment.results import MEMORY, read_memory, write_result
+from hypertok.measure.coding import Coding, load_coding
+from hypertok.measure.device import device_of
 from hypertok.measure.memory import BYTES, configuration_of, measure_prefill, predict_memory
 from hypertok.measure.passages import sha256_of_texts
-from hypertok.measure.subject import Coding, device_of, load_coding
 from hypertok.model.config import positions_of, read_config
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.kind import padded

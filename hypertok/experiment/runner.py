@@ -16,9 +16,9 @@ from hypertok.experiment.measuring import Texts, live_subject, measure_arm, qual
 from hypertok.experiment.provenance import provenance
 from hypertok.experiment.results import AtStep, RunResult, Trained, run_path, write_result
 from hypertok.experiment.training import equal_compute, seen_in_training, snapshot, spent, train_arm, trained_folder
+from hypertok.measure.device import LIGHTER, device_of
 from hypertok.measure.parts import Figures
 from hypertok.measure.quality import Quality
-from hypertok.measure.subject import LIGHTER, device_of
 from hypertok.model.full_gpu import full_gpu_told
 from hypertok.replacing import alone
 

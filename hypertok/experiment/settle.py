@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from hypertok.experiment.definition import Definition
 from hypertok.experiment.inputs import needed
-from hypertok.measure.subject import device_of
+from hypertok.measure.device import device_of
 
 
 def settled(definition: Definition) -> Definition:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pymorphy3
+from pymorphy3 import dawg
 
 from hypertok.corpus import engines
 from hypertok.progress import Count
@@ -73,6 +75,8 @@ def analyzer() -> Any:
     It asks itself for the rest of a word after each prefix that may begin it: in «недонедо…вес» for as many as there
     are ways to cut the word, and as deep as it is long. So answers are remembered, and no long word is asked for.
     """
+    if dawg.EXTENSION_AVAILABLE:
+        dawg.WordsDawg.load = dawg.ConditionalProbDistDAWG.load = _load
     made: Any = pymorphy3.MorphAnalyzer(lang="ru")
     unknown, parse = made.parse("")[0], made.parse
 
@@ -81,6 +85,14 @@ def analyzer() -> Any:
 
     made.parse, made.tag = lru_cache(_REMEMBERED)(bounded), lru_cache(_REMEMBERED)(made.tag)
     return made
+
+
+def _load(self: Any, path: str) -> Any:
+    """Read a file of the dictionary; its own way gives C++ the path as UTF-8, which Windows takes for its code page.
+
+    So no user whose name has Cyrillic letters could load it there.
+    """
+    return self.frombytes(Path(path).read_bytes())
 
 
 def analyse(forms: Sequence[str], *, workers: int | None = None, progress: Count | None = None) -> Analyses:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hypertok.errors import InputError
+from hypertok.measure.coding import Coding
 from hypertok.measure.generate import generate
 from hypertok.measure.passages import cut_passages, sentence_ends
-from hypertok.measure.subject import Coding, Subject
+from hypertok.measure.subject import Subject
 
 
 @dataclass(frozen=True)

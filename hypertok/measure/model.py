@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict
 import hypertok
 from hypertok.errors import InputError
 from hypertok.measure.bootstrap import Interval, ratio
+from hypertok.measure.coding import Coding, encode_checked, load_coding
 from hypertok.measure.copy_task import Copied
+from hypertok.measure.device import LIGHTER, device_of
 from hypertok.measure.emission import Emission, require_new_units
 from hypertok.measure.memory import LongestContext, MeasuredMemory, PredictedMemory, measure_prefill
 from hypertok.measure.minimal_pairs import MinimalPair, PairAccuracy, read_pairs
@@ -24,16 +26,7 @@ from hypertok.measure.quality import Quality, check_windows, measure_quality
 from hypertok.measure.reading import Reading
 from hypertok.measure.room import require_room
 from hypertok.measure.speed import Speed
-from hypertok.measure.subject import (
-    LIGHTER,
-    Coding,
-    Subject,
-    device_of,
-    encode_checked,
-    load_coding,
-    load_subject,
-    require_positions,
-)
+from hypertok.measure.subject import Subject, load_subject, require_positions
 from hypertok.model.config import position_rows, read_config
 from hypertok.model.extra import require_train
 from hypertok.model.full_gpu import full_gpu_told

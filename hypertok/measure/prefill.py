@@ -13,7 +13,9 @@ import sys
 from typing import Any
 
 from hypertok.errors import InputError
-from hypertok.measure.subject import Coding, last_logits, load_subject, wait_for, without_bars
+from hypertok.measure.coding import Coding
+from hypertok.measure.device import wait_for
+from hypertok.measure.subject import last_logits, load_subject, without_bars
 from hypertok.model.memory import forget_peak, peak_method, resident
 
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from hypertok.errors import InputError
+from hypertok.measure.coding import encode_checked
 from hypertok.measure.scoring import BATCH_TOKENS, Bits, Ids, Window, token_bits
-from hypertok.measure.subject import encode_checked
 from hypertok.model.config import positions_of
 from hypertok.progress import Count
 

@@ -17,11 +17,12 @@ import numpy as np
 
 from hypertok.errors import InputError
 from hypertok.measure.bootstrap import Interval, paired_ratio
+from hypertok.measure.coding import Coding, encode_checked
 from hypertok.measure.emission import require_new_units
 from hypertok.measure.passages import spread
 from hypertok.measure.quality import check_windows
 from hypertok.measure.scoring import Bits, Window, token_bits
-from hypertok.measure.subject import Coding, Subject, encode_checked
+from hypertok.measure.subject import Subject
 from hypertok.tokenizer.spelling import Ids, Spelling
 
 #: Stock tokens that follow a passage, and as many of it that come again: at most, and at most a quarter of the context.

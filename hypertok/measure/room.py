@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hypertok.measure.subject import device_of
+from hypertok.measure.device import device_of
 
 if TYPE_CHECKING:
     import torch

@@ -10,9 +10,10 @@ from time import perf_counter
 from typing import Any
 
 from hypertok.errors import InputError
+from hypertok.measure.device import wait_for
 from hypertok.measure.generate import generate
 from hypertok.measure.passages import cut_passages, sentence_ends
-from hypertok.measure.subject import Subject, last_logits, require_positions, wait_for
+from hypertok.measure.subject import Subject, last_logits, require_positions
 
 #: Characters before what is generated, at most.
 _PROMPT = 200

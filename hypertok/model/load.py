@@ -74,12 +74,15 @@ def is_emulated(dtype: torch.dtype, device: torch.device | str) -> bool:
     """
     if dtype not in _ASKED:
         return False
-    if torch.device(device).type == "cuda":
+    kind = torch.device(device).type
+    if kind == "cuda":
         return dtype == torch.bfloat16 and not torch.cuda.is_bf16_supported(including_emulation=False)
+    if kind != "cpu":  # what oneDNN says is of the CPU
+        return False
     try:
         return not getattr(torch.ops.mkldnn, _ASKED[dtype])()
-    except AttributeError:  # a build of torch without oneDNN, which does not tell
-        return False
+    except AttributeError:  # a build of torch without oneDNN (macOS): its fast products are those of fp32
+        return True
 
 
 def computed(model: Any) -> Any:
