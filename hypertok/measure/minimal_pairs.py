@@ -4,7 +4,12 @@ The two differ in a form or two. A tokenizer with whole forms as units may have 
 whether inflection survived. The score of a sentence is the sum of its tokens' log-probabilities after the start, not
 divided by a length: both are the same model's, on whole sentences.
 
-Source: BLiMP (Warstadt et al., 2020), and RuBLiMP for Russian (Taktasheva et al., 2024).
+A sentence has more spellings than the one that is scored: what is a unit can be written in stock tokens, and what a
+model gives to that is lost, mostly where the right form is a unit and the wrong one is not. So pairs that differ in
+units are scored in both, too.
+
+Source: BLiMP (Warstadt et al., 2020), and RuBLiMP for Russian (Taktasheva et al., 2024). That the
+probability of a text is the sum over its spellings: Cao and Rimell (2021).
 """
 
 from __future__ import annotations
@@ -12,12 +17,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from hypertok.errors import InputError
 from hypertok.measure.quality import measure_quality
 from hypertok.measure.subject import Subject
+from hypertok.tokenizer.spelling import Flags, Spelling
 
 #: Names that columns go by in published files, the first that is there is taken.
 _CHOSEN = ("chosen", "sentence_good", "good_sentence", "source_sentence", "grammatical")
@@ -46,13 +55,25 @@ class Phenomenon:
 
 @dataclass(frozen=True)
 class PairAccuracy:
-    """Accuracy over all pairs and by phenomenon, in the order of names; a tie is no right answer."""
+    """Accuracy over all pairs and by phenomenon, in the order of names; a tie is no right answer.
+
+    Attributes:
+        right: pair by pair.
+        either: the same by the sum of two spellings: as the tokenizer has it, and with the units in which the two
+            sentences differ written in stock tokens; none for a model without units, and in older results.
+    """
 
     pairs: int
     correct: int
     accuracy: float
     phenomena: tuple[Phenomenon, ...]
     right: tuple[bool, ...]
+    either: tuple[bool, ...] = ()
+
+    @property
+    def either_accuracy(self) -> float | None:
+        """Share that is right by the sum of two spellings; None where they were not scored."""
+        return sum(self.either) / len(self.either) if self.either else None
 
 
 def read_pairs(path: Path | str) -> list[MinimalPair]:
@@ -98,14 +119,52 @@ def measure_pairs(subject: Subject, pairs: Sequence[MinimalPair], *, context: in
     coding = subject.coding
     quality = measure_quality(subject.model, coding.encode, sentences, start=coding.start, context=context)
     bits = [document.bits for document in quality.documents]
-    right = tuple(chosen < rejected for chosen, rejected in zip(bits[::2], bits[1::2], strict=True))
+    right = _right(bits)
+    spelling = coding.spelling() if coding.spelling else None
+    either = _right(_in_either(subject, spelling, sentences, bits, context)) if spelling else ()
     groups: dict[str, list[bool]] = {}
     for pair, answer in zip(pairs, right, strict=True):
         groups.setdefault(pair.phenomenon, []).append(answer)
     phenomena = tuple(
         Phenomenon(name, len(found), sum(found), sum(found) / len(found)) for name, found in sorted(groups.items())
     )
-    return PairAccuracy(len(right), sum(right), sum(right) / len(right), phenomena, right)
+    return PairAccuracy(len(right), sum(right), sum(right) / len(right), phenomena, right, either)
+
+
+def _right(bits: Sequence[float]) -> tuple[bool, ...]:
+    """Whether the first of each two sentences is the likelier one."""
+    return tuple(chosen < rejected for chosen, rejected in zip(bits[::2], bits[1::2], strict=True))
+
+
+def _in_either(
+    subject: Subject, spelling: Spelling, sentences: Sequence[str], bits: Sequence[float], context: int
+) -> list[float]:
+    """Bits of the sentences of pairs, summed over two spellings; `bits` are those of the tokenizer's own."""
+    coding, found = subject.coding, list(bits)
+    other: dict[int, list[int]] = {}
+    for number in range(0, len(sentences), 2):
+        both = [coding.encode(sentence) for sentence in sentences[number : number + 2]]
+        for place, (ids, kept) in enumerate(zip(both, _in_common(*both), strict=True), number):
+            spelled, _ = spelling.spell(np.asarray(ids, np.int64), kept)
+            if len(spelled) > len(ids):
+                other[place] = spelled.tolist()
+    prepared = iter(other.values())
+    texts = [sentences[place] for place in other]
+    if texts:
+        quality = measure_quality(
+            subject.model, lambda text: next(prepared), texts, start=coding.start, context=context
+        )
+        for place, document in zip(other, quality.documents, strict=True):
+            found[place] = -float(np.logaddexp2(-found[place], -document.bits))
+    return found
+
+
+def _in_common(one: list[int], other: list[int]) -> tuple[Flags, Flags]:
+    """Which ids of each also stand in the other, in the same order."""
+    flags = np.zeros(len(one), np.bool_), np.zeros(len(other), np.bool_)
+    for first, second, size in SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks():
+        flags[0][first : first + size] = flags[1][second : second + size] = True
+    return flags
 
 
 def _column(record: Any, names: Sequence[str]) -> str:
