@@ -50,9 +50,9 @@ def is_saved_dataset(names: Iterable[str]) -> bool:
     return {_INFO, _STATE} <= set(names)
 
 
-def is_bookkeeping(name: str, names: Iterable[str]) -> bool:
+def is_bookkeeping(name: str) -> bool:
     """Whether a file only lists the splits of a `DatasetDict`, whose splits are folders of their own."""
-    return name == _DICT and name in names
+    return name == _DICT
 
 
 def bytes_of(folder: Path) -> int:
