@@ -56,6 +56,7 @@ from hypertok.training.work_folder import (
     mean_loss,
     refuse_other_run,
     refuse_output,
+    work_of,
     written,
 )
 
@@ -120,7 +121,7 @@ def train(
         Diverged: the loss is no number any more; the message names the last good checkpoint.
     """
     options, output = settled(options or TrainOptions()), Path(output).absolute()
-    named = output.with_name(f"{output.name}.work")
+    named = work_of(output)
     work = named.resolve()  # it may be a link to another disk
     first, ranks = os.environ.get("RANK", "0") == "0", int(os.environ.get("WORLD_SIZE", "1"))
     for texts in (data, held_out):

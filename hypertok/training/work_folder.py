@@ -30,6 +30,11 @@ _RUN = "run.json"
 _FREE = ("save_every", "keep", "log_every", "evaluate_every", "report_to")
 
 
+def work_of(output: Path) -> Path:
+    """Where the work folder of an output lies: beside it."""
+    return output.with_name(f"{output.name}.work")
+
+
 def refuse_output(output: Path, work: Path, *, resume: bool) -> None:
     """See that nothing else stands where a run is to write.
 
