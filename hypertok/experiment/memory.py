@@ -18,7 +18,7 @@ from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.arms import Tell, arm_folder, key_of, tokenizer_folder
 from hypertok.experiment.definition import Arm, Definition
 from hypertok.experiment.inputs import lexicon_hash, model_hashes, needed
-from hypertok.experiment.memory_results import MemoryResult, MemoryRow, Prefill
+from hypertok.experiment.memory_results import STOCK, MemoryResult, MemoryRow, Prefill
 from hypertok.experiment.provenance import provenance
 from hypertok.experiment.results import MEMORY, read_memory, write_result
 from hypertok.measure.coding import Coding, load_coding
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 #: What the model of `inputs.model` is called in the table.
 AT_HAND = "model at hand"
-STOCK = "stock"
 Encode = Callable[[str], list[int]]
 
 
