@@ -10,7 +10,7 @@ from hypertok.vocabulary.units import StockTokenizer
 #: Private-use planes 15 and 16: characters without a meaning, more than any stock vocabulary has Russian tokens.
 _FIRST = 0xF0000
 #: Texts cut at a time: their tokens live together.
-_BATCH = 50_000
+BATCH = 50_000
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Segmentation:
         """Cut every text by the stock tokenizer."""
         characters: dict[int, str] = {}
         words = []
-        for start in range(0, len(texts), _BATCH):
-            for ids in stock.segment(texts[start : start + _BATCH]):
+        for start in range(0, len(texts), BATCH):
+            for ids in stock.segment(texts[start : start + BATCH]):
                 for number in ids:
                     if number not in characters:
                         characters[number] = chr(_FIRST + len(characters))
