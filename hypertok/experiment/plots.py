@@ -89,7 +89,7 @@ def caches(models: Sequence[str], arms: Sequence[str], gib: Sequence[Sequence[fl
         height = 0.8 / len(arms)
         for number, (arm, values) in enumerate(zip(arms, gib, strict=True)):
             places = [place - 0.4 + height * (number + 0.5) for place in range(len(models))]
-            axes.barh(places, values, height=height * 0.92, color=_COLOURS[number % 8], label=arm)
+            axes.barh(places, values, height=height * 0.92, color=_COLOURS[number % len(_COLOURS)], label=arm)
         axes.set_yticks(range(len(models)), models)
         axes.invert_yaxis()
         axes.set_xlabel("key-value cache of the same text, GiB")
