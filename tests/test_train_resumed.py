@@ -15,9 +15,9 @@ from trained_models import QUICK, WRITTEN, Interrupt, model_folder, same_weights
 from hypertok.artifact import read_manifest
 from hypertok.errors import ArtifactError
 from hypertok.model.config import TRAINED
+from hypertok.training.checkpoints import last_checkpoint
 from hypertok.training.options import LoraOptions
 from hypertok.training.train import train
-from hypertok.training.trainer import last_checkpoint
 
 
 @pytest.mark.parametrize("step", [5, 9])

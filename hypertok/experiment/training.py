@@ -181,8 +181,8 @@ def train_arm(
     from hypertok.model.config import TRAINED
     from hypertok.model.pair import Pair
     from hypertok.training.callbacks import LOG
+    from hypertok.training.checkpoints import last_checkpoint, step_of
     from hypertok.training.train import train
-    from hypertok.training.trainer import last_checkpoint, step_of
     from hypertok.training.work_folder import work_of
 
     options = arm.train.model_copy(update={"characters": characters, "seed": seed})

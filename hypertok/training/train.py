@@ -36,6 +36,7 @@ from hypertok.training.adapter import add_adapter
 from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.callbacks import LOG, Bar, LogFile, Schedule
 from hypertok.training.check_head import check_head
+from hypertok.training.checkpoints import last_checkpoint
 from hypertok.training.checks import LESS_MEMORY, check_positions, check_room, checkpoints, estimate, own_gpu
 from hypertok.training.code_state import code_state
 from hypertok.training.compiling import compile_layers, compiling
@@ -48,7 +49,7 @@ from hypertok.training.reading import ReadingBlocks
 from hypertok.training.reading_loss import ReadingModel
 from hypertok.training.run_texts import ids_in_use, read_blocks
 from hypertok.training.tensorboard import require_tensorboard, tensorboard
-from hypertok.training.trainer import RowsTrainer, arguments, last_checkpoint
+from hypertok.training.trainer import RowsTrainer, arguments
 from hypertok.training.work_folder import (
     begin,
     finished,

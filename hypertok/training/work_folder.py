@@ -21,9 +21,9 @@ from hypertok.model.config import TRAINED
 from hypertok.model.pair import Pair
 from hypertok.replacing import make_like
 from hypertok.single_file import write_file
+from hypertok.training.checkpoints import last_checkpoint, step_of
 from hypertok.training.data import Blocks
 from hypertok.training.options import TrainOptions
-from hypertok.training.trainer import last_checkpoint, step_of
 
 _RUN = "run.json"
 #: Options that may change between a run and its resumption: they touch no weight.
