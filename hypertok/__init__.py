@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from hypertok.lexicon.build import BuildResult, build_lexicon
     from hypertok.lexicon.lexicon import Lexicon
     from hypertok.lexicon.recipe import Recipe
-    from hypertok.measure.model import Measured, measure_model
+    from hypertok.measure.measured import Measured
+    from hypertok.measure.model import measure_model
     from hypertok.measure.options import MeasureOptions
     from hypertok.model.extend import extend_model
     from hypertok.model.merge import merge
@@ -70,7 +71,7 @@ _LAZY = {
     "TrainOptions": "hypertok.training.options",
     "LoraOptions": "hypertok.training.options",
     "MeasureOptions": "hypertok.measure.options",
-    "Measured": "hypertok.measure.model",
+    "Measured": "hypertok.measure.measured",
     "measure_model": "hypertok.measure.model",
     "Experiment": "hypertok.experiment.run",
 }

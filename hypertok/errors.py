@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 class HypertokError(Exception):
@@ -25,6 +27,11 @@ class CodecError(HypertokError):
 def first_line(error: Exception) -> str:
     """The first line of what a library says, which may go on for a page."""
     return (str(error).splitlines() or ["unknown"])[0]
+
+
+def said_of(mistake: Mapping[str, Any]) -> str:
+    """What pydantic says of one mistake (of `ValidationError.errors()`), without its own words before those of ours."""
+    return str(mistake["msg"]).removeprefix("Value error, ")
 
 
 def install(extra: str) -> str:

@@ -1,4 +1,4 @@
-"""A corpus read to its end: documents and reports of all its shards."""
+"""A corpus read to its end: documents and reports of all its shards; and texts as token streams."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from hypertok.corpus.documents import read_shard
 from hypertok.corpus.records import Document, Plan, SourceReport, merge_reports
 from hypertok.corpus.sources import plan_shards
+from hypertok.corpus.stream import Tokens, Vocabulary, tokenize
 from hypertok.corpus.words import WORD
 
 RECORDS = [f"Запись {i}: печень очищает кровь." for i in range(300)]
@@ -36,3 +37,8 @@ def read_one(path: Path, shard_bytes: int = 8 << 20) -> tuple[str, str, SourceRe
 
 def words_of(text: str) -> str:
     return " ".join(WORD.findall(text))
+
+
+def read_streams(*texts: str) -> tuple[list[Tokens], Vocabulary]:
+    vocabulary = Vocabulary()
+    return [tokenize(text, vocabulary) for text in texts], vocabulary

@@ -137,6 +137,16 @@ units = "bpe"
 """
 
 
+#: Continued BPE alone, which is learned in no time.
+STOCK_AND_CONTROL = """
+lines = ["characters", "compute"]
+[arms.stock]
+stock = true
+[arms.control.tokenizer]
+units = "bpe"
+"""
+
+
 @dataclass
 class Done:
     """An experiment that was stopped in its third run and begun again."""

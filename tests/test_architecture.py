@@ -1,8 +1,8 @@
 """The house stands: imports point down, every module loads on its own, and `import hypertok` is light.
 
 The order is __main__ -> cli -> experiment -> training, measure -> model -> tokenizer -> vocabulary -> lexicon ->
-archive -> codec -> corpus -> data, artifact -> single_file -> replacing -> errors, progress; a module may use its own
-room and those below. Rooms that come later are added to `FLOORS` (docs/architecture.md).
+archive -> codec -> corpus -> data, artifact -> single_file -> replacing -> errors, progress, terminal; a module may
+use its own room and those below. Rooms that come later are added to `FLOORS` (docs/architecture.md).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "hypertok"
 FLOORS = (
     ("__main__",), ("cli",), ("experiment",), ("training", "measure"), ("model",), ("tokenizer",), ("vocabulary",),
     ("lexicon",), ("archive",), ("codec",), ("corpus",), ("artifact", "data"), ("single_file",), ("replacing",),
-    ("errors", "progress"),
+    ("errors", "progress", "terminal"),
 )  # fmt: skip
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 HEAVY = (

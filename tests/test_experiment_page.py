@@ -24,7 +24,7 @@ from matplotlib import image
 from hypertok.experiment import plots
 from hypertok.experiment.compare import Side, control_of, sides
 from hypertok.experiment.definition import Arm
-from hypertok.experiment.labels import Box, spread
+from hypertok.experiment.labels import Box, moved_apart
 from hypertok.experiment.page import Paragraph, Table
 from hypertok.experiment.report import write_report
 from hypertok.experiment.results import Results, RunResult, run_path
@@ -212,7 +212,7 @@ BOXES = st.builds(Box, *[st.floats(0, 60)] * 2, st.floats(1, 30), st.floats(1, 1
 @given(st.lists(BOXES, max_size=12))
 @example([Box(0, 28.8, 10, 9.6)] * 2)  # 28.8 - 9.6 + 9.6 is a little more than 28.8
 def test_labels_never_cover_each_other(wanted: list[Box]) -> None:
-    placed = spread(wanted)
+    placed = moved_apart(wanted)
     assert not any(one.covers(other) for one, other in combinations(placed, 2))
     for before, after in zip(wanted, placed, strict=True):
         assert dataclasses.replace(after, bottom=before.bottom) == before, "down alone"

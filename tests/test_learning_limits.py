@@ -41,6 +41,6 @@ def test_texts_are_cut_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     segment = Stock.segment
     monkeypatch.setattr(Stock, "segment", lambda self, texts: sizes.append(len(texts)) or segment(self, texts))
-    monkeypatch.setattr(segmentation, "_BATCH", 10)
+    monkeypatch.setattr(segmentation, "BATCH", 10)
     assert Segmentation.of(stock, texts) == whole
     assert sizes == [10, 10, 5]

@@ -15,7 +15,8 @@ from typer.testing import CliRunner, Result
 
 from hypertok.cli.main import app
 from hypertok.errors import InputError
-from hypertok.measure.model import Measured, measure_model
+from hypertok.measure.measured import Measured
+from hypertok.measure.model import measure_model
 from hypertok.measure.options import MeasureOptions
 from hypertok.measure.passages import sha256_of_texts
 

@@ -11,7 +11,8 @@ import pytest
 pytest.importorskip("torch")
 
 import hypertok
-from hypertok.experiment.provenance import Provenance, provenance
+from hypertok.errors import InputError
+from hypertok.experiment.provenance import Provenance, provenance, without_place
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -43,3 +44,13 @@ def test_changed_code_is_told_and_results_are_no_code(tmp_path: Path, monkeypatc
     assert made().dirty is False
     code.write_text("2")
     assert made().dirty is True
+
+
+def test_what_an_error_says_in_a_result_names_no_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    error = InputError(
+        f"{folder}: no model of text; correct {folder / 'config.json'}, or look into {tmp_path / 'mine'}"
+    )
+    said = f"no model of text; correct config.json, or look into {tmp_path / 'mine'}"
+    assert without_place(error, folder) == said
+    assert without_place(error, None) == str(error)

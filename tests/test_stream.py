@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 
 from hypertok.corpus.prose import clean
 from hypertok.corpus.stream import (
+    _ABBREVIATION,
+    _INITIAL,
+    _NUMBER,
     BREAK,
     FIRST_FORM,
     LOWER,
-    NO_WORD,
     OTHER_CASE,
     SENTENCE_END,
     TITLE,
@@ -30,6 +33,8 @@ from hypertok.corpus.stream import (
 from hypertok.corpus.words import WORD, form_of, is_russian
 
 RUSSIAN = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
+#: What has letters and is no word where words are counted.
+NO_WORD = re.compile(rf"{_INITIAL}|{_ABBREVIATION}|{_NUMBER}")
 #: What text is made of, odd things included: stress marks, old letters, Latin, digits, other scripts.
 ALPHABET = RUSSIAN + RUSSIAN.upper() + "ѣіѢўѓ'’-‐‑\u0301 \n\t\u00a0.,!?…—–:;«»()_#abcXYZé0129²½汉字ا\u0300😀\ue000"
 PROSE = st.text(ALPHABET, max_size=200).map(lambda text: clean(text)[0])

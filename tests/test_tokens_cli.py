@@ -173,7 +173,8 @@ def test_a_terminal_gets_colours_and_no_foreign_commands(small: tuple[HyperToken
 def test_nothing_in_a_text_reaches_the_terminal_as_a_command(small: tuple[HyperTokenizer, Stock]) -> None:
     out = piped(compare(NASTY, small[0]))
     assert not re.search("[\0-\x08\x0b-\x1f\x7f-\x9f\u202e]", out)
-    assert visible("a\n\x1b\x7f\x9b") == "a⏎\n␛␡⟨U+009B⟩"
+    assert visible("a\t\n\x1b\x7f\x9b") == "a\t⏎\n␛␡⟨U+009B⟩"
+    assert visible("пи\u00adши\u200f") == "пи⟨U+00AD⟩ши⟨U+200F⟩", "what is not seen, as where names are told"
 
 
 def test_a_folder_that_is_no_artefact_is_refused(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ from transformers import TrainerCallback
 
 from hypertok.errors import InputError
 from hypertok.training.adapter import add_adapter
-from hypertok.training.loss import LossModel
+from hypertok.training.loss import IGNORED, LossModel
 from hypertok.training.options import LoraOptions
 from hypertok.training.train import train
-from hypertok.training.trainer import RowsTrainer
+from hypertok.training.trainer import RowsTrainer, _batches
 
 
 def test_a_resumed_run_saves_and_looks_as_it_is_told_now(
@@ -142,3 +142,12 @@ def test_a_full_gpu_is_told_with_what_helps(
     monkeypatch.setattr(RowsTrainer, "__init__", full)  # takes the model to its device
     with pytest.raises(InputError, match=why):
         train(model, small_corpus, tmp_path / "other-run", QUICK)
+
+
+@pytest.mark.parametrize("number", [3, 5, 8])
+def test_processes_evaluate_as_many_batches_and_each_block_once(number: int) -> None:
+    blocks: Any = [{"labels": torch.tensor([n])} for n in range(number)]
+    parts = [list(_batches(blocks, 2, rank, 2)) for rank in range(2)]
+    assert len(parts[0]) == len(parts[1])
+    seen = [label for part in parts for batch in part for label in batch["labels"].flatten().tolist()]
+    assert sorted(label for label in seen if label != IGNORED) == list(range(number))

@@ -9,6 +9,7 @@ from typing import Any
 from tiny_models import put_model, tiny_model
 from transformers import TrainerCallback
 
+from hypertok.model.seen import SEEN
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.training.options import LoraOptions, TrainOptions
 
@@ -19,6 +20,9 @@ QUICK = TrainOptions(
 
 #: Of units that are only read.
 READING = QUICK.model_copy(update={"rows_only": True, "reading": True, "lora": LoraOptions(), "context": 24})
+
+#: The files of what is trained, beside the manifest.
+WRITTEN = {"adapter_config.json", "adapter_model.safetensors", "log.jsonl", "new_rows.safetensors", SEEN}
 
 #: What torch says of a full GPU, about.
 FULL = "CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has 8 MiB free. See a page. Or another one."

@@ -67,7 +67,7 @@ def statistics_of(shards: Iterable[Pieces], analyse: Analyse, limit: int = PIECE
 
     key_at = surfaces.key[sequence]
     totals = np.bincount(key_at, minlength=len(keys) + 1)[: len(keys)]
-    known = _numbered(keys, totals, analyse, _LEAST_COUNT)
+    known = _numbered(keys, totals, analyse)
     number = np.full(len(keys) + 1, UNKNOWN, np.int32)
     number[known.places] = np.arange(2, 2 + len(known.places), dtype=np.int32)
     number[-1] = END
@@ -130,10 +130,10 @@ class _Numbered:
     lemmas: list[str]
 
 
-def _numbered(keys: list[str], totals: npt.NDArray[Any], analyse: Analyse, least: int) -> _Numbered:
+def _numbered(keys: list[str], totals: npt.NDArray[Any], analyse: Analyse) -> _Numbered:
     """Pieces with a number of their own, in order of their numbers; classes and lemmas start at number 0."""
     room = (1 << PIECE_BITS) - 2
-    enough = [int(i) for i in np.flatnonzero(totals >= least)]
+    enough = [int(i) for i in np.flatnonzero(totals >= _LEAST_COUNT)]
     if len(enough) > room:
         enough = sorted(enough, key=lambda i: (-int(totals[i]), keys[i]))[:room]
     rows = []

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from rich import markup
 
-#: Line ends of our own messages, and what joins pictures.
-_KEPT = "\n\u200d"
+from hypertok.terminal import steers
 
 
 def escape(text: str) -> str:
@@ -16,10 +13,6 @@ def escape(text: str) -> str:
     >>> escape("[b] \x1b[2J \u202e")
     '\\[b] \\x1b[2J \\u202e'
     """
-    return markup.escape("".join(_told(char) for char in text) if not text.isprintable() else text)
-
-
-def _told(char: str) -> str:
-    if char in _KEPT or unicodedata.category(char) not in ("Cc", "Cf"):
-        return char
-    return char.encode("unicode_escape").decode()
+    if not text.isprintable():
+        text = "".join(char.encode("unicode_escape").decode() if steers(char) else char for char in text)
+    return markup.escape(text)

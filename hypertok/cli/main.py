@@ -13,7 +13,7 @@ import typer
 from hypertok import __version__
 from hypertok.cli import archive, build, codec, experiment, export, extend, lexicon, measure, tokens, train, verify
 from hypertok.cli.console import fail
-from hypertok.errors import HypertokError
+from hypertok.errors import HypertokError, first_line
 
 #: What safetensors and torch say when a file could not be written to its end.
 _NO_ROOM = ("No space left on device", "file write failed", "PytorchStreamWriter failed")
@@ -135,4 +135,4 @@ def main() -> None:
     except Exception as error:  # safetensors and torch have errors of their own for a full disk
         if not any(words in str(error) for words in _NO_ROOM):
             raise
-        fail(f"the disk is full ({str(error).splitlines()[0]}); make room and start again, training with --resume")
+        fail(f"the disk is full ({first_line(error)}); make room and start again, training with --resume")

@@ -15,7 +15,7 @@ from hypertok.cli.escaping import escape
 from hypertok.errors import InputError
 
 if TYPE_CHECKING:
-    from hypertok.measure.model import Measured
+    from hypertok.measure.measured import Measured
 
 _STEPS = {
     "memory": "memory, in a process of its own",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,15 +12,12 @@ from hypertok.cli.console import err, left_out, out, print_json, tells
 from hypertok.cli.escaping import escape
 from hypertok.errors import InputError, quoted
 from hypertok.model.extra import require_train
+from hypertok.training.options import Dtype, LoraOptions, read_options
 
 if TYPE_CHECKING:
     from hypertok.training.train import TrainResult
 
 _OUTPUT = typer.Option("--output", "-o", help="Folder to write.")
-
-
-#: Of a model.
-Dtype = Literal["auto", "float32", "bfloat16"]
 
 
 def train(
@@ -98,7 +95,6 @@ def train(
       accelerate launch --num_processes 4 -m hypertok train model-notes --data corpus/ -o model-notes-lora
     """
     require_train()
-    from hypertok.training.options import LoraOptions, read_options
     from hypertok.training.train import train as run
 
     given: dict[str, Any] = dict(_assignments(set_ or []))

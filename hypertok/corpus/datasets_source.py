@@ -16,7 +16,7 @@ from typing import Any
 from hypertok.corpus.fields import record_documents, text_field, text_of, text_of_cells
 from hypertok.corpus.parquet_source import row_range
 from hypertok.corpus.records import Part, Piece, Tally
-from hypertok.errors import InputError, install
+from hypertok.errors import InputError, first_line, install
 
 # One slash is enough: pathlib swallows the second.
 _HUB = re.compile(r"hf:/{1,2}(?P<name>[\w.-]+/[\w.-]+)(?:/(?P<config>[\w.-]+))?(?::(?P<split>[\w.-]+))?")
@@ -50,9 +50,9 @@ def is_saved_dataset(names: Iterable[str]) -> bool:
     return {_INFO, _STATE} <= set(names)
 
 
-def is_bookkeeping(name: str, names: Iterable[str]) -> bool:
+def is_bookkeeping(name: str) -> bool:
     """Whether a file only lists the splits of a `DatasetDict`, whose splits are folders of their own."""
-    return name == _DICT and name in names
+    return name == _DICT
 
 
 def bytes_of(folder: Path) -> int:
@@ -182,4 +182,4 @@ def _documents(rows: Iterable[Mapping[str, Any]], tally: Tally, *, join: bool) -
 
 
 def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".partition("\n")[0]
+    return f"{type(error).__name__}: {first_line(error)}"

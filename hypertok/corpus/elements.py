@@ -22,6 +22,8 @@ BREAK = 0
 HYPHEN = "-"
 #: A simple word, in pre-tokenizers, too (`tokenizer/pretokenizer.py`), whose engine needs a limit of letters.
 SIMPLE_WORD = "(?:[А-ЯЁ]?[а-яё]{1,48}|[А-ЯЁ]{1,48})"
+#: Behind a simple word, in the regular expressions of tokenizers: nothing that makes it no simple one.
+WORD_END = r"(?![\p{L}\p{M}\p{N}'])"
 #: A word in any case, hyphens inside it included.
 HYPHENATED = "[А-ЯЁа-яё]+(?:-[А-ЯЁа-яё]+)*"
 _LETTER = "[А-ЯЁа-яё]"

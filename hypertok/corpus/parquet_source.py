@@ -13,6 +13,7 @@ import polars as pl
 from hypertok.corpus.fields import SURROGATE, record_documents, text_field, text_of_cells
 from hypertok.corpus.records import Part, Piece, Tally
 from hypertok.corpus.text_source import sha256_range
+from hypertok.errors import first_line
 
 #: Rows of the first slice, of the largest, and the characters that a slice should give.
 _FIRST, _MOST, _TARGET = 64, 1 << 14, 1 << 20
@@ -28,7 +29,7 @@ def read_parquet(path: Path, part: Part, tally: Tally, *, join: bool = True) -> 
     try:
         yield from record_documents(_records(path, part, tally, join=join), tally, join=join)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         if tally.documents:
             tally.lose(f"damaged Parquet, read up to document {tally.documents}: {reason}")
         else:

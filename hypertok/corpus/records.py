@@ -203,13 +203,13 @@ def _merge(group: list[SourceReport]) -> SourceReport:
     examples = dict.fromkeys(example for r in group for example in r.lookalike_examples)
     return replace(
         first,
-        encoding=_join(", ", (r.encoding for r in group)),
+        encoding=_join(r.encoding for r in group),
         bytes=sum(r.bytes for r in group),
         characters=sum(r.characters for r in group),
         documents=sum(r.documents for r in group),
         status=status,
         reason=_reasons(group),
-        repaired=_join(", ", (r.repaired for r in group)),
+        repaired=_join(r.repaired for r in group),
         lookalikes=sum(r.lookalikes for r in group),
         lookalike_examples=tuple(examples)[:_EXAMPLES],
         sha256=hashlib.sha256("".join(r.sha256 for r in group).encode()).hexdigest(),
@@ -224,5 +224,5 @@ def _reasons(group: list[SourceReport]) -> str:
     return "; ".join(told[:_REASONS] + more)
 
 
-def _join(separator: str, values: Iterable[str]) -> str:
-    return separator.join(dict.fromkeys(v for v in values if v))
+def _join(values: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(v for v in values if v))

@@ -139,7 +139,7 @@ def _walk_folder(walk: _Walk, folder: Path, prefix: str, real: str, above: froze
                 inner = os.path.join(real, entry.name)
                 walk.seen.add(inner)
                 pending.append((folder / entry.name, path + "/", inner, above | {inner}))
-            elif not datasets_source.is_bookkeeping(entry.name, names):
+            elif not datasets_source.is_bookkeeping(entry.name):
                 _take(walk, path, folder / entry.name, os.path.join(real, entry.name))
 
 

@@ -39,8 +39,6 @@ _ABBREVIATION = (
 )
 #: A number with its ending, which is no word: «3-я», «в 2024-го», «80-х».
 _NUMBER = rf"[0-9]+(?:[-\u2010\u2011][А-ЯЁа-яё]{{1,3}}(?![{LETTERS}{STRESS}]|[{JOINERS}][{LETTERS}]))?"
-#: What has letters and is no word where words are counted; the codec writes it as it writes any other.
-NO_WORD = re.compile(rf"{_INITIAL}|{_ABBREVIATION}|{_NUMBER}")
 # A paragraph ends at an empty line; a single line end does not end a sentence (verse, hard-wrapped text).
 TOKEN = re.compile(
     rf"{_INITIAL}|{_ABBREVIATION}|{WORD_PATTERN}|[A-Za-z]+|{_NUMBER}|\n[^\S\n]*\n\s*|[^\w\s]|[^\W{LETTERS}A-Za-z0-9]+"

@@ -25,7 +25,7 @@ class Box:
         return min(across, up) > _EDGE
 
 
-def spread(wanted: Sequence[Box]) -> list[Box]:
+def moved_apart(wanted: Sequence[Box]) -> list[Box]:
     """The same boxes in the same order; the highest stays, one that would cover another goes down to just below it."""
     placed: dict[int, Box] = {}
     for number in sorted(range(len(wanted)), key=lambda place: (-wanted[place].bottom, place)):

@@ -15,6 +15,7 @@ from pathlib import Path
 from hypertok.errors import InputError
 from hypertok.experiment.definition import Measure, Part
 from hypertok.experiment.kept import Kept
+from hypertok.experiment.provenance import without_place
 from hypertok.experiment.results import Sample
 from hypertok.measure.bootstrap import ratio
 from hypertok.measure.coding import load_coding
@@ -133,7 +134,7 @@ def measure_arm(
             with full_gpu_told(f"{LIGHTER}; then remove the file of this run and start again"):
                 found |= kept.part(part, work)
         except InputError as error:
-            skipped[part] = str(error).replace(f"{subject.folder}: ", "")
+            skipped[part] = without_place(error, subject.folder)
     return {**found, "skipped": skipped}
 
 

@@ -18,8 +18,8 @@ from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.arms import Tell, arm_folder, key_of, tokenizer_folder
 from hypertok.experiment.definition import Arm, Definition
 from hypertok.experiment.inputs import lexicon_hash, model_hashes, needed
-from hypertok.experiment.memory_results import MemoryResult, MemoryRow, Prefill
-from hypertok.experiment.provenance import provenance
+from hypertok.experiment.memory_results import STOCK, MemoryResult, MemoryRow, Prefill
+from hypertok.experiment.provenance import provenance, without_place
 from hypertok.experiment.results import MEMORY, read_memory, write_result
 from hypertok.measure.coding import Coding, load_coding
 from hypertok.measure.device import device_of
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 #: What the model of `inputs.model` is called in the table.
 AT_HAND = "model at hand"
-STOCK = "stock"
 Encode = Callable[[str], list[int]]
 
 
@@ -164,7 +163,7 @@ class _Maker:
                 if not self.definition.memory.models:
                     raise
                 self.tell(f"{name}: to measure its memory, hypertok measure {folder} --text TEXTS --only memory")
-                reason = str(error).replace(f"{folder}: ", "")  # results name no folder of a machine
+                reason = without_place(error, folder)
                 self.skipped[f"memory of {name}"] = f"{reason} (hypertok measure MODEL_DIR --text TEXTS --only memory)"
                 continue  # published models have rows
             measured = [found for prefix in prefixes if (found := self._measured(folder, coding, prefix, name))]
@@ -184,7 +183,7 @@ class _Maker:
         try:
             found = measure_prefill(folder, ids, len(prefix), device=device_of(measure.device), dtype=measure.dtype)
         except InputError as error:
-            self.skipped[f"prefill of {arm}, {len(prefix):,} characters"] = str(error).replace(f"{folder}: ", "")
+            self.skipped[f"prefill of {arm}, {len(prefix):,} characters"] = without_place(error, folder)
             return None
         return Prefill(**asdict(found), predicted_cache=cache, predicted_peak=predicted.weights + cache)
 

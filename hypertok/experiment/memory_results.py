@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from hypertok.experiment.provenance import Provenance
 from hypertok.measure.memory import LongestContext, MeasuredMemory
 
+#: The name of the stock tokenizer in the place of an arm's.
+STOCK = "stock"
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -32,7 +34,7 @@ class MemoryRow(BaseModel):
 
     Attributes:
         model: published model, or "model at hand".
-        arm: name; "stock" for the stock tokenizer.
+        arm: name; `STOCK` for the stock tokenizer.
         characters, tokens: the text, and what the arm makes of it.
         parameters, weights, new_rows: bytes, parameters in numbers.
         cache: bytes of the key-value cache after the text.

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypertok.errors import InputError, install
 from hypertok.experiment.compare import Side, pareto
-from hypertok.experiment.labels import Box, spread
+from hypertok.experiment.labels import Box, moved_apart
 
 #: Told apart without colour sight (Okabe and Ito).
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
@@ -89,7 +89,7 @@ def caches(models: Sequence[str], arms: Sequence[str], gib: Sequence[Sequence[fl
         height = 0.8 / len(arms)
         for number, (arm, values) in enumerate(zip(arms, gib, strict=True)):
             places = [place - 0.4 + height * (number + 0.5) for place in range(len(models))]
-            axes.barh(places, values, height=height * 0.92, color=_COLOURS[number % 8], label=arm)
+            axes.barh(places, values, height=height * 0.92, color=_COLOURS[number % len(_COLOURS)], label=arm)
         axes.set_yticks(range(len(models)), models)
         axes.invert_yaxis()
         axes.set_xlabel("key-value cache of the same text, GiB")
@@ -110,7 +110,7 @@ def _name_points(axes: Any, points: Sequence[tuple[float, float]], every: Sequen
         width = 0.62 * size * len(side.label)  # a little more than sans-serif letters take
         wanted.append(Box(x - 7 - width if left else x + 7, y + (5 if left else -10), width, 1.2 * size))
     for side, left, colour, point, (_, y), was, box in zip(
-        every, lefts, _colours(every), points, found, wanted, spread(wanted), strict=True
+        every, lefts, _colours(every), points, found, wanted, moved_apart(wanted), strict=True
     ):
         line = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2, "relpos": (left, 0.5)}
         axes.annotate(

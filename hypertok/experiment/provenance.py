@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
@@ -49,6 +51,12 @@ def provenance(device: str, sha256: dict[str, str]) -> Provenance:
     return Provenance(
         made=made, versions=versions, device=_device(device), commit=commit, dirty=dirty, sha256=dict(sha256)
     )
+
+
+def without_place(error: Exception, folder: Path | None) -> str:
+    """What an error says, for a result: without the folder of this machine that it is about; None for no folder."""
+    said = str(error)
+    return said if folder is None else said.replace(f"{folder}: ", "").replace(f"{folder}{os.sep}", "")
 
 
 def _device(device: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from hypertok.errors import InputError
+from hypertok.errors import InputError, said_of
 from hypertok.experiment.definition import Arm, Definition, Inputs, Kind, expanded
 from hypertok.training.options import TrainOptions
 
@@ -183,8 +183,7 @@ def _told(error: ValidationError, arms: Sequence[str]) -> str:
         return f"{where}: unknown key; take it out or correct its name{f', known are {known}' if known else ''}"
     if one["loc"] == ("kind",):
         return f"kind: {one['input']!r} is none; choose one of {', '.join(get_args(Kind))}"
-    told = one["msg"].removeprefix("Value error, ")
-    return f"{where}: {told}" if where else told
+    return f"{where}: {said_of(one)}" if where else said_of(one)
 
 
 def _known(place: Sequence[str]) -> list[str]:

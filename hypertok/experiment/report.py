@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hypertok.errors import ArtifactError
 from hypertok.experiment import plots
-from hypertok.experiment.memory_results import MemoryResult
+from hypertok.experiment.memory_results import STOCK, MemoryResult
 from hypertok.experiment.page import Block, Heading, Paragraph, Plot, Table, markdown, page
 from hypertok.experiment.provenance import Provenance
 from hypertok.experiment.results import Results, Trained
@@ -78,7 +78,7 @@ def _blocks(results: Results) -> Iterator[Block]:
 
 def _memory(memory: MemoryResult) -> Iterator[Block]:
     models = list(dict.fromkeys(row.model for row in memory.rows))
-    stock = {row.model: row for row in memory.rows if row.arm == "stock"}
+    stock = {row.model: row for row in memory.rows if row.arm == STOCK}
     first = memory.rows[0]
     computed = "Published models are computed from their configurations, in the data type these name"
     if len(models) == 1:

@@ -11,7 +11,9 @@ from hypertok.measure.device import device_of
 
 
 def settled(definition: Definition) -> Definition:
-    """The definition with no "auto" left in it; that of the kind memory, which measures a checkpoint as it is, stays.
+    """The definition with no data type left to the machine.
+
+    That of the kind memory, which measures a checkpoint as it is, stays.
 
     Raises:
         InputError: there is no model.

@@ -180,8 +180,10 @@ def train_arm(
     """
     from hypertok.model.config import TRAINED
     from hypertok.model.pair import Pair
+    from hypertok.training.callbacks import LOG
+    from hypertok.training.checkpoints import last_checkpoint, step_of
     from hypertok.training.train import train
-    from hypertok.training.trainer import last_checkpoint, step_of
+    from hypertok.training.work_folder import work_of
 
     options = arm.train.model_copy(update={"characters": characters, "seed": seed})
 
@@ -203,7 +205,7 @@ def train_arm(
     weights = {name for name in manifest.files if name.endswith(".safetensors")}
     missing = [step for step in steps if step <= facts["steps"] and not _has(snapshot(output, step), weights)]
     again = output.with_name(f"{output.name}-again")
-    work = again.with_name(f"{again.name}.work")
+    work = work_of(again)
     discard(again)  # what an earlier start left, killed before it came to the end of this
     if missing:  # trained for an experiment without them: its first steps again: on a CPU the same bits
         if (last := last_checkpoint(work)) and step_of(last) >= min(missing):
@@ -221,7 +223,7 @@ def train_arm(
         parameters=facts["trained"],
         model_parameters=cost.parameters,
         compute=cost.compute,
-        seconds=_seconds(output / "log.jsonl"),
+        seconds=_seconds(output / LOG),
         loss=facts["loss"],
         device=facts["device"],
         versions=manifest.versions,

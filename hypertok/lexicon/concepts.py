@@ -114,16 +114,16 @@ def _rows(
     rows = overrides.apply(rows.with_columns(uses=uses))
     # What a forbidden reading loses goes to the other readings of the form.
     return (
-        rows.with_columns(weight=pl.col("uses") * share_of("weight"))
+        rows.with_columns(weight=pl.col("uses") * share_of_form())
         .group_by("form", *KEY, "inflection", maintain_order=True)
         .agg(pl.col("weight", "prior").sum(), pl.col("count").first(), pl.col("lexeme").max(), pl.col("known").any())
     )
 
 
-def share_of(column: str) -> pl.Expr:
-    """Each reading's share of `column` (weights) within its form; of the prior where all are 0."""
-    total, prior = pl.col(column).sum().over("form"), pl.col("prior").cast(pl.Float64)
-    return pl.when(total > 0).then(pl.col(column) / total).otherwise(prior / prior.sum().over("form"))
+def share_of_form() -> pl.Expr:
+    """Each reading's share of the weight of its form; of the prior where all weights are 0."""
+    total, prior = pl.col("weight").sum().over("form"), pl.col("prior").cast(pl.Float64)
+    return pl.when(total > 0).then(pl.col("weight") / total).otherwise(prior / prior.sum().over("form"))
 
 
 def _kinds_of(base: pl.DataFrame | None) -> pl.DataFrame:

@@ -127,7 +127,7 @@ def read(analyses: Analyses, inventory: Inventory) -> Readings:
 def class_keys(offsets: Ints, tag: Ints, inventory: Inventory) -> npt.NDArray[np.uint64]:
     """A 64-bit key of every form's ambiguity class: the set of its readings' neighbour tags. Shape (F,)."""
     seen = inventory.neighbour_tags
-    # Independent random-looking bits per tag; the sum over a *set* identifies it (256 classes, 64 bits).
+    # Independent random-looking bits per tag; the sum over a *set* identifies it (500 classes, 64 bits).
     bits = np.random.Generator(np.random.PCG64(1)).integers(1, 2**63, len(seen), dtype=np.uint64)
     number = np.array([seen.index(neighbour_tag(t)) for t in inventory.tags])[tag]
     form = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))

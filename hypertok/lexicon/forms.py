@@ -10,7 +10,7 @@ from __future__ import annotations
 import polars as pl
 
 from hypertok.codec.marks import VARIANTS
-from hypertok.lexicon.concepts import Readings, dominant, share_of
+from hypertok.lexicon.concepts import Readings, dominant, share_of_form
 from hypertok.lexicon.grammemes import concept_pos, inflection_of
 from hypertok.lexicon.inflections import Inflections
 from hypertok.lexicon.morphology import Analyses, paradigm_places
@@ -41,7 +41,7 @@ def form_table(
     # Of the concepts that are left: the commonest ones alone may be, and a form's dominant one not among them.
     main = dominant(rows).join(ids, on=KEY).select("form", main_concept="concept")
     attested = (
-        rows.with_columns(probability=share_of("weight"))
+        rows.with_columns(probability=share_of_form())
         .join(main, on="form", how="left", maintain_order="left")
         .with_columns(chosen=pl.col("concept") == pl.col("main_concept"))
         .with_columns(first=pl.col("inflection").min().over("form", "concept"))

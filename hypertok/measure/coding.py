@@ -16,7 +16,7 @@ from hypertok.errors import ArtifactError, InputError, first_line
 from hypertok.model.config import refuse_adapter
 from hypertok.model.extra import require_train
 from hypertok.tokenizer.hyper import HyperTokenizer
-from hypertok.tokenizer.kind import DELTA, KIND, delta_ids, only_read, read_table, symbol_text
+from hypertok.tokenizer.kind import DELTA, EXTEND_MODEL, KIND, delta_ids, only_read, read_table, symbol_text
 from hypertok.tokenizer.plain import ids_before, read_plain
 from hypertok.tokenizer.spelling import Spelling
 from hypertok.tokenizer.stock_file import read_side_file, text_config_of
@@ -92,7 +92,7 @@ def encode_checked(
         raise InputError(
             f"{model}: token {int(ids.max())} of the text has no row, the model has {rows}: model and tokenizer do not "
             "belong together; take the tokenizer that came with the model, or for an extended one make the folder "
-            "again with: hypertok extend MODEL_DIR notes.lexicon -o OUTPUT"
+            f"again with: {EXTEND_MODEL}"
         )
     return ids
 

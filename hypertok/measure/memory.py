@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hypertok.errors import InputError
+from hypertok.errors import InputError, first_line
 from hypertok.model.config import positions_of, reason_of
 from hypertok.model.extra import require_train
 
@@ -217,10 +217,9 @@ def count_parameters(config: Any) -> int:
         with torch.device("meta"):
             model = auto.from_config(deepcopy(config), trust_remote_code=False, attn_implementation=None)
     except ValueError as error:
-        reason = str(error).partition("\n")[0]
         raise InputError(
-            f"{config.model_type}: no causal language model of transformers ({reason}); give the configuration of a "
-            "model that is for text alone"
+            f"{config.model_type}: no causal language model of transformers ({first_line(error)}); give the "
+            "configuration of a model that is for text alone"
         ) from error
     return sum(parameter.numel() for parameter in model.parameters())
 

@@ -1,31 +1,24 @@
-"""One model measured: quality, memory, speed, what it emits and repeats, as one typed result."""
+"""One model measured: quality, memory, speed, what it emits and repeats."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
-import hypertok
 from hypertok.errors import InputError
-from hypertok.measure.bootstrap import Interval, ratio
+from hypertok.measure.bootstrap import ratio
 from hypertok.measure.coding import Coding, encode_checked, load_coding
-from hypertok.measure.copy_task import Copied
 from hypertok.measure.device import LIGHTER, device_of
-from hypertok.measure.emission import Emission, require_new_units
-from hypertok.measure.memory import LongestContext, MeasuredMemory, PredictedMemory, measure_prefill
-from hypertok.measure.minimal_pairs import MinimalPair, PairAccuracy, read_pairs
+from hypertok.measure.emission import require_new_units
+from hypertok.measure.measured import Measured, result_of
+from hypertok.measure.memory import measure_prefill
+from hypertok.measure.minimal_pairs import MinimalPair, read_pairs
 from hypertok.measure.options import ONLY_READ, PARTS, MeasureOptions, PartName
 from hypertok.measure.parts import live_parts, predicted
-from hypertok.measure.passages import sha256_of_texts
-from hypertok.measure.quality import Quality, check_windows, measure_quality
-from hypertok.measure.reading import Reading
+from hypertok.measure.quality import check_windows, measure_quality
 from hypertok.measure.room import require_room
-from hypertok.measure.speed import Speed
 from hypertok.measure.subject import Subject, load_subject, require_positions
 from hypertok.model.config import position_rows, read_config
 from hypertok.model.extra import require_train
@@ -33,55 +26,6 @@ from hypertok.model.full_gpu import full_gpu_told
 from hypertok.model.seen import count_seen
 from hypertok.progress import Steps, silent
 from hypertok.tokenizer.plain import refuse_surrogates
-
-
-class Measured(BaseModel):
-    """What was measured on one model; a part that was not measured is None, and `skipped` says why.
-
-    Attributes:
-        model: its folder.
-        architecture, dtype, device: of the model as it ran; empty when it was never loaded.
-        rows, new_units: of its vocabulary.
-        options: how it was measured.
-        versions: of hypertok, torch and transformers.
-        documents, characters, texts_sha256: the texts; the hash covers them and their borders.
-        seen: how many of the documents the model was trained on, as far as its folder tells; None where it does not.
-        quality: with the bits of every document, which paired intervals need.
-        bits_per_character: its interval by document; None for a single document.
-        predicted, longest: memory by the configuration.
-        prefill: memory of a fresh process that reads a text.
-        skipped: reasons by part; "predicted memory" where memory is measured alone.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model: str
-    architecture: str = ""
-    dtype: str = ""
-    device: str = ""
-    rows: int | None = None
-    new_units: int = 0
-    options: MeasureOptions
-    versions: dict[str, str]
-    documents: int
-    characters: int
-    texts_sha256: str
-    seen: int | None = None
-    quality: Quality | None = None
-    bits_per_character: Interval | None = None
-    predicted: PredictedMemory | None = None
-    longest: tuple[LongestContext, ...] = ()
-    prefill: MeasuredMemory | None = None
-    speed: tuple[Speed, ...] = ()
-    emission: Emission | None = None
-    copied: Copied | None = None
-    pairs: PairAccuracy | None = None
-    reading: Reading | None = None
-    skipped: dict[str, str] = {}
-
-    def to_json(self) -> str:
-        """For a file: sorted keys, so that the same figures are the same bytes."""
-        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
 def measure_model(
@@ -130,7 +74,7 @@ def measure_model(
             if options.dtype == "auto":  # memory, above, is that of the checkpoint's own type
                 computed(subject.model)
             found |= _measure(subject, texts, pairs, options, wanted, skipped, progress)
-    return _result(str(folder), coding, texts, options, {**found, "seen": seen, "skipped": skipped})
+    return result_of(str(folder), coding, texts, options, {**found, "seen": seen, "skipped": skipped})
 
 
 def _checked(texts: Iterable[str]) -> list[str]:
@@ -271,25 +215,3 @@ def _measure(
         "device": str(model.device),
         "rows": subject.rows,
     }
-
-
-def _result(
-    name: str, coding: Coding, texts: Sequence[str], options: MeasureOptions, found: dict[str, Any]
-) -> Measured:
-    import torch
-    import transformers
-
-    return Measured(
-        model=name,
-        new_units=len(coding.new_ids),
-        options=options,
-        versions={
-            "hypertok": hypertok.__version__,
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        },
-        documents=len(texts),
-        characters=sum(map(len, texts)),
-        texts_sha256=sha256_of_texts(texts),
-        **found,
-    )

@@ -26,7 +26,7 @@ class MeasureOptions(BaseModel):
     Attributes:
         parts: which measurements; None for all that the model, the texts and `pairs` allow: `reading` for a model whose
             units were trained to be read only, which then stands in the place of all that has it write them.
-        context: tokens of a window for quality and reading, start included.
+        context: tokens of a window for quality, reading and minimal pairs, start included.
         overlap: tokens of a window that were scored before; None for a quarter of the context.
         device, dtype: where the model runs and in which type; "auto" is the GPU if any, and the checkpoint's own type,
             or float32 on a device without instructions for it (memory is that of the checkpoint's own type then too).

@@ -13,6 +13,7 @@ from hypertok.measure.coding import Coding, encode_checked, load_coding
 from hypertok.measure.device import device_of
 from hypertok.model.config import position_rows
 from hypertok.model.extra import require_train
+from hypertok.tokenizer.kind import EXTEND_MODEL
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -96,7 +97,7 @@ def load_subject(
     if coding.new_ids and max(coding.new_ids) >= subject.rows:
         raise InputError(
             f"{folder}: the tokenizer's new unit {max(coding.new_ids)} has no row, the model has {subject.rows}; the "
-            "two do not belong together, make the folder again with: hypertok extend MODEL_DIR notes.lexicon -o OUTPUT"
+            f"two do not belong together, make the folder again with: {EXTEND_MODEL}"
         )
     if beyond := [one for one in coding.start if not 0 <= one < subject.rows]:
         raise InputError(

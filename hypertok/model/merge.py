@@ -20,7 +20,7 @@ import hypertok
 from hypertok.artifact import Manifest, kind_of, read_manifest, refuse_foreign, seal, writing
 from hypertok.errors import ArtifactError, InputError
 from hypertok.model import resize
-from hypertok.model.checkpoint import CONFIG, Checkpoint
+from hypertok.model.checkpoint import CONFIG, INDEX, Checkpoint
 from hypertok.model.initialise import STRATEGIES
 from hypertok.model.memory import require_memory
 from hypertok.model.pair import DTYPES, EXTENDED, MERGED_STOCK, Pair
@@ -33,11 +33,8 @@ from hypertok.tokenizer.stock_file import find_tokenizer, is_own
 
 _GENERATION = "generation_config.json"
 _SHARD = "5GB"
-#: How files of weights end, of all the formats that lie in repositories of models, and their indexes.
-_WEIGHTS = (
-    ".safetensors", ".bin", ".gguf", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".ot", ".onnx", ".tflite",
-    ".index.json",
-)  # fmt: skip
+#: How files of weights end in folders that we wrote, and their index.
+_WEIGHTS = (".safetensors", INDEX)
 #: Files of a tokenizer as it came, besides the one that is read.
 _TOKENIZER = frozenset(
     {

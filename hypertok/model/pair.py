@@ -21,12 +21,12 @@ from hypertok.model.checkpoint import CONFIG, Checkpoint
 from hypertok.model.constituents import Constituents
 from hypertok.model.load import load_model
 from hypertok.tokenizer.hyper import HyperTokenizer
-from hypertok.tokenizer.kind import DELTA, KIND, read_table
+from hypertok.tokenizer.kind import DELTA, EXTEND_MODEL, KIND, read_table
 from hypertok.tokenizer.plain import PlainTokenizer, ids_before
 from hypertok.tokenizer.spelling import Spelling
 from hypertok.tokenizer.stock import Stock
 
-EXTENDED = replace(KIND, command="hypertok extend MODEL_DIR notes.lexicon -o OUTPUT")
+EXTENDED = replace(KIND, command=EXTEND_MODEL)
 #: What the manifest of a merged stock model says it is: a stock model again, which has no new rows.
 MERGED_STOCK = Kind("model", 1, "hypertok merge TRAINED -o OUTPUT")
 #: Data types that a model can be trained and merged in, by the names that the options use.

@@ -21,6 +21,8 @@ KIND = Kind(
         "model": "a stock model with an adapter merged, so it has no units of hypertok",
     },
 )
+#: The command that makes one with a model in it.
+EXTEND_MODEL = "hypertok extend MODEL_DIR notes.lexicon -o OUTPUT"
 DELTA = "delta.parquet"
 #: The table of the stock tokens whose rows were given to units.
 GIVEN_UP = "given_up.parquet"

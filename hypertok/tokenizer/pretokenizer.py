@@ -18,7 +18,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from hypertok.corpus.elements import SIMPLE_WORD
+from hypertok.corpus.elements import SIMPLE_WORD, WORD_END
 from hypertok.errors import InputError
 from hypertok.tokenizer.stock import Family, Stock, built, merging_model
 
@@ -29,7 +29,6 @@ from hypertok.tokenizer.stock import Family, Stock, built, merging_model
 #: of a `SIMPLE_WORD` are limited for the same reason; longer words are left to the stock pattern.
 _WORDS_IN_RUN = 32
 
-_END = r"(?![\p{L}\p{M}\p{N}'])"
 #: The pattern inside `ByteLevel` with use_regex.
 GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _LEFT = re.compile(
@@ -226,14 +225,14 @@ def _run(stock: Stock, kind: str) -> str:
     space += _none_of({"": apart.get(" ", [])})
     hyphen = "-" + _none_of({"": apart.get("-" if kind == "other" else "", [])})
     joiner = f"(?:{space}|{hyphen})" if "-" in dashes else space
-    word = SIMPLE_WORD + _END
+    word = SIMPLE_WORD + WORD_END
     return f"{_none_of(apart)}{_LEFT_OF[kind]}{word}(?:{joiner}{word}){{0,{_WORDS_IN_RUN - 1}}}"
 
 
 def _none_of(apart: dict[str, list[str]]) -> str:
     """A pattern that fails before the words given for each character that may stand on their left."""
     words = [f"{re.escape(left)}(?:{'|'.join(words)})" for left, words in sorted(apart.items()) if words]
-    return f"(?!(?:{'|'.join(words)}){_END})" if words else ""
+    return f"(?!(?:{'|'.join(words)}){WORD_END})" if words else ""
 
 
 def _check_one_piece(stock: Stock) -> None:

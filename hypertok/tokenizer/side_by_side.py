@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import html
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from hypertok.errors import InputError
+from hypertok.terminal import steers
 from hypertok.tokenizer.hyper import HyperTokenizer
 from hypertok.tokenizer.plain import PlainTokenizer
 from hypertok.tokenizer.stock import Stock
@@ -25,7 +25,6 @@ NEW_STYLES = ("bold black on pale_green1", "bold black on dark_sea_green3")
 #: Terminals narrower than this get the segmentations one above the other.
 SIDE_BY_SIDE_WIDTH = 80
 NEW_LINE = "⏎"
-_CONTROL = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 #: Tokens in a row of the page at least, where the text has line ends to cut at: browsers skip rows out of sight.
 _ROW = 40
 
@@ -120,13 +119,17 @@ def _name(stock: Stock) -> str:
 
 
 def visible(text: str) -> str:
-    """Text with line ends marked, and with control characters (a terminal would obey them) as pictures or codes."""
+    """Text with line ends marked, and with what steers a terminal, tabs apart, as pictures or codes."""
+    return "".join(map(_shown, text))
 
-    def shape(found: re.Match[str]) -> str:
-        code = ord(found[0])
-        return chr(0x2400 + code) if code < 0x20 else "␡" if code == 0x7F else f"⟨U+{code:04X}⟩"
 
-    return _CONTROL.sub(shape, text).replace("\n", f"{NEW_LINE}\n")
+def _shown(char: str) -> str:
+    if char == "\n":
+        return f"{NEW_LINE}\n"
+    if char == "\t" or not steers(char):
+        return char
+    code = ord(char)
+    return chr(0x2400 + code) if code < 0x20 else "␡" if code == 0x7F else f"⟨U+{code:04X}⟩"
 
 
 def piped(comparison: Comparison) -> str:

@@ -22,6 +22,9 @@ from hypertok.vocabulary.symbols import own_bytes
 #: Characters of text, the first ones, that the loaders beside the raw tokenizer are compared on. They run the same
 #: tokenizer underneath and differ in its parts, which any text shows; transformers takes 3 s for so many.
 COMPARED = 500_000
+#: Lines that only a tokenizer for text as written promises.
+NEVER_MORE = "texts: never more tokens than stock"
+SAME_CUTS = "no merges, changed pre-tokenizer: stock ids"
 #: Bytes that occur in UTF-8 as the first of a letter U+0400–U+04FF and nowhere else.
 _CYRILLIC_BYTES = re.compile(b"[\xd0-\xd3]")
 #: What to try a token without Cyrillic letters between.
@@ -67,10 +70,10 @@ class _TextChecks:
 
     def __init__(self, pair: Extension) -> None:
         self.pair = pair
-        self.fewer = Tally("texts: never more tokens than stock", "texts")
+        self.fewer = Tally(NEVER_MORE, "texts")
         self.decoded = Tally("texts: decoded as stock does", "texts")
         self.other = Tally("texts without Cyrillic: the same ids", "texts")
-        self.cuts = Tally("no merges, changed pre-tokenizer: stock ids", "texts")
+        self.cuts = Tally(SAME_CUTS, "texts")
         self.sources: dict[str, int] = {}
         self.characters = self.exempt = 0
         self.tokens = [0, 0]  # of texts with Cyrillic: stock, ours

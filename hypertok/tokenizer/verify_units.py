@@ -9,10 +9,13 @@ from hypertok.tokenizer.verify_pair import Extension
 from hypertok.tokenizer.verify_report import Line, Tally, short
 from hypertok.tokenizer.verify_texts import Completions, carriers
 
+#: The line that only a tokenizer for text as written promises.
+IN_A_SENTENCE = "units, in a sentence"
+
 
 def unit_lines(pair: Extension) -> list[Line]:
     """The merges make every unit, and there is text around which it comes out."""
-    alone, inside = Tally("units, alone", "units"), Tally("units, in a sentence", "units")
+    alone, inside = Tally("units, alone", "units"), Tally(IN_A_SENTENCE, "units")
     model = merging_model(pair.tokenizer, pair.data)
     for token, id_ in pair.units.items():
         made = [piece.id for piece in model.tokenize(token)]

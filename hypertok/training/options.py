@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from hypertok.errors import InputError
+from hypertok.errors import InputError, said_of
 
 Dtype = Literal["auto", "float32", "bfloat16"]
 #: Name of the composer among the ways to begin new rows, and all of them that read texts (`training/probe.py`).
@@ -165,7 +165,7 @@ def _told(error: ValidationError, kind: type[BaseModel]) -> str:
     """What pydantic found, with names and values; all names that `kind` has where one is unknown."""
     told = []
     for one in error.errors():
-        name, said = ".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")
+        name, said = ".".join(map(str, one["loc"])), said_of(one)
         if one["type"] == "extra_forbidden":
             told.append(f"{name}: no such name; known are {', '.join(kind.model_fields)}")
         else:

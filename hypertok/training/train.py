@@ -36,6 +36,7 @@ from hypertok.training.adapter import add_adapter
 from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.callbacks import LOG, Bar, LogFile, Schedule
 from hypertok.training.check_head import check_head
+from hypertok.training.checkpoints import last_checkpoint
 from hypertok.training.checks import LESS_MEMORY, check_positions, check_room, checkpoints, estimate, own_gpu
 from hypertok.training.code_state import code_state
 from hypertok.training.compiling import compile_layers, compiling
@@ -48,7 +49,7 @@ from hypertok.training.reading import ReadingBlocks
 from hypertok.training.reading_loss import ReadingModel
 from hypertok.training.run_texts import ids_in_use, read_blocks
 from hypertok.training.tensorboard import require_tensorboard, tensorboard
-from hypertok.training.trainer import RowsTrainer, arguments, last_checkpoint
+from hypertok.training.trainer import RowsTrainer, arguments
 from hypertok.training.work_folder import (
     begin,
     finished,
@@ -56,6 +57,7 @@ from hypertok.training.work_folder import (
     mean_loss,
     refuse_other_run,
     refuse_output,
+    work_of,
     written,
 )
 
@@ -120,7 +122,7 @@ def train(
         Diverged: the loss is no number any more; the message names the last good checkpoint.
     """
     options, output = settled(options or TrainOptions()), Path(output).absolute()
-    named = output.with_name(f"{output.name}.work")
+    named = work_of(output)
     work = named.resolve()  # it may be a link to another disk
     first, ranks = os.environ.get("RANK", "0") == "0", int(os.environ.get("WORLD_SIZE", "1"))
     for texts in (data, held_out):

@@ -27,40 +27,18 @@ from transformers.trainer import SCHEDULER_NAME
 from hypertok.errors import ArtifactError, HypertokError
 from hypertok.model.split import new_rows
 from hypertok.replacing import flush, to_disk
+from hypertok.training.checkpoints import COMPLETE as _COMPLETE
+from hypertok.training.checkpoints import complete_checkpoints, last_checkpoint
 from hypertok.training.data import Blocks
 from hypertok.training.loss import IGNORED, LossModel
 from hypertok.training.options import TrainOptions
 
-_COMPLETE = "complete"
 #: What a checkpoint holds of the model.
 _TRAINED = "trained.safetensors"
 
 
 class Diverged(HypertokError):
     """The loss or a weight is no number any more."""
-
-
-def last_checkpoint(work: Path, *, clean: bool = False) -> Path | None:
-    """The newest complete checkpoint.
-
-    Args:
-        clean: remove those that a kill left unfinished.
-    """
-    complete = complete_checkpoints(work)
-    if clean:
-        for folder in set(work.glob("checkpoint-*")) - {*complete}:
-            shutil.rmtree(folder)
-    return complete[-1] if complete else None
-
-
-def complete_checkpoints(work: Path) -> list[Path]:
-    """Those that no kill left unfinished, by step."""
-    return sorted((marked.parent for marked in work.glob(f"checkpoint-*/{_COMPLETE}")), key=step_of)
-
-
-def step_of(checkpoint: Path) -> int:
-    """The step after which it was written."""
-    return int(checkpoint.name.rpartition("-")[2])
 
 
 def arguments(options: TrainOptions, work: Path, *, cpu: bool, evaluates: bool) -> TrainingArguments:

@@ -21,13 +21,18 @@ from hypertok.model.config import TRAINED
 from hypertok.model.pair import Pair
 from hypertok.replacing import make_like
 from hypertok.single_file import write_file
+from hypertok.training.checkpoints import last_checkpoint, step_of
 from hypertok.training.data import Blocks
 from hypertok.training.options import TrainOptions
-from hypertok.training.trainer import last_checkpoint, step_of
 
 _RUN = "run.json"
 #: Options that may change between a run and its resumption: they touch no weight.
 _FREE = ("save_every", "keep", "log_every", "evaluate_every", "report_to")
+
+
+def work_of(output: Path) -> Path:
+    """Where the work folder of an output lies: beside it."""
+    return output.with_name(f"{output.name}.work")
 
 
 def refuse_output(output: Path, work: Path, *, resume: bool) -> None:

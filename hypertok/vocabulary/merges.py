@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
+from hypertok.vocabulary.segmentation import BATCH
 from hypertok.vocabulary.texts import rounded
 from hypertok.vocabulary.units import StockTokenizer
 
@@ -21,8 +22,6 @@ _END = "\n"
 _WRITTEN = 1 << 30
 #: A merge can make a token that the stock tokenizer has; it takes no row. Room for such merges.
 _SPARE = 1.02
-#: Words cut at a time: their tokens live together.
-_BATCH = 50_000
 
 
 def learn_merges(words: Iterable[str], counts: Iterable[int], number: int) -> list[tuple[str, str]]:
@@ -148,9 +147,9 @@ def count_emitted(
         vocabulary.setdefault(left + right, len(vocabulary))
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, cache_capacity=0))
     total = np.zeros(len(vocabulary))
-    for start in range(0, len(words), _BATCH):
-        ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(words[start : start + _BATCH])]
+    for start in range(0, len(words), BATCH):
+        ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(words[start : start + BATCH])]
         sizes = [len(one) for one in ids]
         flat = np.fromiter((number for one in ids for number in one), np.int64, sum(sizes))
-        total += np.bincount(flat, np.repeat(frequency[start : start + _BATCH], sizes), minlength=len(vocabulary))
+        total += np.bincount(flat, np.repeat(frequency[start : start + BATCH], sizes), minlength=len(vocabulary))
     return dict(zip(vocabulary, total.astype(np.int64).tolist(), strict=True))

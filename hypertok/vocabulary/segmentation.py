@@ -9,9 +9,8 @@ from hypertok.vocabulary.units import StockTokenizer
 
 #: Private-use planes 15 and 16: characters without a meaning, more than any stock vocabulary has Russian tokens.
 _FIRST = 0xF0000
-_LAST = 0x10FFFD
 #: Texts cut at a time: their tokens live together.
-_BATCH = 50_000
+BATCH = 50_000
 
 
 @dataclass(frozen=True)
@@ -33,14 +32,12 @@ class Segmentation:
         """Cut every text by the stock tokenizer."""
         characters: dict[int, str] = {}
         words = []
-        for start in range(0, len(texts), _BATCH):
-            for ids in stock.segment(texts[start : start + _BATCH]):
+        for start in range(0, len(texts), BATCH):
+            for ids in stock.segment(texts[start : start + BATCH]):
                 for number in ids:
                     if number not in characters:
                         characters[number] = chr(_FIRST + len(characters))
                 words.append("".join([characters[number] for number in ids]))
-        if _FIRST + len(characters) > _LAST:
-            raise OverflowError(f"more than {_LAST - _FIRST} different stock tokens in the runs")
         ids_of = {character: number for number, character in characters.items()}
         return cls(words, ids_of, {character: stock.token_of[number] for character, number in ids_of.items()})
 

@@ -16,7 +16,7 @@ from hypertok.codec import marks
 from hypertok.codec.book import Code
 from hypertok.codec.codec import Codec
 from hypertok.codec.marks import ESCAPE
-from hypertok.corpus.elements import SIMPLE_WORD
+from hypertok.corpus.elements import SIMPLE_WORD, WORD_END
 from hypertok.corpus.words import LETTERS
 from hypertok.lexicon.book import Book
 
@@ -29,7 +29,7 @@ _SPACED = rf"{LETTERS}A-Za-z0-9,;:.!?…—–»”)%"
 _CLASS = 4_000
 #: Words in a run at most; the rest is another run.
 _WORDS_IN_RUN = 64
-_RUSSIAN = SIMPLE_WORD + r"(?![\p{L}\p{M}\p{N}'])"
+_RUSSIAN = SIMPLE_WORD + WORD_END
 
 
 class _Restricted:

@@ -18,7 +18,7 @@ from hypertok.codec.marks import ESCAPE
 from hypertok.errors import InputError
 from hypertok.lexicon.book import Book
 from hypertok.vocabulary.merges import allowed, count_emitted, merges_for
-from hypertok.vocabulary.segmentation import Segmentation
+from hypertok.vocabulary.segmentation import BATCH, Segmentation
 from hypertok.vocabulary.symbol_codec import GLUE, SymbolCodec
 from hypertok.vocabulary.texts import rounded, word_table
 from hypertok.vocabulary.units import Span, StockTokenizer, TooFewUnits, Units
@@ -27,7 +27,6 @@ from hypertok.vocabulary.units import Span, StockTokenizer, TooFewUnits, Units
 _LEAST = 10
 #: Share of the rows that single symbols may take where they need whole rows (SentencePiece style).
 _WHOLE_SHARE = 0.3
-_BATCH = 50_000
 #: First bytes of a letter U+0400–U+04FF, or of a character from U+2190 on; UTF-8 has them nowhere else.
 _OWN = rb"[\xd0-\xd3\xe3-\xf4]|\xe2(?:\x86[\x90-\xbf]|[\x87-\xbf])"
 _FIRST_LETTER = 0xF0000
@@ -144,8 +143,8 @@ class _Letters:
                     private[string] = private[left] + private[part]
         tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=private_merges, cache_capacity=0))
         self.words: list[str] = []
-        for start in range(0, len(texts), _BATCH):
-            for encoding in tokenizer.encode_batch_fast(segmentation.words[start : start + _BATCH]):
+        for start in range(0, len(texts), BATCH):
+            for encoding in tokenizer.encode_batch_fast(segmentation.words[start : start + BATCH]):
                 self.words.append("".join([chr(_FIRST_LETTER + number) for number in encoding.ids]))
         self.strings = {chr(_FIRST_LETTER + number): string for number, string in strings.items()}
         self.ids = {chr(_FIRST_LETTER + number): ids for number, ids in parts.items()}

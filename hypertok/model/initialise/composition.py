@@ -54,16 +54,14 @@ def initialise(rows: StockRows, units: Constituents) -> NewRows:
     concept has, or has not, a stock form were moved; error_known and error_new, the squared distance of held-out
     words' rows after moving, as a share of that of their weighted means (1 if there were none).
     """
-    stock = rows.words()
-    whole = stock.units.shapes != NOT_A_WORD
-    ids, words = stock.ids[whole], stock.units.take(whole.nonzero().flatten())
+    words = rows.words()
     result: list[Tensor] = []
     facts: dict[str, float] = {}
     for name, matrix in (("input", rows.input), ("output", rows.output)):
         if matrix is not None:
-            made, chosen = _side(matrix, ids, words, units)
+            made, chosen = _side(matrix, words.ids, words.units, units)
             result.append(made)
-            facts |= {f"{name}.{fact}": value for fact, value in {"words": len(words), **vars(chosen)}.items()}
+            facts |= {f"{name}.{fact}": value for fact, value in {"words": len(words.ids), **vars(chosen)}.items()}
     return NewRows(result[0], result[1] if len(result) > 1 else None, facts)
 
 

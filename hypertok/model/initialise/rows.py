@@ -18,6 +18,7 @@ class StockWords:
     Attributes:
         ids: (M,) int64, their stock ids.
         units: what the tokenizer would make of each if it were not there; `units.shapes` says in which case.
+            Each is a whole word.
     """
 
     ids: Tensor
