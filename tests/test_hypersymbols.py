@@ -1,7 +1,7 @@
 """Every line of lexicon/ru/hypersymbols.tsv obeys the rules that lexicon/README.md states.
 
-Scope: the shipped table only (no code of hypertok). The checks return lists of faults instead of stopping
-at the first one, so that a person who edits the table sees all wrong lines at once.
+Scope: the shipped tables only (no code of hypertok), and what both READMEs say of them. The checks return lists of
+faults instead of stopping at the first one, so that a person who edits the table sees all wrong lines at once.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pymorphy3
 import pytest
 
 TABLE = Path(__file__).resolve().parents[1] / "lexicon" / "ru" / "hypersymbols.tsv"
+RANGES = TABLE.with_name("symbol_ranges.tsv")
 HEADER = "symbol\tlemma\tpos\tcomment"
 AT_LEAST = 2150
 
@@ -187,6 +188,17 @@ def test_comments_name_the_kind_of_the_symbol() -> None:
             or (r.comment.startswith("hanzi ") != (unicodedata.category(r.symbol) == "Lo"))
         ]
     )
+
+
+def test_the_readmes_tell_how_many_concepts_have_a_symbol_and_how_many_characters_are_left() -> None:
+    ranges = [line.split("\t")[:2] for line in RANGES.read_text(encoding="utf-8").splitlines()[1:]]
+    given_out = {point for first, last in ranges for point in range(int(first, 16), int(last, 16) + 1)}
+    left = len(given_out - {ord(row.symbol) for row in rows()})
+    english, russian = ((TABLE.parents[2] / name).read_text(encoding="utf-8") for name in ("README.md", "README.ru.md"))
+    assert f"{len(rows()):,} everyday concepts" in english
+    assert f"one of {left:,} characters" in english
+    assert f"{len(rows())} повседневных понятий" in russian
+    assert f"{left:,} знаков".replace(",", " ") in russian
 
 
 @pytest.mark.parametrize(
