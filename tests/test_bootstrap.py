@@ -82,6 +82,34 @@ def test_seeds_and_batches_of_resamples(monkeypatch: pytest.MonkeyPatch) -> None
     assert small.resamples == 10_000
 
 
+def test_kinds_with_fixed_shares_add_no_width_of_their_own() -> None:
+    """Plays cost a tenth more and manuals nothing: within each kind nothing differs, so nothing is left to chance."""
+    characters, *_ = documents(np.random.default_rng(11), 20)
+    kinds = ["plays"] * 5 + ["manuals"] * 15
+    stock = characters * np.where(np.arange(20) < 5, 2.0, 1.0)
+    ours = stock * np.where(np.arange(20) < 5, 1.1, 1.0)
+    arms = (ours, characters), (stock, characters)
+    for paired in (paired_ratio, paired_difference):
+        fixed = paired(*arms, strata=kinds)
+        assert fixed.low == pytest.approx(fixed.value) == pytest.approx(fixed.high)
+        free = paired(*arms)
+        assert free.value == fixed.value
+        assert free.low < 0.999 * free.value
+        assert free.high > 1.001 * free.value
+    seeds = [(np.stack([one, one]), np.stack([size, size])) for one, size in arms]
+    again = paired_ratio(*seeds, strata=kinds)
+    assert again.low == pytest.approx(again.value) == pytest.approx(again.high)
+
+
+def test_documents_are_drawn_within_their_kind_and_a_kind_without_weight_is_none() -> None:
+    """What differs within a kind is left to chance; a kind that has no characters spoils no draw."""
+    ours, stock, size = [1.0, 3.0, 5.0, 5.0, 0.0], [1.0, 1.0, 5.0, 5.0, 0.0], [1.0, 1.0, 1.0, 1.0, 0.0]
+    found = paired_difference((ours, size), (stock, size), strata=["a", "a", "b", "b", "c"])
+    assert (found.low, found.value, found.high) == (0, 0.5, 1)
+    with pytest.raises(InputError, match="3 strata for 5 documents"):
+        paired_ratio((ours, size), (stock, size), strata=["a", "b", "c"])
+
+
 @pytest.mark.parametrize("place", [0, 3])
 def test_every_document_can_be_drawn(place: int) -> None:
     bits = [8.0 * (number == place) for number in range(4)]

@@ -227,7 +227,7 @@ def test_arms_are_paired_with_stock_and_control(done: Done) -> None:
     assert points is not None
     drift = ours.drift_against(stock, "english")
     assert drift is not None
-    assert drift > 0
+    assert 0 < drift.low <= drift.value <= drift.high
 
 
 def test_other_parameters_or_texts_are_refused_beside_these_results(done: Done, inputs: Inputs, tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_the_report_says_what_was_found(done: Done) -> None:
         assert f"({name}.svg)" in text
         assert (done.experiment.output / f"{name}.svg").read_text(encoding="utf-8").startswith("<svg")
     assert page.count("<svg") == 3
-    assert re.search(r"\| ours \|.*(met|missed)(, not surely)? \(aim: at least -1\)", text)
+    assert re.search(r"\| ours \|.*(met|missed)(, not surely|, on two seeds)? \(aim: at least -1\)", text)
     fetched = re.findall(r"""(?:src|href)\s*=\s*["']([^"'#][^"']*)""", page) + re.findall(
         r"url\((?!#)[^)]*\)|@import", page
     )

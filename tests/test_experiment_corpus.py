@@ -10,7 +10,7 @@ import pytest
 from hypertok.corpus.identity import identity_of
 from hypertok.errors import InputError
 from hypertok.experiment import corpus as room
-from hypertok.experiment.corpus import Corpus, read_corpus
+from hypertok.experiment.corpus import Corpus, folders_read, read_corpus
 from hypertok.training import data
 from hypertok.training.data import Text
 
@@ -48,6 +48,16 @@ def test_a_corpus_is_read_once_by_experiments_begun_again(corpus: Path, monkeypa
     assert [Path(path).name for path in first[1]] == ["3.txt"]
     monkeypatch.setattr(data, "read_texts", None)
     assert read(corpus) == first, "files that are left out are told again"
+
+
+def test_what_a_seed_reads_first_is_counted_by_folder(corpus: Path) -> None:
+    whole = {"": 17, "книги": len(STORY)}
+    assert folders_read(corpus, sum(whole.values()), 0) == whole
+    (corpus / "3.txt").unlink()
+    few = [folders_read(corpus, 20, seed) for seed in range(8)]
+    assert all(sum(one.values()) == 20 for one in few)
+    assert {"книги": 20} in few, "the book comes first"
+    assert {"": 17, "книги": 3} in few
 
 
 @pytest.mark.parametrize("change", ["a letter", "another file", "held-out", "code", "code not committed", "damaged"])

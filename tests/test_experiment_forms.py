@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from hypertok.experiment.report import write_report
 from hypertok.experiment.results import Results, RunResult
 from hypertok.experiment.run import Experiment
 from hypertok.experiment.training import seen_in_training
-from hypertok.measure.form_groups import NAMES
+from hypertok.measure.form_groups import NAMES, FormBits, FormGroup
 from hypertok.model.pair import Pair
 from hypertok.training.data import read_texts
 
@@ -26,6 +27,7 @@ from hypertok.training.data import read_texts
 FORMS = """
 [measure]
 parts = ["forms"]
+by_folder = true
 [tokenizer]
 units = "bpe"
 rows = 96
@@ -129,6 +131,34 @@ def test_arms_are_set_beside_each_other_by_seeds_that_both_have(results: Results
     assert row(lacking, flat)[5] == row(longer[1:], flat[1:])[5] != row(longer, flat)[5]
 
 
+def test_figures_of_few_documents_stand_without_interval(results: Results) -> None:
+    """That of one document has no width, whatever another one would give."""
+    flat, longer = ([run_of(results, f"{arm}-characters-s{seed}") for seed in (0, 1)] for arm in ("flat", "longer"))
+
+    def cells(documents: int) -> list[str]:
+        """Of figures that have characters of a group in so many documents."""
+
+        def spread(run: RunResult) -> RunResult:
+            assert run.forms is not None
+            own = [FormBits(4, 10, 12.0 + run.seed, 3, 8, 9.0)] * documents + [FormBits(0, 0, 0.0, 0, 0, 0.0)]
+            group = FormGroup.of("unseen", 2, own)
+            others = tuple(one for one in run.forms.groups if one.name != "unseen")
+            return run.model_copy(update={"forms": dataclasses.replace(run.forms, groups=(group, *others))})
+
+        of = {arm: tuple(map(spread, runs)) for arm, runs in (("longer", longer), ("flat", flat))}
+        return _row("unseen", *(Side(results.definition.arm(arm), "characters", own, own) for arm, own in of.items()))
+
+    assert [bool(re.search(r"\[.*, .*\]", cell)) for cell in cells(5)[4:]] == [True] * 4
+    assert [bool(re.fullmatch(r"[+-]?[\d.]+%?", cell)) for cell in cells(4)[4:]] == [True] * 4
+
+
+def test_characters_are_told_by_folder_where_a_definition_says_so(results: Results) -> None:
+    for name in ("flat-characters-s0", "longer-characters-s1"):
+        trained = run_of(results, name).trained
+        assert trained is not None
+        assert trained.folders == {"": 900}, "of one pass"
+
+
 def test_the_report_shows_groups_by_arm(results: Results) -> None:
     report = write_report(results.folder)
     text, page = report.markdown.read_text(encoding="utf-8"), report.page.read_text(encoding="utf-8")
@@ -138,7 +168,9 @@ def test_the_report_shows_groups_by_arm(results: Results) -> None:
     totals = [run.forms.group("unseen").total for run in runs if run.forms is not None]
     predicted = sum(one.bits for one in totals) / sum(one.characters for one in totals)
     after = sum(one.next_bits for one in totals) / sum(one.next_characters for one in totals)
-    assert re.search(rf"\| unseen \| flat \|.*\| {predicted:.4f} \[.*\| +\| {after:.4f} \[", text)
-    assert re.search(r"\| unseen \| longer \|.*% \[.*% \[", text), "beside the first arm with these tokens"
+    assert re.search(rf"\| unseen \| flat \|.*\| {predicted:.4f} \| +\| {after:.4f} \|", text)
+    assert re.search(r"\| unseen \| longer \|.*(\| [+-][\d.]+% .*){2}\|", text), (
+        "beside the first arm with these tokens"
+    )
     assert "| unseen | stock |" not in text
-    assert f"{predicted:.4f} [" in page
+    assert f"{predicted:.4f}<" in page

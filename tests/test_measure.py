@@ -121,6 +121,7 @@ def test_the_command_prints_measured_beside_predicted_memory(model: Path, held_o
     result = hypertok("measure", model, "--text", held_out, "--only", "memory")
     assert result.exit_code == 0, (result.output, result.exception)
     lines = dict(line.strip().split("  ", 1) for line in result.stdout.splitlines() if "  " in line.strip())
+    assert lines["longest text, 24 GiB, 1 free"].strip().endswith("characters (limit: positions)")
     measured = lines["KV cache after it"].strip().split(" ")[0]
     assert lines["KV cache after it"].strip() == f"{measured} MiB (predicted: {measured} MiB)"
 

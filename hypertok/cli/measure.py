@@ -48,7 +48,11 @@ def measure(
         Path | None, typer.Option(help="Minimal pairs (JSON Lines: chosen, rejected, phenomenon).", show_default=False)
     ] = None,
     card: Annotated[
-        float, typer.Option(help="GiB of a GPU: computed is the longest text that fits it beside the model.")
+        float,
+        typer.Option(
+            help="GiB of a GPU: computed is the longest text that fits it beside the model, with 1 GiB left for "
+            "everything in passing."
+        ),
     ] = 24.0,
     samples: Annotated[
         int, typer.Option(help="Passages for emission and for the copy task; four times as many for reading.")
@@ -133,6 +137,7 @@ def _first(texts: Iterable[str], characters: int | None) -> Iterator[tuple[str, 
 def _lines(found: Measured) -> Iterator[tuple[str, str]]:
     """What a person reads: name and figure."""
     from hypertok.experiment.wording import percent
+    from hypertok.measure.memory import RESERVE_GIB
 
     yield "model", f"{found.model} ({found.architecture or 'not loaded'}, {found.new_units:,} new units)"
     seen = "" if found.seen is None else f", {found.seen:,} of them trained on"
@@ -147,7 +152,8 @@ def _lines(found: Measured) -> Iterator[tuple[str, str]]:
         windows = f", and {memory.cache_of_windows / _MIB:,.1f} MiB for windows" if memory.cache_of_windows else ""
         yield "KV cache", f"{memory.cache_per_1000_characters / _MIB:,.3f} MiB per 1,000 characters{windows}"
         for fits in found.longest:
-            yield f"longest text, {fits.card_gib:g} GiB", f"{fits.characters:,} characters (limit: {fits.limit})"
+            of = f"longest text, {fits.card_gib:g} GiB, {RESERVE_GIB:g} free"
+            yield of, f"{fits.characters:,} characters (limit: {fits.limit})"
     if prefill := found.prefill:
         took = f"{(prefill.peak - prefill.before) / _MIB:,.0f} MiB over {prefill.before / _MIB:,.0f} MiB without model"
         yield f"prefill of {prefill.characters:,} characters", f"{took} ({prefill.method})"

@@ -6,6 +6,7 @@ is of seeds that both have: of those that all have in columns and plots, of all 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -75,34 +76,41 @@ class Side:
         """Of the held-out texts; the same for all seeds."""
         return self.runs[0].quality.characters_per_token
 
-    def against(self, other: Side, weights: Bits | None = None) -> Interval | None:
+    def against(self, other: Side, weights: Bits | None = None, strata: Sequence[str] | None = None) -> Interval | None:
         """Bits per character over those of the other, on the same documents; None without a common seed.
 
         Args:
             weights: what each document counts, shape (documents,); all alike if None.
+            strata: kind of each document, where weights give kinds their shares; see `measure/bootstrap.py`.
         """
         both = self._with(other, weights)
-        return paired_ratio(*both) if both else None
+        return paired_ratio(*both, strata=strata) if both else None
 
-    def above(self, other: Side, weights: Bits | None = None) -> Interval | None:
+    def above(self, other: Side, weights: Bits | None = None, strata: Sequence[str] | None = None) -> Interval | None:
         """Bits per character less those of the other, as `against`."""
         both = self._with(other, weights)
-        return paired_difference(*both) if both else None
+        return paired_difference(*both, strata=strata) if both else None
 
     def _with(self, other: Side, weights: Bits | None) -> tuple[tuple[Bits, Bits], tuple[Bits, Bits]] | None:
         ours, theirs = common(self, other)
         return (_sums(ours, weights), _sums(theirs, weights)) if ours else None
 
-    def drift_against(self, other: Side, name: str) -> float | None:
-        """Bits per character on other texts over those of the other arm."""
-        pairs = [
-            (a.drift[name], b.drift[name])
-            for a, b in zip(*common(self, other), strict=True)
-            if name in a.drift and name in b.drift
+    def drift_against(self, other: Side, name: str) -> Interval | None:
+        """Bits per character on other texts over those of the other arm; None without a common seed, or of one text."""
+        both = [
+            (one.drift[name], two.drift[name])
+            for one, two in zip(*common(self, other), strict=True)
+            if name in one.drift and name in two.drift
         ]
-        if not pairs:
+        if not both or len(both[0][0].documents) < 2:
             return None
-        return sum(one.bits for one, _ in pairs) / sum(other.bits for _, other in pairs)
+        return paired_ratio(*(pooled([pair[side] for pair in both]) for side in (0, 1)))
+
+    def other_seeds(self, other: Side) -> list[int]:
+        """The seeds that both have, where the figures of both by themselves are of others; else none."""
+        in_common = {run.seed for run in itertools.chain(*common(self, other)) if run.trained is not None}
+        shown = {run.seed for run in (*self.shown, *other.shown) if run.trained is not None}
+        return sorted(in_common) if in_common != shown else []
 
     def points_against(self, other: Side) -> Interval | None:
         """Accuracy on minimal pairs less that of the other arm, in points; the interval is by pair and seed."""

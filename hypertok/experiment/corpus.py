@@ -6,7 +6,7 @@ to learn that all its runs are done. A corpus is known again by path, size and t
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,6 +86,15 @@ def read_corpus(
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_file(kept, found.model_dump_json().encode())
     return found
+
+
+def folders_read(corpus: Path, characters: int, seed: int) -> dict[str, int]:
+    """Characters by top folder of what an arm with this seed reads first."""
+    from hypertok.training.data import read_texts
+
+    found: Counter[str] = Counter()
+    deque(_counted(read_texts(corpus, characters=characters, seed=seed), found), maxlen=0)
+    return dict(sorted(found.items()))
 
 
 def folder_of(name: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from hypertok.experiment.compare import Side
 from hypertok.experiment.page import Block, Heading, Paragraph, Table
+from hypertok.experiment.wording import ON_A_CARD
 
 _MIB, _GIB = 1 << 20, 1 << 30
 
@@ -46,7 +47,7 @@ def _memory(every: Sequence[Side]) -> Iterator[Block]:
     yield Table(head, rows)
     yield Paragraph(
         "Each 1,000 characters: what the cache grows by once layers with a sliding window hold all that they keep; "
-        "until then it grows faster, by what these hold in the end."
+        f"until then it grows faster, by what these hold in the end. {ON_A_CARD}"
     )
 
 

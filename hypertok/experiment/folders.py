@@ -1,4 +1,4 @@
-"""Bits per character by top folder of the held-out text, and weighted as the training text has these folders.
+"""Bits per character by top folder of the held-out text, and weighted as the corpus has these folders.
 
 A few characters of each document are measured, so kinds of text count by their number of files: where a folder holds
 many small ones, the mean is theirs, whatever is read most.
@@ -19,7 +19,7 @@ from hypertok.measure.scoring import Bits
 
 
 def folder_blocks(plan: Plan, every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
-    """A table, where the plan tells folders that the training text has, too, and there are arms to compare."""
+    """A table, where the plan tells folders that the corpus has, too, and there are arms to compare."""
     names = sorted(set(plan.folders))
     compared = [side for side in every if side is not stock]
     if len(names) < 2 or stock is None or not compared or not any(map(plan.corpus_folders.get, names)):
@@ -29,16 +29,17 @@ def folder_blocks(plan: Plan, every: Sequence[Side], stock: Side | None) -> Iter
     rows = [
         ["held-out documents", *(str(number[name]) for name in names), "", ""],
         ["of their characters", *_shares(names, _by_folder(plan, sizes)), "", ""],
-        ["of the training text", *_shares(names, plan.corpus_folders), "", ""],
+        ["of the corpus", *_shares(names, plan.corpus_folders), "", ""],
+        *([f"read by seed {seed}", *_shares(names, read), "", ""] for seed, read in _read_by_seed(every).items()),
     ]
-    weights = training_weights(plan, sizes)
+    weights = corpus_weights(plan, sizes)
     alone = [np.array([one == name for one in plan.folders], float) for name in names]
     rows += [
         [
             side.label,
             *(f"{_change(side, stock, one)}{_tokens(side, stock, one)}" for one in alone),
-            f"{percent(side.against(stock, weights))}{_tokens(side, stock, weights)}",
-            difference(side.above(stock, weights)),
+            f"{percent(side.against(stock, weights, plan.folders))}{_tokens(side, stock, weights)}",
+            difference(side.above(stock, weights, plan.folders)),
         ]
         for side in compared
     ]
@@ -53,8 +54,10 @@ def folder_blocks(plan: Plan, every: Sequence[Side], stock: Side | None) -> Iter
         rows,
     )
     yield Paragraph(
-        "Weighted: documents of a folder count as its share of the training text; what all would be if held-out text "
-        "were mixed like it. Some folders have few documents, so theirs stand without intervals."
+        "Weighted: documents of a folder count as its share of the corpus; what all would be if held-out text were "
+        "mixed like it. Intervals draw documents within each folder; of five documents they are too narrow, of one "
+        "they say nothing. Some folders have few documents, so theirs stand without intervals. An arm that reads "
+        "little of the corpus reads another mix, because whole files come in the order of its seed."
     )
 
 
@@ -69,8 +72,15 @@ def _tokens(side: Side, stock: Side, weights: Bits) -> str:
     return f" ({ours / theirs - 1:+.1%})" if ours != theirs else ""
 
 
-def training_weights(plan: Plan, sizes: Sequence[int]) -> Bits:
-    """What each held-out document counts, shape (documents,), so that folders have the shares that training text has.
+def _read_by_seed(every: Sequence[Side]) -> dict[int, dict[str, int]]:
+    """Characters by top folder that all arms of a seed read at equal characters, where results tell."""
+    runs = [run for side in every if side.line == "characters" for run in side.runs]
+    found = {run.seed: run.trained.folders for run in runs if run.trained is not None and run.trained.folders}
+    return dict(sorted(found.items()))
+
+
+def corpus_weights(plan: Plan, sizes: Sequence[int]) -> Bits:
+    """What each held-out document counts, shape (documents,), so that folders have the shares that the corpus has.
 
     Args:
         sizes: characters of the documents.

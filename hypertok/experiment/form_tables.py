@@ -9,7 +9,7 @@ import numpy as np
 from hypertok.experiment.compare import Side, common
 from hypertok.experiment.page import Block, Heading, Paragraph, Table
 from hypertok.experiment.results import RunResult
-from hypertok.experiment.wording import interval, percent
+from hypertok.experiment.wording import FEW, interval, percent
 from hypertok.measure.bootstrap import paired_ratio, ratio
 from hypertok.measure.form_groups import NAMES, FormGroup, FormName
 from hypertok.measure.scoring import Bits
@@ -34,7 +34,8 @@ def form_blocks(every: Sequence[Side]) -> Iterator[Block]:
         "stock: all other tokens. Bits per character of the units themselves tell how well they are predicted; those "
         "of the token after one, how well it is understood. Arms with the same tokenizer have the same tokens in a "
         "group and compare directly: the columns «against first» set each beside the first of them, paired by document "
-        "and seed. Arms with other tokenizers do not compare here, as their groups hold other text."
+        "and seed. Arms with other tokenizers do not compare here, as their groups hold other text. Figures of fewer "
+        f"than {FEW} documents stand without intervals."
     )
 
 
@@ -53,8 +54,11 @@ def _row(name: FormName, side: Side, twin: Side | None) -> list[str]:
     for after in (False, True):
         own = _pooled(groups, after)
         ours, theirs = (_pooled(found, after) for found in pairs)
-        cells.append(interval(ratio(*own)) if own is not None else "")
-        cells.append(percent(paired_ratio(ours, theirs)) if ours is not None and theirs is not None else "")
+        cells.append(interval(ratio(*own), _documents(own)) if own is not None else "")
+        if ours is not None and theirs is not None:
+            cells.append(percent(paired_ratio(ours, theirs), _documents(ours)))
+        else:
+            cells.append("")
     return cells
 
 
@@ -81,3 +85,8 @@ def _pooled(groups: Sequence[FormGroup], after: bool) -> tuple[Bits, Bits] | Non
     bits, characters = zip(*(one.next_sums if after else one.sums for one in groups), strict=True)
     found = np.stack(bits), np.stack(characters)
     return found if found[1].shape[1] > 1 and found[1].sum() > 0 else None
+
+
+def _documents(pooled: tuple[Bits, Bits]) -> int:
+    """How many documents have characters in a group, in any seed."""
+    return int(pooled[1].any(axis=0).sum())

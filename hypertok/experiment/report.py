@@ -15,6 +15,7 @@ from hypertok.experiment.provenance import Provenance
 from hypertok.experiment.results import Results, Trained
 from hypertok.experiment.scale import scale
 from hypertok.experiment.sections import run_blocks
+from hypertok.experiment.wording import ON_A_CARD
 from hypertok.single_file import write_file
 
 _GIB, _MIB = 1 << 30, 1 << 20
@@ -106,6 +107,7 @@ def _memory(memory: MemoryResult) -> Iterator[Block]:
             ]
         )  # fmt: skip
     yield Table(head, rows)
+    yield Paragraph(ON_A_CARD)
     arms = list(dict.fromkeys(row.arm for row in memory.rows))
     cache = {(row.arm, row.model): row.cache / _GIB for row in memory.rows}
     gib = [[cache.get((arm, model), 0.0) for model in models] for arm in arms]

@@ -47,6 +47,7 @@ class Trained(BaseModel):
         peak_memory: bytes, of its last start: on a GPU of the allocator, on a CPU of the whole process, where the
             system tells. Older results do not tell.
         commit, dirty: of the code that trained, at its last start; None outside of git. Older results do not tell.
+        folders: characters of one pass by top folder; of an experiment that tells (`by_folder`), not of older results.
     """
 
     model_config = _STRICT
@@ -64,6 +65,7 @@ class Trained(BaseModel):
     peak_memory: int | None = None
     commit: str | None = None
     dirty: bool | None = None
+    folders: dict[str, int] | None = None
 
 
 class AtStep(BaseModel):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hypertok.artifact import MANIFEST, sha256_of
 from hypertok.experiment.arms import Tell, arm_folder
+from hypertok.experiment.corpus import folders_read
 from hypertok.experiment.definition import Arm, Definition, Line
 from hypertok.experiment.inputs import Read, needed
 from hypertok.experiment.kept import Kept, forget
@@ -96,6 +97,8 @@ class Runner:
             hashes["extended"] = sha256_of(folder / MANIFEST)
         made = provenance(device_of(measure.device), hashes)
         kept = Kept.of(self.work, key, trained, made, self.tell)
+        if trained and measure.by_folder:
+            trained = trained.model_copy(update={"folders": folders_read(self.corpus, once, planned.seed)})
         on_the_way: Figures = {}
         if trained and output and definition.steps:
             on_the_way = kept.part("steps on the way", partial(self._on_the_way, folder, output, trained))

@@ -53,12 +53,13 @@ def run_blocks(results: Results) -> Iterator[Block]:
 
 def _quality(results: Results, every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
     yield Heading("Bits per character of held-out text")
-    aims, rows = results.definition.aims, []
+    aims, rows, of_seeds = results.definition.aims, list[list[str]](), list[str]()
     for side in every:
         other = stock if side is not stock else None
         against, above = (side.against(other), side.above(other)) if other is not None else (None, None)
         aim = aims.bpc_ratio if side.line == "characters" else aims.compute_bpc_ratio
         strict = side.line == "compute"
+        of_seeds.append(_of_seeds(side, other))
         trained = side.shown[0].trained
         rows.append(
             [
@@ -68,7 +69,7 @@ def _quality(results: Results, every: Sequence[Side], stock: Side | None) -> Ite
                 f"{side.characters_per_token:.3f}",
                 interval(side.bpc),
                 by_seed(side.runs),
-                percent(against),
+                f"{percent(against)}{of_seeds[-1]}",
                 difference(above),
                 ratio_verdict(against, aim, strict) if side.role == "ours" else "",
             ]
@@ -85,14 +86,21 @@ def _quality(results: Results, every: Sequence[Side], stock: Side | None) -> Ite
         "aim",
     )
     yield Table(head, rows)
+    named = " Differences with seeds behind them are of these, figures of an arm by itself of those that all arms have."
     yield Paragraph(
         "Less is better. Each arm is compared with the stock arm on the same documents and seeds (paired): +2 % is two "
         "percent more bits, and what is above stock is in bits per character. An arm that was not trained has one seed "
         "and is compared with the mean of stock's. At equal compute (tokens × parameters) an arm with fewer tokens "
         "reads more characters and is compared with the stock arm at its own budget. Perplexity per token does not "
-        "compare across tokenizers and is left out."
+        f"compare across tokenizers and is left out.{named if any(of_seeds) else ''}"
     )
     yield Plot("bars", "Bits per character, 95 % intervals; short strokes: single seeds.", plots.bars(every, stock))
+
+
+def _of_seeds(side: Side, other: Side | None) -> str:
+    """The seeds of a difference, where the figures beside it are of others."""
+    seeds = side.other_seeds(other) if other is not None else []
+    return f" (seeds {', '.join(map(str, seeds))})" if seeds else ""
 
 
 def _characters(side: Side) -> str:
@@ -172,7 +180,7 @@ def _abilities(aims: Aims, every: Sequence[Side], stock: Side | None) -> Iterato
         yield Paragraph(
             "Minimal pairs: share in which the grammatical sentence is likelier, interval by pair and seed. Copying: "
             f"share of characters before the first mistake{_passages(every)}. New units: their share of the characters "
-            "that the model writes, beside their share of real text."
+            f"that the model writes, beside their share of real text{_sampled(every)}."
         )
 
 
@@ -196,6 +204,12 @@ def _passages(every: Sequence[Side]) -> str:
     if all(one.by_passage for one in found):
         return f"{few}, interval by passage"
     return f"{few}: a difference of ten points can be chance"  # of 31 committed results, at the very least ±5 to ±15
+
+
+def _sampled(every: Sequence[Side]) -> str:
+    """Of how many passages what a model writes is told."""
+    found = [run.emission.passages for side in every for run in side.shown if run.emission is not None]
+    return f", in {found[0]} passages, sampled once: a difference of four points can be chance" if found else ""
 
 
 def _phenomena(every: Sequence[Side]) -> Iterator[Block]:
@@ -223,9 +237,14 @@ def _drift(every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
         for name in names:
             found = [run.drift[name].bits_per_character for run in side.shown if name in run.drift]
             change = side.drift_against(stock, name) if stock is not None and side is not stock else None
-            cells.append(mean(found) + (f" ({change - 1:+.2%})" if change is not None else ""))
+            cells.append(mean(found) + (f" ({percent(change)})" if change is not None else ""))
         rows.append(cells)
     yield Table(("arm", *names), rows)
+    yield Paragraph(
+        "In brackets against stock, paired by document, on all seeds that both have; figures are of the seeds that all "
+        "arms have. Texts that experiments/prepare.py made are the help topics (english) and the standard library "
+        "(code) of the Python that ran it."
+    )
 
 
 def _samples(every: Sequence[Side]) -> Iterator[Block]:

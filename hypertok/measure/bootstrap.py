@@ -5,11 +5,15 @@ several; the interval lies between the percentiles of what is found. Two arms me
 together (paired): most of what makes documents differ is then the same on both sides, and the interval of their
 difference is much narrower than those of the arms. Of two or three seeds an interval is narrower than the truth, and of
 one it says nothing about another training: with two, what is drawn varies half as much as seeds do.
+
+Where documents are weighted so that their kinds have given shares, kinds are strata: documents are drawn within each,
+and what is drawn is rescaled to the size of its stratum, or the shares would drift from draw to draw. A stratum of one
+document adds nothing to the interval.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,36 +58,44 @@ def paired_difference(
     ours: tuple[ArrayLike, ArrayLike],
     theirs: tuple[ArrayLike, ArrayLike],
     *,
+    strata: Sequence[str] | None = None,
     resamples: int = 10_000,
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
     """Interval of the ratio of one arm minus that of the other; arms are (numerator, denominator), shaped as there.
 
+    Args:
+        strata: kind of each document, to draw within kinds; None to draw from all documents alike.
+
     Raises:
-        InputError: see `ratio`.
+        InputError: see `ratio`; strata of another number of documents.
     """
     columns = _columns(*ours, *theirs)
-    return _interval(columns, lambda s: s[:, 0] / s[:, 1] - s[:, 2] / s[:, 3], resamples, level, seed)
+    return _interval(columns, lambda s: s[:, 0] / s[:, 1] - s[:, 2] / s[:, 3], resamples, level, seed, strata)
 
 
 def paired_ratio(
     ours: tuple[ArrayLike, ArrayLike],
     theirs: tuple[ArrayLike, ArrayLike],
     *,
+    strata: Sequence[str] | None = None,
     resamples: int = 10_000,
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
     """Interval of the ratio of one arm over that of the other: 0.98 is two percent less.
 
+    Args:
+        strata: see `paired_difference`.
+
     Raises:
-        InputError: see `ratio`; the other arm's numerators must have a positive sum too.
+        InputError: see `paired_difference`; the other arm's numerators must have a positive sum too.
     """
     columns = _columns(*ours, *theirs)
     if not (columns[..., 2].min() >= 0 < columns[..., 2].sum()):
         raise InputError("the arm that is divided by has a negative figure, or none that is positive")
-    return _interval(columns, lambda s: s[:, 0] / s[:, 1] / (s[:, 2] / s[:, 3]), resamples, level, seed)
+    return _interval(columns, lambda s: s[:, 0] / s[:, 1] / (s[:, 2] / s[:, 3]), resamples, level, seed, strata)
 
 
 def _columns(*arrays: ArrayLike) -> Array:
@@ -100,30 +112,55 @@ def _columns(*arrays: ArrayLike) -> Array:
     return np.stack(columns, axis=-1)
 
 
-def _interval(columns: Array, figure: Callable[[Array], Array], resamples: int, level: float, seed: int) -> Interval:
+def _interval(
+    columns: Array,
+    figure: Callable[[Array], Array],
+    resamples: int,
+    level: float,
+    seed: int,
+    strata: Sequence[str] | None = None,
+) -> Interval:
     if not (0 < level < 1 and resamples > 0):
         raise InputError(f"level {level} must lie between 0 and 1, and resamples {resamples} above 0")
+    seeds, documents, _ = columns.shape
+    if strata is not None and len(strata) != documents:
+        raise InputError(f"{len(strata)} strata for {documents} documents; give one for each document")
     with np.errstate(divide="ignore", invalid="ignore"):
-        drawn = np.concatenate([figure(sums) for sums in _resampled(columns, resamples, seed)])
+        drawn = np.concatenate([figure(sums) for sums in _resampled(columns, resamples, seed, strata)])
     with_figure = drawn[np.isfinite(drawn)]  # a draw of empty documents alone has none
     low, high = np.quantile(with_figure, [(1 - level) / 2, (1 + level) / 2])
-    seeds, documents, _ = columns.shape
     value = float(figure(columns.sum(axis=(0, 1))[None])[0])
     return Interval(value, float(low), float(high), level, resamples, documents, seeds)
 
 
-def _resampled(columns: Array, resamples: int, seed: int) -> Iterator[Array]:
+def _resampled(columns: Array, resamples: int, seed: int, strata: Sequence[str] | None) -> Iterator[Array]:
     """Sums of columns over documents and seeds drawn with replacement, shapes (some resamples, columns)."""
     generator, (seeds, count, _) = np.random.default_rng(seed), columns.shape
+    parts = [columns]
+    if strata is not None:
+        kinds = np.asarray(strata)
+        parts = [columns[:, kinds == one] for one in np.unique(kinds)]
     together = max(1, _DRAWN // count)
     for at in range(0, resamples, together):
         number = min(together, resamples - at)
-        picks = generator.integers(count, size=(number, count))
-        by_seed = np.stack(
-            [[column[picks].sum(axis=1) for column in one.T] for one in columns]
-        )  # seeds, columns, number
+        by_seed = sum(_drawn(part, number, generator, rescaled=strata is not None) for part in parts)
         often = np.ones((number, 1))
         if seeds > 1:
             drawn = generator.integers(seeds, size=(number, seeds))
             often = (drawn[:, :, None] == np.arange(seeds)).sum(axis=1)
         yield np.einsum("rs,scr->rc", often, by_seed)
+
+
+def _drawn(columns: Array, number: int, generator: np.random.Generator, *, rescaled: bool) -> Array:
+    """Sums over documents drawn with replacement, shape (seeds, columns, number).
+
+    Args:
+        rescaled: so that the denominators of each draw are those of all the documents.
+    """
+    count = columns.shape[1]
+    picks = generator.integers(count, size=(number, count))
+    sums = np.stack([[column[picks].sum(axis=1) for column in one.T] for one in columns])
+    if rescaled:
+        whole = columns.sum(axis=1)[:, 1::2, None]
+        sums *= np.repeat(np.where(whole > 0, whole / sums[:, 1::2], 0), 2, axis=1)  # a stratum without weight is none
+    return sums
