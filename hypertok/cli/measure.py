@@ -70,7 +70,7 @@ def measure(
     listed, and the exit code is 3.
 
       hypertok measure model-notes --text held-out/
-      hypertok measure model-notes --text held-out/ --only quality,memory --json > measured.json
+      hypertok measure model-notes --text held-out/ --only quality,memory --json
     """
     from hypertok.corpus.documents import read_documents
     from hypertok.measure.model import measure_model
