@@ -53,7 +53,12 @@ def measure(
     samples: Annotated[
         int, typer.Option(help="Passages for emission and for the copy task; four times as many for reading.")
     ] = 32,
-    device: Annotated[str, typer.Option(help="cpu, cuda …; auto takes a GPU if there is one.")] = "auto",
+    device: Annotated[
+        str,
+        typer.Option(
+            help="cpu, cuda …; auto takes a CUDA GPU if there is one; an Apple GPU is used only by --device mps."
+        ),
+    ] = "auto",
     dtype: Annotated[
         str,
         typer.Option(
