@@ -34,6 +34,11 @@ def is_litter(name: str) -> bool:
     return name in _LITTER or name.startswith("._")
 
 
+def own_files(folder: Path, *patterns: str) -> list[Path]:
+    """What is in a folder by glob patterns, sorted; nothing that a system has put there."""
+    return sorted(path for pattern in patterns for path in folder.glob(pattern) if not is_litter(path.name))
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of artefact.

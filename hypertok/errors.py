@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+#: A path that needs no quotes on Windows.
+_PLAIN = re.compile(r"[\w+=:,./\\%-]+")
 
 
 class HypertokError(Exception):
@@ -41,4 +46,6 @@ def install(extra: str) -> str:
 
 def quoted(path: Path) -> str:
     """A path as it is to be typed in a command that is suggested."""
+    if os.name == "nt":  # cmd.exe knows no single quotes
+        return str(path) if _PLAIN.fullmatch(str(path)) else f'"{path}"'
     return shlex.quote(str(path))

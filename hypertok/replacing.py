@@ -11,18 +11,27 @@ import os
 import platform
 import shutil
 import stat
+import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from hypertok.errors import ArtifactError
 
 #: What a rename says when another writer of the same target came between, and how often that may be.
 _CAME_BETWEEN = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)
 _TRIES = 20
+#: How often a rename is tried, and the seconds between: on Windows none succeeds while a scanner has the file open.
+_RENAMES = 30 if os.name == "nt" else 1
+_PAUSE = 0.2
 #: What a file system says that cannot be asked to write at once.
 _NOT_ASKED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM, errno.ENOSYS)
+#: What it says where it has no locks.
+_NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS)
 #: Names that this process made: another one that was killed may have had the same number, in a container mostly.
 _OWN: set[str] = set()
 
@@ -73,6 +82,22 @@ def remove_stale(parent: Path, names: str = "*") -> None:
         else:
             with suppress(OSError):
                 path.unlink()
+
+
+def moved(source: Path, target: Path) -> None:
+    """Rename a file, over one that is there, or a folder, to where none is.
+
+    Raises:
+        OSError: it cannot be renamed; a PermissionError on Windows only when it has been tried for some seconds.
+    """
+    for left in reversed(range(_RENAMES)):
+        try:
+            (source.rename if source.is_dir() else source.replace)(target)
+            return
+        except PermissionError:
+            if not left:
+                raise
+            time.sleep(_PAUSE)
 
 
 def to_disk(path: Path) -> None:
@@ -132,6 +157,9 @@ def alone(target: Path, waiting: Callable[[str], None] | None = None) -> Iterato
         lock.acquire()
     except NotImplementedError:  # of older releases: a file system without locks
         pass
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
     try:
         yield
     finally:
@@ -151,12 +179,12 @@ def discard(folder: Path) -> None:
     if not folder.exists():
         return
     try:
-        folder.rename(gone)
+        moved(folder, gone)
     except OSError:  # where a link leads: the root of a disk, or in a folder that cannot be written to
         for path in sorted(folder.iterdir(), key=Path.is_dir):  # first the file that says what the rest is
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         return
-    shutil.rmtree(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def previous_of(target: Path) -> Path:
@@ -166,8 +194,10 @@ def previous_of(target: Path) -> Path:
 
 def _lives(process: str) -> bool:
     """Whether a process of this machine runs; those of other machines cannot be asked for."""
-    if os.name != "posix" or not process.isdecimal():  # elsewhere the question would end the process
+    if not process.isdecimal():
         return True
+    if sys.platform == "win32":  # where the question below would end the process
+        return _lives_on_windows(int(process))
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:
@@ -177,20 +207,48 @@ def _lives(process: str) -> bool:
     return True
 
 
+def _lives_on_windows(process: int) -> bool:
+    import ctypes
+
+    windows: Any = ctypes  # elsewhere it has less
+    query, denied, still_active = 0x1000, 5, 259
+    system = windows.WinDLL("kernel32", use_last_error=True)
+    system.OpenProcess.restype = ctypes.c_void_p
+    handle = system.OpenProcess(query, False, process)
+    if not handle:
+        return bool(windows.get_last_error() == denied)  # someone else's
+    code = ctypes.c_ulong()
+    told = system.GetExitCodeProcess(ctypes.c_void_p(handle), ctypes.byref(code))
+    system.CloseHandle(ctypes.c_void_p(handle))
+    return not told or code.value == still_active
+
+
 def _replace(target: Path, beside: Path) -> None:
     previous = previous_of(target)
     for left in reversed(range(_TRIES)):
         shutil.rmtree(previous, ignore_errors=True)
         try:
             if target.exists():
-                target.rename(previous)
-            beside.rename(target)
+                moved(target, previous)
+            moved(beside, target)
             break
         except OSError as error:
             if not left or error.errno not in _CAME_BETWEEN:
+                before = "" if target.exists() or not previous.exists() else f", and what stood there in {previous}"
                 raise ArtifactError(
                     f"{target}: cannot be replaced ({error.strerror}); close what has it open. What was to take its "
-                    f"place is whole, in {beside}"
+                    f"place is whole, in {_kept(target, beside)}{before}"
                 ) from error
     flush(target.parent)
     shutil.rmtree(previous, ignore_errors=True)
+
+
+def _kept(target: Path, beside: Path) -> Path:
+    """Where what could not take its place stays: an unfinished name would be removed by the next start."""
+    try:
+        names = (target.with_name(f"{target.name}.new{number or ''}") for number in count())
+        kept = next(one for one in names if not one.exists())
+        moved(beside, kept)
+    except OSError:
+        return beside
+    return kept

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from hypertok.errors import InputError
-from hypertok.replacing import flush, remove_stale, unfinished
+from hypertok.replacing import flush, moved, remove_stale, unfinished
 
 #: How a new file is opened; on Windows as bytes, too.
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -45,7 +45,7 @@ def writing_file(path: Path, *, of_many: bool = False) -> Iterator[IO[bytes]]:
             flush(beside)
         if mode is not None:
             beside.chmod(mode)  # so far it was for the owner alone
-        beside.replace(path)
+        moved(beside, path)
         if not of_many:
             flush(path.parent)
     finally:

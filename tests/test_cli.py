@@ -111,6 +111,15 @@ def test_no_example_of_help_starts_all_runs_of_an_experiment() -> None:
         assert all("--only" in line for line in examples)
 
 
+def test_no_example_of_help_has_what_shells_of_windows_take_otherwise() -> None:
+    """PowerShell's `>` writes other bytes, and cmd.exe knows no single quotes."""
+    files = (REPOSITORY / "hypertok" / "cli").glob("*.py")
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    examples = [line for line in lines if line.startswith("      hypertok ")]
+    assert len(examples) > 20
+    assert not [line for line in examples if ">" in line or "'" in line]
+
+
 def test_info_tells_figures_and_json_is_json(lexicon: Path) -> None:
     assert "concepts" in ok("lexicon", "info", lexicon).decode()
     facts = json.loads(ok("lexicon", "info", lexicon, "--json"))["facts"]
@@ -182,6 +191,14 @@ def test_text_that_is_not_utf8_is_refused_with_its_place(lexicon: Path, tmp_path
     message = done.stderr.decode().replace("\n", "")
     assert f"{bad}:2" in message
     assert "pack" in message
+
+
+def test_symbol_text_that_powershell_has_rewritten_is_told_from_other_bytes(tmp_path: Path) -> None:
+    (tmp_path / "note.sym").write_bytes("\ufeff肝".encode("utf-16-le"))
+    with pytest.raises(InputError, match="PowerShell's `>`, which changes bytes; encode again with --output"):
+        codec.decode(tmp_path / "none.lexicon", tmp_path / "note.sym")
+    with pytest.raises(InputError, match="convert it to UTF-8 first"):
+        codec.encode(tmp_path / "none.lexicon", tmp_path / "note.sym")
 
 
 def test_pack_and_unpack_restore_a_note_and_a_folder(lexicon: Path, tmp_path: Path) -> None:

@@ -143,6 +143,14 @@ def test_a_fresh_process_measures_itself_and_not_its_parent(small_stock: Path, t
     assert found.cache == predicted.cache_bytes(len(ids))
 
 
-def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"InputError.*no model that transformers loads.*; read fewer characters, or"):
-        measure_prefill(tmp_path, [1, 2], 5)
+def test_a_process_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In letters that arrive whatever a terminal has."""
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1251")
+    why = r"InputError.*модель: no model that transformers loads.*; read fewer characters, or"
+    with pytest.raises(InputError, match=why):
+        measure_prefill(tmp_path / "модель", [1, 2], 5)
+
+
+def test_no_peak_is_told_of_a_device_that_keeps_none(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"memory on mps is not measured: .*; leave memory out, or measure it on the"):
+        measure_prefill(tmp_path, [1, 2], 5, device="mps")

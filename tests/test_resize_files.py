@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -10,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -22,7 +25,7 @@ from torch import Tensor
 from hypertok.errors import InputError
 from hypertok.lexicon.lexicon import Lexicon
 from hypertok.model.checkpoint import Checkpoint
-from hypertok.model.resize import link_or_copy, write_extended
+from hypertok.model.resize import check_disk, link_or_copy, write_extended
 from hypertok.model.shard import Entry, header_of
 from hypertok.tokenizer.kind import DELTA
 
@@ -48,6 +51,24 @@ def test_shards_are_copied_where_links_cannot_be(tmp_path: Path, other_disk: Pat
         assert (other_disk / file.name).read_bytes() == file.read_bytes()
         assert not (other_disk / file.name).samefile(file)
     loaded(other_disk)
+
+
+def test_room_is_asked_for_what_cannot_be_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on exFAT, which has no hard links."""
+    checkpoint = saved(MODELS["qwen3 tied"](), tmp_path / "stock", shard="20KB")
+    rewritten = checkpoint.input.shard.size + (ROWS - STOCK + 64) * checkpoint.input.row_bytes
+    output = tmp_path / "out"
+    output.mkdir()
+
+    def refuses(source: Path, target: Path) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=rewritten))
+    check_disk(checkpoint, output, ROWS)
+    monkeypatch.setattr(os, "link", refuses)
+    with pytest.raises(InputError, match="the extended model needs"):
+        check_disk(checkpoint, output, ROWS)
+    assert not list(output.iterdir())
 
 
 def test_a_link_in_a_cache_is_not_linked_itself(tmp_path: Path) -> None:

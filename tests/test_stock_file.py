@@ -12,7 +12,9 @@ from stock_files import refused, tiny_data, written
 from tokenizers import Tokenizer, models, trainers
 
 from hypertok.errors import InputError
+from hypertok.tokenizer.folder import other_templates
 from hypertok.tokenizer.stock import Stock
+from hypertok.tokenizer.stock_file import find_tokenizer
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,15 @@ def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
     stock = Stock.load(written(tmp_path, tiny_data()))
     stock.path.write_bytes(b"\xef\xbb\xbf" + stock.path.read_bytes())
     assert Stock.load(tmp_path).data == stock.data
+
+
+def test_what_macos_writes_beside_files_is_no_tokenizer_and_no_template(tmp_path: Path) -> None:
+    (tmp_path / "additional_chat_templates").mkdir()
+    for name in ("qwen.tiktoken", "additional_chat_templates/rag.jinja"):
+        for path in (tmp_path / name, (tmp_path / name).with_name(f"._{Path(name).name}")):
+            path.write_bytes(b"\0\5\x16\7")
+    assert find_tokenizer(tmp_path) == tmp_path / "qwen.tiktoken"
+    assert other_templates(tmp_path) == [tmp_path / "additional_chat_templates" / "rag.jinja"]
 
 
 def broken(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:

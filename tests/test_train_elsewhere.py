@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,26 @@ def test_a_work_folder_may_be_a_link_to_another_disk(
         patched.setattr(Path, "rename", refused_for_disks)
         train(model, small_corpus, tmp_path / "run", SHORT.model_copy(update={"seed": 2}))
     assert not list(disk.iterdir()), "and the root of a disk, which cannot be renamed, is emptied"
+
+
+def test_an_old_checkpoint_that_a_scanner_has_open_ends_no_training(
+    model: Path, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows its folder cannot be removed then; without its mark it does not count any more."""
+    remove, kept = shutil.rmtree, set[str]()
+
+    def held(path: Path, ignore_errors: bool = False) -> None:
+        if not Path(path).name.startswith("checkpoint-"):
+            remove(path, ignore_errors=ignore_errors)
+            return
+        kept.add(Path(path).name)
+        if not ignore_errors:
+            raise PermissionError(errno.EACCES, "Access is denied")
+
+    monkeypatch.setattr(shutil, "rmtree", held)
+    train(model, small_corpus, tmp_path / "run", SHORT.model_copy(update={"save_every": 1, "keep": 1}))
+    assert kept
+    assert not (tmp_path / "run.work").exists()
 
 
 def refused_for_disks(path: Path, target: Path) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NoReturn
 
 from hypertok.archive.container import Member, Packer
-from hypertok.corpus.sources import Skipped, printable
+from hypertok.corpus.sources import Skipped, is_link, printable
 from hypertok.errors import ArtifactError, InputError
 from hypertok.progress import Count
 from hypertok.single_file import require_place, write_file
@@ -52,18 +52,19 @@ def _found(paths: Sequence[Path], skipped: Skipped | None) -> list[tuple[str, Pa
 
 
 def _walk(path: Path, skipped: Skipped) -> Iterable[tuple[str, Path]]:
-    if path.is_symlink():
+    if is_link(path):
         raise InputError(f"{path} is a symbolic link: name the file it points to")
     if path.is_file():
         yield path.name or path.resolve().name, path
     elif path.is_dir():
         top = path.resolve().name
         for folder, folders, names in os.walk(path, onerror=_refuse):
-            folders.sort()
             here = Path(folder)
-            for name in sorted([*names, *(name for name in folders if (here / name).is_symlink())]):
+            links = [name for name in folders if is_link(here / name)]
+            folders[:] = sorted(set(folders).difference(links))  # by itself `os.walk` goes into junctions
+            for name in sorted([*names, *links]):
                 file = here / name
-                if file.is_symlink():
+                if is_link(file):
                     skipped(printable(str(file)), "a symbolic link")
                 elif not file.is_file():
                     skipped(printable(str(file)), "no regular file")
@@ -222,11 +223,11 @@ def _check_place(place: Path, target: Path, force: bool) -> None:
     for above in place.parents:
         if above == target:
             break
-        if above.is_symlink():
+        if is_link(above):
             raise InputError(f"{above} is a symbolic link: unpack into another folder")
         if above.exists() and not above.is_dir():
             raise InputError(f"{above} is a file where the archive has a folder: unpack into another folder")
-    if place.is_symlink():
+    if is_link(place):
         raise InputError(f"{place} is a symbolic link: unpack into another folder")
     if place.is_dir():
         raise InputError(f"{place} is a folder where the archive has a file: unpack into another folder")

@@ -33,7 +33,7 @@ def encode(
 
     Keep the lexicon, or one built over it: symbol text does not say which one it was written with.
 
-      hypertok encode notes.lexicon note.md > note.sym
+      hypertok encode notes.lexicon note.md -o note.sym
     """
     from hypertok.lexicon.lexicon import Lexicon
 
@@ -55,10 +55,14 @@ def decode(
     LEXICON is the one it was written with, or one built over that one (same OUTPUT, or --base). Another one, or one in
     which concepts were forbidden since, gives an error at best and other words at worst.
 
-      hypertok decode notes.lexicon note.sym > note.md
+      hypertok decode notes.lexicon note.sym -o note.md
     """
     from hypertok.lexicon.lexicon import Lexicon
 
     _refuse_source(output, symbols)
-    content = read_text(symbols, "symbol text is always UTF-8: this is not the output of `hypertok encode`")
+    content = read_text(
+        symbols,
+        "symbol text is always UTF-8: this is not the output of `hypertok encode`",
+        utf16="written by PowerShell's `>`, which changes bytes; encode again with --output",
+    )
     write_bytes(Lexicon.load(lexicon).decode(content).encode("utf-8"), output)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from codecs import BOM_UTF16_LE
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,13 +97,19 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the name and its permissions") from error
 
 
-def read_text(path: Path, remedy: str) -> str:
+def read_text(path: Path, remedy: str, *, utf16: str | None = None) -> str:
     """UTF-8 text of a file or of standard input, byte for byte (line ends and BOM are kept).
 
+    Args:
+        remedy: what to do where it is not UTF-8.
+        utf16: the same where it begins as UTF-16 does; None for `remedy`.
+
     Raises:
-        InputError: not UTF-8; `remedy` says what to do.
+        InputError: not UTF-8.
     """
     data = read_bytes(path)
+    if data.startswith(BOM_UTF16_LE):
+        remedy = utf16 or remedy
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -56,13 +56,13 @@ def run(
     Two arms of ab-bos (without --only all its 34 runs, days). Its model, lexicon and texts come from HYPERTOK_MODEL and
     the like, or from these options:
 
-      hypertok experiment run experiments/ab-bos.toml -o my-ab --only 'stock-*-s0,ours-phrase-characters-s0' \\
+      hypertok experiment run experiments/ab-bos.toml -o my-ab --only "stock-*-s0,ours-phrase-characters-s0" \\
         --model gemma/ --lexicon notes.lexicon --corpus train/ --held-out held-out/ --report
 
     Several processes or machines share the work where each is given its own runs, and the folder runs/ of the results
     is copied together:
 
-      hypertok experiment run experiments/ab-bos.toml -o my-ab --only 'stock-*,ours-word-*-s0' …
+      hypertok experiment run experiments/ab-bos.toml -o my-ab --only "stock-*,ours-word-*-s0" …
     """
     from hypertok.experiment.run import Experiment
     from hypertok.measure.subject import without_bars

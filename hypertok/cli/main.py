@@ -59,7 +59,7 @@ def root(
     The lexicon alone:
 
       hypertok lexicon explain notes.lexicon печени
-      hypertok encode notes.lexicon note.md > note.sym
+      hypertok encode notes.lexicon note.md -o note.sym
       hypertok decode notes.lexicon note.sym
 
     With a model (a folder with weights; needs the extra train):
@@ -73,7 +73,7 @@ def root(
     days). Model, lexicon and texts are named by options or by HYPERTOK_MODEL and the like, as
     `hypertok experiment run --help` says:
 
-      hypertok experiment run experiments/ab-bos.toml -o my-ab --only 'stock-*-s0,ours-phrase-characters-s0' --report
+      hypertok experiment run experiments/ab-bos.toml -o my-ab --only "stock-*-s0,ours-phrase-characters-s0" --report
 
     Everything runs on this machine; nothing is sent anywhere.
     Exit codes: 0 done; 1 error, also of a value that cannot be used; 2 a command line that cannot be read (an unknown

@@ -57,7 +57,12 @@ def measure(
     samples: Annotated[
         int, typer.Option(help="Passages for emission and for the copy task; four times as many for reading.")
     ] = 32,
-    device: Annotated[str, typer.Option(help="cpu, cuda …; auto takes a GPU if there is one.")] = "auto",
+    device: Annotated[
+        str,
+        typer.Option(
+            help="cpu, cuda …; auto takes a CUDA GPU if there is one; an Apple GPU is used only by --device mps."
+        ),
+    ] = "auto",
     dtype: Annotated[
         str,
         typer.Option(
@@ -74,7 +79,7 @@ def measure(
     listed, and the exit code is 3.
 
       hypertok measure model-notes --text held-out/
-      hypertok measure model-notes --text held-out/ --only quality,memory --json > measured.json
+      hypertok measure model-notes --text held-out/ --only quality,memory --json
     """
     from hypertok.corpus.documents import read_documents
     from hypertok.measure.model import measure_model

@@ -33,7 +33,7 @@ from hypertok.corpus.sources import locate, plan_shards
 from hypertok.corpus.stream import FIRST_FORM, UNKNOWN, Tokens, renumber
 from hypertok.errors import ArtifactError, InputError
 from hypertok.progress import Count
-from hypertok.replacing import discard, make_like, remove_stale, to_disk, unfinished
+from hypertok.replacing import discard, make_like, moved, remove_stale, to_disk, unfinished
 
 #: Version of what a shard folder holds; a change makes older work folders useless, so they are redone.
 SHARD_VERSION = 10
@@ -42,8 +42,8 @@ SHARD_VERSION = 10
 MAX_FORMS = 1_500_000
 #: Rows of form tables merged at a time: fewer, larger merges are faster and take more memory.
 _MERGE_ROWS = 1_000_000
-#: Names in a work folder: counted shards, those that a kill left unfinished, and what a desktop leaves in any folder.
-_OWN = re.compile(r"\d{6}-[0-9a-f]{16}|\..*\.unfinished(\..*)?|\.DS_Store|\.nfs.*|\.directory|Thumbs\.db|desktop\.ini")
+#: Names in a work folder: counted shards, those that a kill left unfinished, and what NFS keeps of open files.
+_OWN = re.compile(r"\d{6}-[0-9a-f]{16}|\..*\.unfinished(\..*)?|\.nfs.*")
 _NO_FORMS = {"form": pl.String, **dict.fromkeys(CASES, pl.Int64)}
 
 
@@ -200,7 +200,7 @@ def _count_shard(root: Path, work: Path, shard: Shard) -> str:
     (beside / "reports.json").write_text(json.dumps([asdict(r) for r in reports]), encoding="utf-8")
     to_disk(beside)
     try:
-        beside.rename(target)
+        moved(beside, target)
     except OSError:
         if not target.is_dir():
             raise
@@ -217,9 +217,12 @@ def _global_ids(segment: Path, vocabulary: pl.Series) -> npt.NDArray[np.uint32]:
 
 def _refuse_other(work: Path) -> None:
     """See that a work folder is one: it is removed when its lexicon is written."""
+    from hypertok.artifact import is_litter  # needs pydantic, which workers do not
+
     if not work.exists():
         return
-    others = [p.name for p in work.iterdir() if not _OWN.fullmatch(p.name)] if work.is_dir() else [work.name]
+    names = [p.name for p in work.iterdir() if not is_litter(p.name)] if work.is_dir() else [work.name]
+    others = [name for name in names if not _OWN.fullmatch(name)]
     if others:
         raise ArtifactError(
             f"{work}: is where counted texts are kept until the lexicon is written, and removed then; it holds "

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -32,6 +33,10 @@ EngineName = Literal["local", "ray"]
 _AHEAD = 4
 #: Results held behind one that is slow (a file that cannot be cut); of statistics one is 10 to 15 MB.
 _HELD = 64
+#: Seconds of one wait: on Windows Ctrl-C is heard between two of them.
+_WAIT_SECONDS = 1.0
+#: Processes that one pool can have: Windows waits for no more.
+_MOST = 61 if os.name == "nt" else sys.maxsize
 #: Items under way on Ray at least, so that a cluster that grows on demand sees the demand.
 _RAY_AHEAD = 64
 #: A cluster that is up answers in milliseconds, one far away in less than this.
@@ -65,7 +70,7 @@ def run(
     """
     if engine == "ray":
         return _run_in(lambda: _RayTasks(function, workers), items)
-    workers = min(workers or default_workers(), len(items))
+    workers = min(workers or default_workers(), len(items), _MOST)
     if workers <= 1:
         return (function(item) for item in items)
     return _run_in(lambda: _Processes(function, workers), items)
@@ -146,9 +151,12 @@ class _Processes(_Pool[Item, Result]):
             raise _killed() from error
 
     def wait_for_any(self, handles: list[Future[Result]]) -> list[Future[Result]]:
-        return list(wait(handles, return_when=FIRST_COMPLETED).done)
+        while not (done := wait(handles, _WAIT_SECONDS, FIRST_COMPLETED).done):
+            pass
+        return list(done)
 
     def result(self, handle: Future[Result]) -> Result:
+        self.wait_for_any([handle])
         try:
             return handle.result()
         except BrokenProcessPool as error:

@@ -27,6 +27,8 @@ Skipped = Callable[[str, str], None]
 #: loses little; still big enough that starting a shard costs nothing.
 SHARD_BYTES = 8 << 20
 _SCAN = 1 << 20
+#: How Windows marks a junction.
+_JUNCTION = 0xA0000003
 _FENCE = re.compile(rb"^ {0,3}```", re.MULTILINE)
 
 
@@ -88,11 +90,29 @@ def refuse_inside(output: Path, corpus: Path | str) -> None:
     Raises:
         InputError: it does.
     """
-    if not datasets_source.hub_name(corpus) and output.resolve().is_relative_to(Path(corpus).resolve()):
+    if datasets_source.hub_name(corpus):
+        return
+    whole, root = output.resolve(), Path(corpus).resolve()
+    # Where letter case or Unicode form does not count, a folder has several names.
+    same = root.exists() and any(above.exists() and above.samefile(root) for above in (whole, *whole.parents))
+    if same or whole.is_relative_to(root):
         raise InputError(
             f"{output}: lies inside the corpus {corpus}, so the next start would read it as text; name an output "
             "outside it with --output"
         )
+
+
+def is_link(place: Path | os.DirEntry[str]) -> bool:
+    """Whether another place is meant by this one: a symbolic link, or a junction, which Python does not call so."""
+    return place.is_symlink() or is_junction(place)
+
+
+def is_junction(place: Path | os.DirEntry[str]) -> bool:
+    """Whether it is a folder of Windows that is another one in truth."""
+    try:
+        return getattr(place.stat(follow_symlinks=False), "st_reparse_tag", 0) == _JUNCTION
+    except OSError:  # nothing is there
+        return False
 
 
 def locate(root: Path, path: str) -> Path:
@@ -121,7 +141,10 @@ def _walk_folder(walk: _Walk, folder: Path, prefix: str, real: str, above: froze
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
         except OSError as error:
-            walk.skip(prefix.rstrip("/") or ".", f"folder cannot be listed: {explain(error)}")
+            if not (
+                isinstance(error, PermissionError) and is_junction(folder)
+            ):  # one that Windows keeps for old programs
+                walk.skip(prefix.rstrip("/") or ".", f"folder cannot be listed: {explain(error)}")
             continue
         names = {entry.name for entry in entries}
         if datasets_source.is_saved_dataset(names):
@@ -133,7 +156,7 @@ def _walk_folder(walk: _Walk, folder: Path, prefix: str, real: str, above: froze
             path = prefix + entry.name
             if entry.name.startswith("."):
                 continue
-            if entry.is_symlink():
+            if is_link(entry):
                 walk.links.append((path, folder / entry.name, above))
             elif entry.is_dir(follow_symlinks=False):
                 inner = os.path.join(real, entry.name)

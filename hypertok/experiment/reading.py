@@ -95,7 +95,7 @@ def _over_base(path: Path, before: tuple[Path, ...] = ()) -> dict[str, Any]:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors of Windows
     except OSError as error:
         raise InputError(
             f"{path}: no definition of an experiment ({error.strerror}); name a TOML file, or a folder with {IN_FOLDER}"

@@ -11,7 +11,7 @@ LIGHTER = "free it of other programs, or measure in bfloat16 or on the CPU (dtyp
 
 
 def device_of(name: str) -> str:
-    """A device of torch that can be used; "auto" is the GPU where there is one.
+    """A device of torch that can be used; "auto" is a CUDA GPU where there is one.
 
     A CUDA device is looked up, not tried: a context of this process would take memory, or the whole GPU where it is
     exclusive, from the process that measures memory.
@@ -35,8 +35,8 @@ def device_of(name: str) -> str:
     except (RuntimeError, AssertionError, ImportError) as error:
         reason = first_line(error)
     raise InputError(
-        f"device {name!r} cannot be used here ({reason}); give cpu, cuda, cuda:1 …, mps, or auto for the GPU where "
-        "there is one, and install the build of torch that your GPU needs"
+        f"device {name!r} cannot be used here ({reason}); give cpu, cuda, cuda:1 …, mps, or auto for a CUDA GPU "
+        "where there is one, and install the build of torch that your GPU needs"
     )
 
 

@@ -9,6 +9,7 @@ every layer has the keys of all tokens for a moment, which the measured peak sho
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -239,12 +240,24 @@ def measure_prefill(
         characters: of the text.
 
     Raises:
-        InputError: the process failed; its last line says why.
+        InputError: the process failed; its last line says why. Or nothing tells what is in use on such a device.
     """
+    if (kind := device.partition(":")[0]) not in ("cpu", "cuda"):  # mps keeps no peak, and RSS does not have it all
+        raise InputError(
+            f"memory on {kind} is not measured: nothing tells its peak; leave memory out, or measure it on the CPU"
+        )
     # -P: else a tokenizers.py in the folder where somebody works would be run instead of the library.
     command = [sys.executable, "-P", "-m", "hypertok.measure.prefill"]
     asked = json.dumps({"folder": str(folder), "ids": list(map(int, ids)), "device": device, "dtype": dtype})
-    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        input=asked,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        check=False,
+    )
     if done.returncode:
         why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}; was it killed for memory?"])[-1]
         raise InputError(

@@ -84,7 +84,7 @@ def read_pairs(path: Path | str) -> list[MinimalPair]:
     """
     try:
         # At "\n" alone: splitlines would also cut at U+2028 and its like, which may stand inside a JSON string.
-        lines = Path(path).read_bytes().decode("utf-8").split("\n")
+        lines = Path(path).read_bytes().decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a JSON Lines file of pairs in UTF-8") from error
     pairs = []

@@ -65,7 +65,7 @@ def load_subject(
     """Load a model folder, extended or any other of transformers, for measuring.
 
     Args:
-        device: "cpu", "cuda" …; "auto" takes a GPU where there is one.
+        device: "cpu", "cuda", "mps" …; "auto" takes a CUDA GPU where there is one.
         dtype: "auto" computes in the type of the checkpoint.
         coding: read text so, instead of what `load_coding` finds.
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from hypertok.artifact import own_files
 from hypertok.errors import InputError
 from hypertok.model.config import refuse_adapter
 from hypertok.model.shard import FLOATS, Entry, Matrix, WeightFile
@@ -138,7 +139,7 @@ def _refuse_gguf(folder: Path) -> None:
         raise InputError(f"{folder}: a GGUF file cannot be extended; {_GGUF}")
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name the folder of a model with {CONFIG} and safetensors files")
-    if not any(folder.glob("*.safetensors")) and (found := sorted(folder.glob("*.gguf"))):
+    if not own_files(folder, "*.safetensors") and (found := own_files(folder, "*.gguf")):
         raise InputError(f"{found[0]}: a GGUF file cannot be extended; {_GGUF}")
 
 
@@ -188,7 +189,7 @@ def _no_weights(folder: Path) -> str:
     parts = sorted(folder.glob("model-*-of-*.safetensors"))
     if parts:
         return f"{folder}: {parts[0].name} and no {INDEX}; download the index too"
-    pickled = sorted([*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")])
+    pickled = own_files(folder, "*.bin", "*.pt", "*.pth")
     if pickled:
         return f"{pickled[0]}: weights in pickle format are not read, because reading them can run any code; {_SAVE}"
     return f"{folder}: no weights here ({SINGLE} or {INDEX}); name the folder of a model, or download it completely"

@@ -158,7 +158,7 @@ def _copy_tokenizer(pair: Pair, folder: Path) -> None:
             content["chat_template"], changed = templates, True
             (folder / "chat_template.jinja").unlink(missing_ok=True)  # transformers would take it for all of them
         if changed:
-            path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            path.write_bytes((json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode())
 
 
 def _lost(pair: Pair, folder: Path) -> list[str]:

@@ -22,6 +22,7 @@ from hypertok.errors import InputError
 from hypertok.model.checkpoint import CONFIG, INDEX, SINGLE, Checkpoint
 from hypertok.model.seen import SEEN
 from hypertok.model.shard import BLOCK, Entry, Matrix, WeightFile, header_of, runs
+from hypertok.replacing import unfinished
 from hypertok.single_file import require_disk, write_file, writing_file
 from hypertok.tokenizer.kind import ROW_MULTIPLE, padded
 from hypertok.tokenizer.stock_file import is_own
@@ -178,7 +179,7 @@ def _grown(shard: WeightFile, new: Collection[str], rows: int) -> list[Entry] | 
 
 
 def check_disk(checkpoint: Checkpoint, output: Path, rows: int) -> None:
-    """Refuse before anything is written; a file on the same disk is linked and needs no room.
+    """Refuse before anything is written; a file on the same disk is linked, where that can be, and needs no room.
 
     Args:
         output: an existing folder.
@@ -189,14 +190,28 @@ def check_disk(checkpoint: Checkpoint, output: Path, rows: int) -> None:
     """
     rows = max(rows, padded(checkpoint.stock_rows))
     matrices = {matrix.name for matrix in (checkpoint.input, checkpoint.output, checkpoint.copy) if matrix is not None}
-    device, needed = output.stat().st_dev, 0
+    device, links, needed = output.stat().st_dev, _has_links(output), 0
     for shard in checkpoint.shards:
         grown = _grown(shard, matrices, rows)
         if grown is not None:
             needed += sum(entry.size for entry in grown)
-        elif shard.path.stat().st_dev != device:
+        elif not links or shard.path.stat().st_dev != device:
             needed += shard.size
     require_disk(output, needed, "the extended model needs")
+
+
+def _has_links(folder: Path) -> bool:
+    """Whether the disk of a folder knows hard links; one with exFAT does not."""
+    file, link = unfinished(folder, "file"), unfinished(folder, "link")
+    file.touch()
+    try:
+        os.link(file, link)
+    except OSError:
+        return False
+    finally:
+        file.unlink()
+    link.unlink()
+    return True
 
 
 def _write_shard(file: IO[bytes], shard: WeightFile, new: Mapping[str, _New], rows: int) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hypertok.artifact import own_files
 from hypertok.errors import InputError
 from hypertok.single_file import write_file
 from hypertok.tokenizer.stock import Family, Stock
@@ -112,8 +113,8 @@ def _class_of(stock: Stock) -> str:
 
 def other_templates(folder: Path) -> list[Path]:
     """Chat templates besides the default one, as transformers 5 saves them: a folder of files."""
-    found = (folder / "additional_chat_templates").glob("*.jinja")
-    return sorted(path for path in found if is_own(path, folder))
+    found = own_files(folder / "additional_chat_templates", "*.jinja")
+    return [path for path in found if is_own(path, folder)]
 
 
 def listed_templates(folder: Path) -> list[dict[str, str]]:

@@ -11,6 +11,7 @@ from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
 
+from hypertok.artifact import own_files
 from hypertok.errors import InputError
 from hypertok.tokenizer.from_sentencepiece import convert_sentencepiece
 from hypertok.tokenizer.from_tiktoken import convert_tekken, convert_tiktoken
@@ -33,7 +34,7 @@ def find_tokenizer(folder: Path) -> Path:
     for name in ("tokenizer.json", "tokenizer.model", "tekken.json"):
         if (folder / name).is_file():
             return folder / name
-    files = sorted([*folder.glob("*.tiktoken"), *folder.glob("*.model"), *folder.glob("tekken*.json")])
+    files = own_files(folder, "*.tiktoken", "*.model", "tekken*.json")
     if len(files) == 1:
         return files[0]
     if files:

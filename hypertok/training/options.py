@@ -88,7 +88,7 @@ class TrainOptions(BaseModel):
             of the adapter's first values and dropout.
         dtype: data type of the frozen model and of products; "auto" is bfloat16, or float32 on a device that has no
             instructions for it. New rows, adapter and optimizer are fp32 always.
-        device: "auto" takes a GPU where there is one.
+        device: "auto" takes a CUDA GPU where there is one.
         recompute: do not keep activations for the backward pass but make them again (gradient checkpointing): less
             memory, a third more time.
         compile: let torch.compile make one program of a layer: fewer and larger kernels, for GPUs, where a small model

@@ -226,7 +226,7 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
                 flush(path)
             for old in complete_checkpoints(self.work)[: -self.options.keep]:
                 (old / _COMPLETE).unlink()
-                shutil.rmtree(old)
+                shutil.rmtree(old, ignore_errors=True)  # a scanner of Windows may have a file of it open
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         path = Path(resume_from_checkpoint) / _TRAINED

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import hypertok
-from hypertok.artifact import MANIFEST, Manifest, read_manifest, refuse_foreign
+from hypertok.artifact import MANIFEST, Manifest, is_litter, read_manifest, refuse_foreign
 from hypertok.errors import ArtifactError
 from hypertok.model.config import TRAINED
 from hypertok.model.pair import Pair
@@ -45,7 +45,7 @@ def refuse_output(output: Path, work: Path, *, resume: bool) -> None:
     if not work.exists():
         return
     if not (work / _RUN).is_file():
-        if not work.is_dir() or any(not p.name.startswith(".") for p in work.iterdir()):
+        if not work.is_dir() or any(not (p.name.startswith(".") or is_litter(p.name)) for p in work.iterdir()):
             raise ArtifactError(
                 f"{work}: exists and is no unfinished run (it has no {_RUN}); it would be removed in the end, "
                 "so name another output or move it away"
