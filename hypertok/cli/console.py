@@ -112,6 +112,16 @@ def read_text(path: Path, remedy: str) -> str:
         ) from error
 
 
+def refuse_source(output: Path | None, source: Path) -> None:
+    """See that the output does not take the place of what it is made from.
+
+    Raises:
+        InputError: it would.
+    """
+    if output is not None and output.is_file() and source.exists() and output.samefile(source):
+        raise InputError(f"{output}: is the file that is read; name another output")
+
+
 def print_json(content: Any) -> None:
     """JSON on standard output, in UTF-8 whatever a terminal has; a string is JSON already."""
     text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, indent=1) + "\n"
