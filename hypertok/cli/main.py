@@ -81,7 +81,8 @@ def root(
     Everything runs on this machine; nothing is sent anywhere.
     Exit codes: 0 done; 1 error, or `verify` found a line that fails; 2 a command line that cannot be used: an unknown
     option, a missing argument, a value out of its range (some values are only found out later and give 1); 3 done, but
-    files were left out (listed, or in `lexicon info`); 130 interrupted; 143 terminated.
+    files that may hold text were left out (listed, or in `lexicon info`; pictures, sound and empty files are not among
+    them); 130 interrupted; 143 terminated.
     """
 
 

@@ -199,7 +199,8 @@ def _facts(tables: Tables, counted: CountedCorpus, old: Lexicon | None) -> dict[
         "concepts_by_kind": dict(kinds.iter_rows()),
         "forms": main.height,
         "forms_attested": attested.height,
-        "sources": {status: statuses.count(status) for status in ("read", "repaired", "skipped")},
+        "sources": {status: statuses.count(status) for status in ("read", "repaired", "skipped")}
+        | ({"without text": without} if (without := statuses.count("without text")) else {}),
         "sources_in_part": sum(report.partial for report in counted.reports),
         "lookalike_words": sum(report.lookalikes for report in counted.reports),
         "forms_pruned": counted.pruned,
