@@ -42,7 +42,7 @@ class Tables:
     concepts: pl.DataFrame
     forms: pl.DataFrame
     inflections: pl.DataFrame
-    kept: int
+    kept: int = 0
 
     def named(self) -> Iterator[tuple[str, pl.DataFrame]]:
         """Table names with their tables."""
