@@ -88,6 +88,11 @@ class Manifest(BaseModel):
         """The artefact's identity: it covers every file through the hashes in `files`."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
+    @property
+    def files_sha256(self) -> str:
+        """The same of the files alone, whatever made them: names and hashes in `files`."""
+        return hashlib.sha256(json.dumps(self.files, sort_keys=True).encode()).hexdigest()
+
 
 class _Head(BaseModel):
     """What a manifest of any schema version has."""

@@ -18,6 +18,7 @@ from archive_texts import pack, unpack, unpack_files
 from hypertok.archive import files
 from hypertok.archive.container import _LZMA, Member, Packer, _read_table, _varint, self_contained_packer
 from hypertok.archive.files import pack_files, write_members
+from hypertok.archive.text_coder import TextCoder
 from hypertok.cli import archive as command
 from hypertok.errors import ArtifactError, InputError
 
@@ -291,6 +292,30 @@ def test_an_archive_that_cannot_be_unpacked_is_named(content: bytes, said: str, 
     (tmp_path / "bad.ht").write_bytes(content)
     with pytest.raises(ArtifactError, match=rf"bad\.ht: .*{said}"):
         command.unpack(tmp_path / "bad.ht", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("content", "taken", "said"),
+    [
+        ([Member("a/x.md", "Печень".encode()), Member("y.md", b"y")], "out/a/x.md", "x.md exists: unpack into another"),
+        ("Печень", "out/notes", "notes exists: unpack into another"),
+        ([Member("x.md", b"x")], "out", "out is a file: name a folder to unpack into"),
+    ],
+)
+def test_what_is_in_the_way_is_found_before_anything_is_decoded(
+    content: Any, taken: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notes.ht").write_bytes(pack(content))
+    (tmp_path / taken).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / taken).write_bytes(b"mine")
+    read, decoded = TextCoder.read, list[str]()
+    monkeypatch.setattr(TextCoder, "read", lambda coder: decoded.append(read(coder)) or decoded[-1])
+    with pytest.raises(InputError, match=said):
+        command.unpack(tmp_path / "notes.ht", tmp_path / "out")
+    assert decoded == [member.path for member in content[:1] if isinstance(member, Member)], "a name at most"
+    if taken != "out":
+        command.unpack(tmp_path / "notes.ht", tmp_path / "out", force=True)
+        assert (tmp_path / taken).read_bytes() == "Печень".encode()
 
 
 def test_an_archive_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

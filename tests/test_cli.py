@@ -237,15 +237,18 @@ def test_skipped_files_are_listed_and_the_exit_code_says_so(tmp_path: Path) -> N
     assert done.returncode == 3
     sources = json.loads(ok("lexicon", "info", tmp_path / "x.lexicon", "--json"))["sources"]
     skipped = {s["path"]: s["reason"] for s in sources if s["status"] == "skipped"}
-    assert set(skipped) == {"картинка.png", "пустая.txt", "никуда.txt"}
-    assert all(skipped.values())
+    without = {s["path"]: s["reason"] for s in sources if s["status"] == "without text"}
+    assert (set(skipped), set(without)) == ({"никуда.txt"}, {"картинка.png", "пустая.txt"})
+    assert all({**skipped, **without}.values())
     half = next(s for s in sources if s["path"] == "наполовину.jsonl")
     assert (half["status"], half["reason"][:6]) == ("read", "line 2")
     told = " ".join(ok("lexicon", "info", tmp_path / "x.lexicon").decode().split())
-    assert all(name in told for name in skipped)
-    for path in (corpus / name for name in skipped):
-        path.unlink()
+    assert all(name in told for name in {**skipped, **without})
+    assert "files without text 2" in told
+    (corpus / "никуда.txt").unlink()
     assert hypertok("build-lexicon", corpus, "-o", tmp_path / "x.lexicon").returncode == 3, "read in part"
+    (corpus / "наполовину.jsonl").unlink()
+    ok("build-lexicon", corpus, "-o", tmp_path / "x.lexicon")
 
 
 def test_rebuilding_the_same_says_so_and_a_missing_corpus_is_an_error(lexicon: Path, tmp_path: Path) -> None:

@@ -85,6 +85,7 @@ def test_a_terminated_command_leaves_nothing_half_written(tmp_path: Path) -> Non
             Exception("Error while serializing: I/O error: No space left on device (os error 28)"),
             "is full",
         ),  # as safetensors says it
+        (OSError("3000000 requested and 0 written"), "is full (3000000 requested and 0 written); make room"),  # numpy
         (OSError(28, "No space left on device", "x.bin"), "x.bin: No space left on device; make room"),
         (OSError(13, "Permission denied", "x.bin"), "x.bin: Permission denied; see to its permissions, or name"),
         (OSError(20, "Not a directory", "x/y"), "x/y: Not a directory; correct the path"),

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hypertok.cli import main
+from hypertok.errors import InputError
 from hypertok.lexicon.recipe import Recipe
 from hypertok.measure.options import MeasureOptions
 from hypertok.tokenizer.extend import ExtendOptions
@@ -117,8 +118,15 @@ def test_options_reach_the_work(call: Call, tmp_path: Path, monkeypatch: pytest.
     assert isinstance(done.exception, Reached), (done.exception, done.output)
     given, named = done.exception.args
     assert given == call.given
-    told = {name: value for name, value in named.items() if name not in ("progress", "skipped")}
+    told = {name: value for name, value in named.items() if name not in ("progress", "skipped", "tell")}
     assert told == call.named
+
+
+def test_no_run_at_all_is_not_taken_for_every_run(tmp_path: Path) -> None:
+    """A variable of the shell that is not set, say; all runs are days."""
+    done = CliRunner().invoke(main.app, ["experiment", "run", str(tmp_path / "ab.toml"), "--only", ""])
+    assert isinstance(done.exception, InputError)
+    assert '--only "": names no run; leave it out' in str(done.exception)
 
 
 def test_options_of_measuring_reach_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from small_experiments import (
 )
 from typer.testing import CliRunner
 
+import hypertok
 from hypertok.cli.main import app
 from hypertok.errors import ArtifactError, InputError
 from hypertok.experiment.compare import control_of, sides, stock_of
@@ -99,6 +101,22 @@ def test_a_lost_result_is_measured_again_without_training(done: Done) -> None:
     done.experiment.run(tell=told.append)
     assert undated(path.read_bytes()) == before
     assert not any("training" in text for text in told)
+
+
+def test_what_another_version_has_half_trained_is_told(done: Done) -> None:
+    """The version is in the name of a folder of what is trained, so an arm would be begun anew without a word."""
+    (done.experiment.output / "runs" / "ours-characters-s1.json").unlink()
+    for name, version in (("0123456789abcdef.work", "0.0.1"), ("fedcba9876543210.work", hypertok.__version__)):
+        folder = done.experiment.work / "trained" / name
+        folder.mkdir()
+        (folder / "run.json").write_text(json.dumps({"versions": {"hypertok": version}}), encoding="utf-8")
+    told: list[str] = []
+    done.experiment.run(tell=told.append)
+    found = [text for text in told if "half trained" in text]
+    assert len(found) == 1
+    assert "0123456789abcdef.work: half trained by hypertok 0.0.1; this is " in found[0]
+    for folder in done.experiment.work.glob("trained/*.work"):
+        shutil.rmtree(folder)
 
 
 def test_a_killed_measurement_goes_on_with_the_part_it_was_at(done: Done) -> None:

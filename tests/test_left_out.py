@@ -26,11 +26,12 @@ from hypertok.training.data import read_texts
 
 @pytest.fixture
 def mixed(tmp_path: Path) -> Path:
-    """Two texts, and four files that are none: by name, by content, empty, and a link to nowhere."""
+    """Two texts, and files that are none: by name, by content, a link to nowhere; a picture and an empty one."""
     folder = tmp_path / "notes"
     (folder / "in").mkdir(parents=True)
     (folder / "a.txt").write_text(SENTENCES, encoding="utf-8")
     (folder / "in" / "b.txt").write_text(SENTENCES[600:], encoding="utf-8")
+    (folder / "book.pdf").write_bytes(b"%PDF")
     (folder / "picture.png").write_bytes(b"\x89PNG")
     (folder / "in" / "table.parquet").write_bytes(b"PAR1 not a table at all PAR1")
     (folder / "empty.md").write_bytes(b"")
@@ -39,9 +40,8 @@ def mixed(tmp_path: Path) -> Path:
 
 
 LEFT_OUT = {
-    "picture.png": "binary: .png is an image",
+    "book.pdf": "binary: .pdf is a document to convert to text first",
     "in/table.parquet": "not a Parquet file that can be read",
-    "empty.md": "empty",
     "link.txt": "dangling link to nowhere.txt",
 }
 
@@ -67,10 +67,12 @@ def test_the_callback_is_told_and_texts_are_the_same(mixed: Path, read: Callable
         assert told[str(mixed / name)].startswith(reason)
 
 
-def test_a_single_file_is_told_by_its_own_path(mixed: Path) -> None:
+@pytest.mark.parametrize("name", ["picture.png", "empty.md"])
+def test_a_single_file_is_told_by_its_own_path(mixed: Path, name: str) -> None:
+    """Whatever it is: text is expected of what was named."""
     told: dict[str, str] = {}
-    assert list(read_documents(mixed / "picture.png", skipped=told.__setitem__)) == []
-    assert list(told) == [str(mixed / "picture.png")]
+    assert list(read_documents(mixed / name, skipped=told.__setitem__)) == []
+    assert list(told) == [str(mixed / name)]
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])
@@ -82,6 +84,16 @@ def test_under_a_launcher_the_first_lists_and_none_fails(
     with left_out() as skipped:
         skipped("a.png", "binary")
     assert capsys.readouterr().err == ("left out: a.png: binary\n" if rank == "0" else "")
+
+
+def test_many_of_a_reason_are_not_all_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    given = [(f"{number}.pdf", "binary") for number in range(23)]
+    given[2:2] = [(f"{number}.zip", "an archive") for number in range(2)]
+    with pytest.raises(typer.Exit), left_out() as skipped:
+        list(map(skipped, *zip(*given, strict=True)))
+    told = capsys.readouterr().err.splitlines()
+    assert told[:20] == [f"left out: {number}.pdf: binary" for number in range(20)]
+    assert told[20:] == ["left out: … and 3 more: binary", *(f"left out: {n}.zip: an archive" for n in (0, 1))]
 
 
 def test_names_and_reasons_do_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

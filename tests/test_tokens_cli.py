@@ -112,6 +112,15 @@ def test_text_from_standard_input_and_from_a_file(qwen: Path, tmp_path: Path) ->
     assert "UTF-8" in str(hypertok("tokens", qwen, "--file", file).exception)
 
 
+def test_the_page_does_not_replace_the_text(sound_extension: Path, tmp_path: Path) -> None:
+    note = tmp_path / "note.md"
+    note.write_text(TEXT, encoding="utf-8")
+    result = hypertok("tokens", sound_extension, "--file", note, "--html", tmp_path / "." / "note.md")
+    assert isinstance(result.exception, InputError)
+    assert "note.md: is the file that is read; name another output" in str(result.exception)
+    assert note.read_text(encoding="utf-8") == TEXT
+
+
 def page(text: str) -> html.HtmlElement:
     """The page parsed strictly: an unclosed or unknown element is an error."""
     parser = html.HTMLParser(encoding="utf-8", recover=False)

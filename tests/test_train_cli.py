@@ -24,6 +24,7 @@ def test_the_commands(model: Path, small_corpus: Path, tmp_path: Path) -> None:
     assert made.exit_code == 0, made.output
     assert json.loads(made.stdout)["recipe"]["options"]["lora"]["alpha"] == 8
     assert any((tmp_path / "lora.tensorboard").iterdir())
+    assert " characters; checkpoints and log.jsonl in " in made.stderr, "before the first step, outside a terminal too"
     merged = runner.invoke(app, ["merge", output, "-o", str(tmp_path / "merged")])
     assert merged.exit_code == 0, merged.output
     assert (tmp_path / "merged" / "model.safetensors").is_file()

@@ -58,13 +58,20 @@ def test_a_work_folder_may_be_a_link_to_another_disk(
             assert [path.name for path in disk.parent.iterdir()] == ["work"], "its lock is not of that disk"
 
     for seed in (0, 1):
-        train(model, small_corpus, tmp_path / "run", SHORT.model_copy(update={"seed": seed}), callbacks=[Look()])
+        train(
+            model,
+            small_corpus,
+            tmp_path / "run",
+            SHORT.model_copy(update={"seed": seed}),
+            resume=True,
+            callbacks=[Look()],
+        )
         assert not list(disk.parent.iterdir()), "nothing is left there"
     assert {path.name for path in tmp_path.iterdir()} == {"disk", "run", "run.work"}
     disk.mkdir()
     with monkeypatch.context() as patched:
         patched.setattr(Path, "rename", refused_for_disks)
-        train(model, small_corpus, tmp_path / "run", SHORT.model_copy(update={"seed": 2}))
+        train(model, small_corpus, tmp_path / "run", SHORT.model_copy(update={"seed": 2}), resume=True)
     assert not list(disk.iterdir()), "and the root of a disk, which cannot be renamed, is emptied"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import lzma
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -97,8 +97,12 @@ class Packer:
         rest = _digest(members, self._sha256) + body
         return start + zlib.crc32(start + rest).to_bytes(_CHECK_BYTES, "big") + rest
 
-    def unpack(self, data: bytes) -> list[Member]:
+    def unpack(self, data: bytes, named: Callable[[str], None] | None = None) -> list[Member]:
         """The members of an archive.
+
+        Args:
+            data: of the archive.
+            named: told the path of each member, as it stands there, before the member's content is decoded.
 
         Raises:
             ArtifactError: not an archive, damaged, cut short, newer, or packed with another lexicon.
@@ -125,6 +129,8 @@ class Packer:
         members = []
         for text, blob in zip(is_text, blobs, strict=True):
             path = coder.read() if flags & _NAMED else ""
+            if named is not None:
+                named(path)
             members.append(Member(path, coder.read().encode() if text else blob))
         if digest != _digest(members, self._sha256):
             raise ArtifactError(

@@ -175,6 +175,23 @@ def pack_files(
     return len(data)
 
 
+def refuse_taken(path: str, target: Path, *, name: str, force: bool = False) -> None:
+    """Find out before a member is decoded, which may take minutes, that `write_members` would have no place for it.
+
+    Args:
+        path: of the member; an unsafe one is not judged, for the archive may yet turn out to be none of ours.
+        target: folder to write into.
+        name: see `write_members`.
+        force: whether files that exist are replaced.
+
+    Raises:
+        InputError: see `write_members`.
+    """
+    path = path or name
+    if _unsafe(path) is None:
+        _check_place(target.joinpath(*PurePosixPath(path).parts), target, force)
+
+
 def write_members(members: Sequence[Member], target: Path, *, name: str, force: bool = False) -> list[Path]:
     """Write what was unpacked below the folder `target`; returns the files written.
 
@@ -189,7 +206,8 @@ def write_members(members: Sequence[Member], target: Path, *, name: str, force: 
 
     Raises:
         ArtifactError: a member's path is unsafe, or two members cannot be written side by side.
-        InputError: a file exists already and `force` is not given, or the way to it leads through a link.
+        InputError: a file exists already and `force` is not given, the way to it leads through a link, or `target` is
+            a file.
     """
     if len(members) == 1 and not members[0].path:
         members = [Member(name, members[0].content)]
@@ -222,6 +240,8 @@ def write_members(members: Sequence[Member], target: Path, *, name: str, force: 
 def _check_place(place: Path, target: Path, force: bool) -> None:
     for above in place.parents:
         if above == target:
+            if above.exists() and not above.is_dir():
+                raise InputError(f"{above} is a file: name a folder to unpack into")
             break
         if is_link(above):
             raise InputError(f"{above} is a symbolic link: unpack into another folder")

@@ -74,7 +74,7 @@ def unpack(
     hypertok unpack note.ht
     """
     from hypertok.archive.container import read_header, self_contained_packer
-    from hypertok.archive.files import write_members
+    from hypertok.archive.files import refuse_taken, write_members
     from hypertok.lexicon.lexicon import find_lexicon, packer_of
 
     data = read_bytes(archive)  # once: a pipe gives its bytes a single time
@@ -87,7 +87,7 @@ def unpack(
     else:
         packer = packer_of(lexicon or find_lexicon(header.lexicon, [archive.resolve().parent, Path()]))
     with _named(archive), err.status("unpacking"):
-        members = packer.unpack(data)
+        members = packer.unpack(data, partial(refuse_taken, target=output, name=archive.stem, force=force))
         files = write_members(members, output, name=archive.stem, force=force)
     for file in files:
         err.print(escape(str(file)), soft_wrap=True)

@@ -11,6 +11,8 @@ from hypertok.cli.console import EXIT_SKIPPED, err, out, print_json, steps
 from hypertok.cli.escaping import escape
 from hypertok.errors import quoted
 
+#: Said of options that leave concepts out.
+_STAY = "of the base, also of a lexicon that stands at OUTPUT, stay in any case"
 STEPS = {
     "count": "reading and counting",
     "analyse": "analysing forms",
@@ -47,11 +49,17 @@ def build_lexicon(
     min_count: Annotated[
         int,
         typer.Option(
-            min=1, help="Keep concepts used at least so often (words that the dictionary lacks: at least 3 times)."
+            min=1,
+            help="Keep concepts used at least so often (words that the dictionary lacks: at least 3 times). Concepts "
+            f"{_STAY}.",
         ),
     ] = 1,
-    max_concepts: Annotated[int, typer.Option(min=1, help="Most concepts kept, the most frequent first.")] = 250_000,
-    phrases: Annotated[bool, typer.Option(help="Look for multiword concepts such as «цикл Кребса».")] = True,
+    max_concepts: Annotated[
+        int, typer.Option(min=1, help=f"Most concepts kept, the most frequent first; those {_STAY}.")
+    ] = 250_000,
+    phrases: Annotated[
+        bool, typer.Option(help=f"Look for multiword concepts such as «цикл Кребса»; those {_STAY}.")
+    ] = True,
     min_phrase_count: Annotated[
         int | None,
         typer.Option(
@@ -118,6 +126,13 @@ def build_lexicon(
             f"[bold]{escape(str(target))}[/] {done}: {facts['concepts']:,} concepts, "
             f"{facts['forms']:,} forms ({facts['forms_attested']:,} of them seen), "
             f"{facts['words_in_lexicon'] / facts['words']:.1%} of {facts['words']:,} words covered",
+            soft_wrap=True,
+        )
+    if kept := manifest.facts.get("kept_from_base"):
+        which, without = ("the base", " without --base") if base else ("the lexicon that stood here", "")
+        err.print(
+            f"[yellow]{kept:,} concepts of {which} stay,[/] though --min-count, --max-concepts or --no-phrases would "
+            f"leave them out; for a lexicon without them build into another OUTPUT{without}",
             soft_wrap=True,
         )
     skipped, partial = manifest.facts["sources"]["skipped"], manifest.facts.get("sources_in_part", 0)

@@ -7,17 +7,10 @@ from typing import Annotated
 
 import typer
 
-from hypertok.cli.console import err, read_text, write_bytes
-from hypertok.errors import InputError
+from hypertok.cli.console import err, read_text, refuse_source, write_bytes
 
 LexiconArgument = Annotated[Path, typer.Argument(help="Lexicon folder made by `hypertok build-lexicon`.")]
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="File to write (default: standard output).")]
-
-
-def _refuse_source(output: Path | None, source: Path) -> None:
-    """See that the output does not take the place of what it is made from."""
-    if output is not None and output.is_file() and source.exists() and output.samefile(source):
-        raise InputError(f"{output}: is the file that is read; name another output")
 
 
 def encode(
@@ -37,7 +30,7 @@ def encode(
     """
     from hypertok.lexicon.lexicon import Lexicon
 
-    _refuse_source(output, text)
+    refuse_source(output, text)
     content = read_text(text, "convert it to UTF-8 first, or use `hypertok pack`, which takes any bytes")
     symbols = Lexicon.load(lexicon).encode(content, concepts_only=concepts_only)
     write_bytes(symbols.encode("utf-8"), output)
@@ -59,7 +52,7 @@ def decode(
     """
     from hypertok.lexicon.lexicon import Lexicon
 
-    _refuse_source(output, symbols)
+    refuse_source(output, symbols)
     content = read_text(
         symbols,
         "symbol text is always UTF-8: this is not the output of `hypertok encode`",

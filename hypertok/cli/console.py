@@ -28,6 +28,8 @@ err = Console(stderr=True, highlight=False, emoji=False)
 
 #: Exit code of a command that did its work but had to leave some input out.
 EXIT_SKIPPED = 3
+#: Files listed for each reason.
+SHOWN = 20
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -63,7 +65,7 @@ def tells() -> bool:
 @contextmanager
 def left_out() -> Iterator[Skipped]:
     """Gives the function that is told of files that cannot be read (path, reason); at the end of a command, lists them
-    on standard error and leaves with EXIT_SKIPPED.
+    on standard error, `SHOWN` for each reason, and leaves with EXIT_SKIPPED.
 
     Of several processes under a launcher the first lists, and none leaves so: launchers take any code for a crash.
     """
@@ -71,9 +73,13 @@ def left_out() -> Iterator[Skipped]:
     try:
         yield reasons.__setitem__
     finally:  # an error may well come from this: nothing was left to read
+        by_reason: dict[str, list[str]] = {}
         for path, reason in reasons.items() if tells() else ():
-            named = escape(path).replace("\n", "\\n")  # else a name could tell of another file
-            err.print(f"[yellow]left out:[/] {named}: {escape(reason)}", soft_wrap=True)
+            by_reason.setdefault(reason, []).append(escape(path).replace("\n", "\\n"))  # else it could tell of another
+        for reason, names in by_reason.items():
+            more = [f"… and {len(names) - SHOWN:,} more"] if len(names) > SHOWN else []
+            for named in names[:SHOWN] + more:
+                err.print(f"[yellow]left out:[/] {named}: {escape(reason)}", soft_wrap=True)
     if reasons and os.environ.get("WORLD_SIZE", "1") == "1":
         raise typer.Exit(EXIT_SKIPPED)
 
@@ -117,6 +123,16 @@ def read_text(path: Path, remedy: str, *, utf16: str | None = None) -> str:
         raise InputError(
             f"{path}:{line}: byte 0x{data[error.start]:02X} at offset {error.start} is not UTF-8; {remedy}"
         ) from error
+
+
+def refuse_source(output: Path | None, source: Path) -> None:
+    """See that the output does not take the place of what it is made from.
+
+    Raises:
+        InputError: it would.
+    """
+    if output is not None and output.is_file() and source.exists() and output.samefile(source):
+        raise InputError(f"{output}: is the file that is read; name another output")
 
 
 def print_json(content: Any) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from hypertok.cli.console import by_comma, err, left_out, out
 from hypertok.cli.escaping import escape
-from hypertok.errors import quoted
+from hypertok.errors import InputError, quoted
 
 app = typer.Typer(no_args_is_help=True, help="Arms side by side: run a definition, report on its results.")
 
@@ -29,13 +29,13 @@ def run(
         typer.Option("--output", "-o", help="Folder for the results; results/NAME beside the definition by default."),
     ] = None,
     only: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Do these runs alone, by comma, each ARM-LINE-sSEED, e.g. ours-word-characters-s0; * stands for any "
             "letters. A wrong name lists all (default: every run of the definition).",
             show_default=False,
         ),
-    ] = "",
+    ] = None,
     report: Annotated[bool, typer.Option("--report", help="Write the report afterwards.")] = False,
     model: Annotated[Path | None, _input("Stock model folder")] = None,
     lexicon: Annotated[Path | None, _input("Lexicon of the training texts")] = None,
@@ -69,6 +69,8 @@ def run(
     from hypertok.model.extra import require_train
 
     require_train()
+    if only == "":  # a variable of the shell that is not set, say
+        raise InputError('--only "": names no run; leave it out to do every run of the definition')
     inputs = {
         "model": model, "lexicon": lexicon, "corpus": corpus, "held_out": held_out, "english": english, "code": code,
         "pairs": pairs,
@@ -77,7 +79,7 @@ def run(
     without_bars()
     with left_out() as skipped:
         results = experiment.run(
-            only=by_comma(only),
+            only=by_comma(only or ""),
             tell=lambda text: err.print(escape(text), soft_wrap=True),
             progress=err.is_terminal,
             skipped=skipped,

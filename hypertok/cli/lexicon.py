@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from hypertok.cli.codec import LexiconArgument, OutputOption
-from hypertok.cli.console import out, print_json, write_bytes
+from hypertok.cli.console import SHOWN, out, print_json, write_bytes
 from hypertok.cli.escaping import escape
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Look into a lexicon: figures, one word, or all of it.")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-#: Files listed per reason on the screen; --json lists all.
-_SHOWN = 20
 
 
 @app.command()
@@ -120,10 +118,12 @@ def _print_sources(lex: Lexicon) -> None:
     import polars as pl
 
     told = lex.sources.filter(_told())
+    left_out = pl.col("status").is_in(["skipped", "without text"])
     groups = {
         "skipped": pl.col("status") == "skipped",
+        "without text": pl.col("status") == "without text",
         "repaired": pl.col("status") == "repaired",
-        "read with a remark": (pl.col("status") != "skipped") & (pl.col("reason") != ""),
+        "read with a remark": ~left_out & (pl.col("reason") != ""),
         "with look-alike letters": pl.col("lookalikes") > 0,
     }
     for title, condition in groups.items():
@@ -131,15 +131,15 @@ def _print_sources(lex: Lexicon) -> None:
         if rows.is_empty():
             continue
         out.print(f"\n[bold]{title}[/] ({rows.height})")
-        for row in rows.head(_SHOWN).iter_rows(named=True):
+        for row in rows.head(SHOWN).iter_rows(named=True):
             remark = row["reason"] or row["repaired"]
             if title == "with look-alike letters":
                 remark = f"{row['lookalikes']}: {', '.join(row['lookalike_examples'])}"
             elif title == "repaired":
                 remark = row["repaired"]
             out.print(f"  {escape(row['path'])}: {escape(remark)}", soft_wrap=True)
-        if rows.height > _SHOWN:
-            out.print(f"  … and {rows.height - _SHOWN} more (--json lists all)")
+        if rows.height > SHOWN:
+            out.print(f"  … and {rows.height - SHOWN} more (--json lists all)")
 
 
 def _print_explanation(found: Explanation) -> None:

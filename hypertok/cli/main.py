@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import signal
 import sys
 from io import TextIOWrapper
@@ -13,10 +14,12 @@ import typer
 from hypertok import __version__
 from hypertok.cli import archive, build, codec, experiment, export, extend, lexicon, measure, tokens, train, verify
 from hypertok.cli.console import fail
-from hypertok.errors import HypertokError, first_line
+from hypertok.errors import HypertokError
 
-#: What safetensors and torch say when a file could not be written to its end.
-_NO_ROOM = ("No space left on device", "file write failed", "PytorchStreamWriter failed")
+#: What safetensors, torch and numpy say when a file could not be written to its end.
+_NO_ROOM = re.compile(
+    r"No space left on device|file write failed|PytorchStreamWriter failed|\d requested and \d+ written"
+)
 _REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "see to its permissions, or name another place"),
@@ -76,9 +79,10 @@ def root(
       hypertok experiment run experiments/ab-bos.toml -o my-ab --only "stock-*-s0,ours-phrase-characters-s0" --report
 
     Everything runs on this machine; nothing is sent anywhere.
-    Exit codes: 0 done; 1 error, also of a value that cannot be used; 2 a command line that cannot be read (an unknown
-    option, a missing argument); 3 done, but files were left out (listed, or in `lexicon info`); 130 interrupted;
-    143 terminated.
+    Exit codes: 0 done; 1 error, or `verify` found a line that fails; 2 a command line that cannot be used: an unknown
+    option, a missing argument, a value out of its range (some values are only found out later and give 1); 3 done, but
+    files that may hold text were left out (listed, or in `lexicon info`; pictures, sound and empty files are not among
+    them); 130 interrupted; 143 terminated.
     """
 
 
@@ -107,6 +111,12 @@ def _interrupted() -> NoReturn:
     )
 
 
+def _full_disk(error: Exception) -> None:
+    """Leave, if this is a library's word for a full disk."""
+    if _NO_ROOM.search(str(error)):
+        fail(f"the disk is full ({str(error).splitlines()[0]}); make room and start again, training with --resume")
+
+
 def _terminated(*_: object) -> NoReturn:
     """Leave as by any error, so that what is half-written is removed; workers are spawned and know nothing of this."""
     raise SystemExit(_TERMINATED)
@@ -129,10 +139,11 @@ def main() -> None:
             _interrupted()
         raise
     except OSError as error:
+        if error.errno is None:  # of numpy
+            _full_disk(error)
         where = f"{error.filename}: " if error.filename else ""
         remedy = f"; {_REMEDIES[error.errno]}" if error.errno in _REMEDIES else ""
         fail(f"{where}{error.strerror or error}{remedy}")
     except Exception as error:  # safetensors and torch have errors of their own for a full disk
-        if not any(words in str(error) for words in _NO_ROOM):
-            raise
-        fail(f"the disk is full ({first_line(error)}); make room and start again, training with --resume")
+        _full_disk(error)
+        raise

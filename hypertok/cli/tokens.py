@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hypertok.cli.console import err, out, print_json, read_text, write_bytes
+from hypertok.cli.console import err, out, print_json, read_text, refuse_source, write_bytes
 from hypertok.cli.escaping import escape
 from hypertok.errors import InputError
 
@@ -42,6 +42,7 @@ def tokens(
     if as_json and str(page) == "-":
         raise InputError("--html -: standard output has the JSON; name a file for the page, or leave out --json")
     if file is not None:
+        refuse_source(page, file)
         text = read_text(file, _REMEDY)
     elif text == "-":
         text = read_text(Path("-"), _REMEDY)

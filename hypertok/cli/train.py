@@ -24,7 +24,13 @@ def train(
     model: Annotated[
         Path, typer.Argument(help="Extended model folder (or a stock one: adapter alone).", show_default=False)
     ],
-    data: Annotated[Path, typer.Option(help="Folder or file of texts to train on.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="Folder or file of texts to train on. They must stay as they are until the run is done: for "
+            "notes that you go on writing, make a copy."
+        ),
+    ],
     output: Annotated[Path, _OUTPUT],
     held_out: Annotated[
         Path | None,
@@ -113,7 +119,7 @@ def train(
     with left_out() as skipped:
         done = run(
             model, data, output, read_options(given), held_out=held_out, resume=resume, progress=err.is_terminal,
-            skipped=skipped,
+            skipped=skipped, tell=lambda text: err.print(escape(text), soft_wrap=True),
         )  # fmt: skip
         if not tells():
             return

@@ -251,7 +251,7 @@ def _reports_of(folder: Path) -> Iterator[SourceReport]:
 
 
 def _nothing_to_count(root: Path | str, reports: Sequence[SourceReport]) -> str:
-    skipped = [r for r in reports if r.status == "skipped"]
+    skipped = [r for r in reports if r.status in ("skipped", "without text")]
     detail = f"; first of {len(skipped)} skipped: {skipped[0].path}: {skipped[0].reason}" if skipped else ""
     return (
         f"{root}: no Russian words found in {len(reports)} files{detail}. "

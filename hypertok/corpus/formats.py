@@ -31,12 +31,19 @@ _BINARY = {
     "data for a program": "db sqlite npy npz safetensors gguf pt bin",
     "a font": "ttf otf woff woff2",
 }
+#: Kinds of which nobody expects text; the others may hold some that is missed.
+_NEVER_TEXT = ("an image", "sound or video", "a program", "a font")
 _UNREADABLE = {f".{suffix}": kind for kind, suffixes in _BINARY.items() for suffix in suffixes.split()}
 
 
 def format_of(path: str) -> str:
     """The reader for a file: markdown, jsonl, json, csv, parquet, html, fb2, or text for everything else."""
     return _FORMATS.get(PurePosixPath(path).suffix.lower(), "text")
+
+
+def is_never_text(path: str) -> bool:
+    """Whether nobody would look for text in a file of this name: a picture, sound, a program, a font."""
+    return _UNREADABLE.get(PurePosixPath(path).suffix.lower()) in _NEVER_TEXT
 
 
 def unreadable_suffix(path: str) -> str:

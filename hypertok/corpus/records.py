@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-Status = Literal["read", "repaired", "skipped"]
+#: "without text": empty, or of a name that is never text (a picture); nothing is missed, unlike of what is skipped.
+Status = Literal["read", "repaired", "skipped", "without text"]
 #: Examples of look-alike words kept per source; enough to recognise the habit, short enough for one line.
 _EXAMPLES = 3
 #: Faulty records of one source that are told one by one; of the others their number.

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from hypertok.corpus import datasets_source, encodings, formats
 from hypertok.corpus.encodings import explain
-from hypertok.corpus.records import Part, Plan, Shard, SourceReport
+from hypertok.corpus.records import Part, Plan, Shard, SourceReport, Status
 from hypertok.errors import InputError
 
 #: Told path and reason of each source that is left out, whole or in part.
@@ -42,8 +42,8 @@ class _Walk:
     datasets: set[str] = field(default_factory=set)  # real paths of saved datasets that are taken
     reports: list[SourceReport] = field(default_factory=list)
 
-    def skip(self, path: str, reason: str, size: int = 0) -> None:
-        self.reports.append(SourceReport(printable(path), formats.format_of(path), "", size, 0, 0, "skipped", reason))
+    def skip(self, path: str, reason: str, size: int = 0, status: Status = "skipped") -> None:
+        self.reports.append(SourceReport(printable(path), formats.format_of(path), "", size, 0, 0, status, reason))
 
 
 def printable(path: str) -> str:
@@ -74,7 +74,7 @@ def plan_shards(root: Path | str, shard_bytes: int = SHARD_BYTES) -> Plan:
         _walk_folder(walk, root, "", real, frozenset((real,)))
         _follow_links(walk)
     else:
-        _take(walk, root_name(root), root, os.path.realpath(root))
+        _take(walk, root_name(root), root, os.path.realpath(root), named=True)
     parts = [
         part
         for path, size in sorted(walk.files.items(), key=lambda item: os.fsencode(item[0]))
@@ -190,8 +190,12 @@ def _follow_links(walk: _Walk) -> None:
                 _walk_folder(walk, link, path + "/", real, above | {real})
 
 
-def _take(walk: _Walk, path: str, location: Path, real: str) -> None:
-    """Note one file for reading, or why it is not read; nothing where it is read anyway."""
+def _take(walk: _Walk, path: str, location: Path, real: str, *, named: bool = False) -> None:
+    """Note one file for reading, or why it is not read; nothing where it is read anyway.
+
+    Args:
+        named: as the corpus itself, so that text is expected of it in any case.
+    """
     if real in walk.seen:
         return
     walk.seen.add(real)
@@ -203,9 +207,10 @@ def _take(walk: _Walk, path: str, location: Path, real: str) -> None:
     if not stat.S_ISREG(status.st_mode):
         walk.skip(path, "not a regular file (a pipe, socket or device)")
     elif status.st_size == 0:
-        walk.skip(path, "empty")
+        walk.skip(path, "empty", status="skipped" if named else "without text")
     elif reason := formats.unreadable_suffix(path):
-        walk.skip(path, reason, status.st_size)
+        without = formats.is_never_text(path) and not named
+        walk.skip(path, reason, status.st_size, "without text" if without else "skipped")
     else:
         walk.files[path] = status.st_size
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import hypertok
 from hypertok.artifact import MANIFEST, sha256_of
 from hypertok.experiment.arms import Tell, arm_folder
 from hypertok.experiment.corpus import folders_read
@@ -16,7 +17,15 @@ from hypertok.experiment.kept import Kept, forget
 from hypertok.experiment.measuring import Texts, live_subject, measure_arm, quality_of
 from hypertok.experiment.provenance import provenance
 from hypertok.experiment.results import AtStep, RunResult, Trained, run_path, write_result
-from hypertok.experiment.training import equal_compute, seen_in_training, snapshot, spent, train_arm, trained_folder
+from hypertok.experiment.training import (
+    TRAINED_FOLDERS,
+    equal_compute,
+    seen_in_training,
+    snapshot,
+    spent,
+    train_arm,
+    trained_folder,
+)
 from hypertok.measure.device import LIGHTER, device_of
 from hypertok.measure.parts import Figures
 from hypertok.measure.quality import Quality
@@ -59,11 +68,23 @@ class Runner:
                 corpus=self.corpus, characters=self.definition.characters, seed=self.definition.seeds[0],
             )  # fmt: skip
         self._budget({one.arm.name: folders[one.arm.name] for one in left if one.line == "compute"})
+        if any(one.arm.trained for one in left):
+            self._tell_older()
         for number, planned in enumerate(left, 1):
             self.tell(f"run {number} of {len(left)}: {planned.name}")
             result = self._one(planned, folders[planned.arm.name], keys[planned.name])
             write_result(run_path(self.output, planned.name), result)
             forget(self.work, result.key)
+
+    def _tell_older(self) -> None:
+        """What an older hypertok has half trained, which is not gone on with."""
+        from hypertok.training.work_folder import half_trained
+
+        for path, made_by in half_trained(self.work / TRAINED_FOLDERS):
+            self.tell(
+                f"{path}: half trained by hypertok {made_by}; this is {hypertok.__version__}, which trains the run "
+                "that it belongs to anew. Go on with that version, or remove the folder"
+            )
 
     def _budget(self, folders: Mapping[str, Path]) -> None:
         """Characters of these arms at equal compute, counted on what the first seed reads; the same for all seeds."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from hypertok.model.pair import Pair
     from hypertok.training.options import TrainOptions
 
+#: Folder in `.work` of what is trained.
+TRAINED_FOLDERS = "trained"
 #: Options of training that decide no figure; `reading` is refused there.
 _FREE = {"device", "compile", "log_every", "save_every", "keep", "report_to", "reading"}
 #: What configurations call the number of experts of a layer, and how many of them a token is sent to.
@@ -245,7 +247,7 @@ def trained_folder(work: Path, arm: Arm, model: Path, read: Read, *, characters:
     options, extended = deciding(arm.train), None
     if not arm.stock:  # the tokenizer, too: another machine, or older code, may have made another one under this name
         extended = [model.name, read_manifest(model, EXTENDED).files["tokenizer.json"]]
-    return work / "trained" / key_of(hypertok.__version__, made_from, extended, options, characters, seed)[:16]
+    return work / TRAINED_FOLDERS / key_of(hypertok.__version__, made_from, extended, options, characters, seed)[:16]
 
 
 def _has(folder: Path, names: Iterable[str]) -> bool:

@@ -20,6 +20,7 @@ from hypertok.lexicon.concepts import WITH_PARTICLE, read_concepts
 from hypertok.lexicon.context import ContextModel
 from hypertok.lexicon.context_guess import with_guesses
 from hypertok.lexicon.forms import COLUMNS, form_table, number_variants, with_e, without_yo
+from hypertok.lexicon.from_base import kept_from_base
 from hypertok.lexicon.grammemes import concept_pos
 from hypertok.lexicon.inflections import Inflections, shipped_inflections
 from hypertok.lexicon.lexicon import Lexicon
@@ -36,11 +37,12 @@ PHRASE_KEY = {"pos": "NOUN", "kind": "phrase"}
 
 @dataclass(frozen=True)
 class Tables:
-    """The lexicon's tables, ready to be written (columns: docs/lexicon-format.md)."""
+    """The lexicon's tables, ready to be written (columns: docs/lexicon-format.md), and what `kept_from_base` says."""
 
     concepts: pl.DataFrame
     forms: pl.DataFrame
     inflections: pl.DataFrame
+    kept: int = 0
 
     def named(self) -> Iterator[tuple[str, pl.DataFrame]]:
         """Table names with their tables."""
@@ -76,7 +78,10 @@ def assemble(
     )
     phrases = _phrases(counted, analyses, weights, recipe, overrides, progress)
     singles = readings.concepts.select(*KEY, "count", cases=pl.col("case").cast(pl.String))
-    concepts = _number_concepts(pl.concat([singles, _phrase_concepts(phrases)]), old, overrides, recipe)
+    found = pl.concat([singles, _phrase_concepts(phrases)])
+    found = found.sort("count", *KEY, descending=[True, False, False, False])
+    own = _most(found, recipe.max_concepts, overrides)
+    concepts = _number_concepts(found if old else own, old, overrides, recipe)
     table = pl.concat(
         [
             form_table(readings, analyses, concepts, inflections),
@@ -90,7 +95,8 @@ def assemble(
     table = number_variants(table, concepts["lemma"], old.forms if old else None)
     by_form = table.with_row_index("row").sort("form", "row")["row"]
     table = table.with_columns(by_form=by_form)
-    return Tables(_with_base(concepts, table, old), table, _inflection_table(inflections))
+    kept = kept_from_base(old.concepts, found, own, table, counted.vocabulary, recipe) if old else 0
+    return Tables(_with_base(concepts, table, old), table, _inflection_table(inflections), kept)
 
 
 def _with_added(vocabulary: pl.DataFrame, overrides: Overrides) -> pl.DataFrame:
@@ -176,7 +182,6 @@ def _phrase_forms(phrases: Phrases, concepts: pl.DataFrame, inflections: Inflect
 
 def _number_concepts(found: pl.DataFrame, old: Lexicon | None, overrides: Overrides, recipe: Recipe) -> pl.DataFrame:
     """All concepts in id order with their symbols: those of the base as they were, then new ones by count."""
-    found = found.sort("count", *KEY, descending=[True, False, False, False])
     kept: dict[tuple[str, str, str], str] = {}
     if old:
         had = old.concepts.select(*KEY, "symbol", old_cases="cases")
@@ -187,8 +192,6 @@ def _number_concepts(found: pl.DataFrame, old: Lexicon | None, overrides: Overri
         )
         new = found.join(had, on=KEY, how="anti", maintain_order="left")
         found = pl.concat([base, _most(new, max(0, recipe.max_concepts - base.height), overrides)])
-    else:
-        found = _most(found, recipe.max_concepts, overrides)
     for (lemma, pos), symbol in overrides.add.items():
         kinds = set(found.filter(lemma=lemma, pos=pos)["kind"])
         said = overrides.place_of((lemma, pos))

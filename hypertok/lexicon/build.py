@@ -19,6 +19,7 @@ from hypertok.corpus.sources import refuse_inside
 from hypertok.data import data_file
 from hypertok.errors import ArtifactError
 from hypertok.lexicon.assemble import Tables, assemble
+from hypertok.lexicon.from_base import refuse_other_symbols
 from hypertok.lexicon.lexicon import KIND, Lexicon, lexicon_manifest
 from hypertok.lexicon.overrides import read_overrides
 from hypertok.lexicon.recipe import Progress, Recipe
@@ -71,7 +72,8 @@ def build_lexicon(
             for and not installed.
         HypertokError: a worker was killed, for want of memory mostly.
         ArtifactError: `output` or the folder beside it for finished work is something else, `output` is a lexicon that
-            cannot be read, `base` is damaged, or another process makes `output`.
+            cannot be read, or whose symbols would mean other concepts over `base`, `base` is damaged, or another
+            process makes `output`.
     """
     recipe = recipe or Recipe()
     output = Path(output).resolve()
@@ -86,6 +88,9 @@ def build_lexicon(
     tell = progress or silent
     with alone(output):
         old = Lexicon.load(base) if base else _standing(output)
+        standing = _other_symbols(output, old) if base else None
+        if standing is not None and old:  # now, and when all concepts are known
+            refuse_other_symbols(output, standing, old.concepts)
         counted = count_corpus(
             corpus, work, like=output, engine=engine, workers=workers, progress=lambda d, t: tell("count", d, t)
         )
@@ -113,6 +118,8 @@ def build_lexicon(
                     discard(work)  # a data set of the hub does not tell when it was changed
                     raise
             tables = assemble(counted, recipe, overriding, old, workers=workers, progress=tell)
+            if standing is not None:
+                refuse_other_symbols(output, standing, tables.concepts)
             tell("write", 0, 1)
             _write(folder, tables, counted)
             if recipe.statistics:
@@ -124,7 +131,7 @@ def build_lexicon(
                 parents=parents,
                 recipe=recipe.model_dump(),
                 versions=_versions(),
-                facts=_facts(tables, counted),
+                facts=_facts(tables, counted, old),
             )
         discard(work)
         tell("write", 1, 1)
@@ -152,6 +159,15 @@ def _standing(output: Path) -> Lexicon | None:
         ) from error
 
 
+def _other_symbols(output: Path, base: Lexicon | None) -> pl.DataFrame | None:
+    """Concepts of a lexicon that stands at `output` and is not the base; None where none is, or none can be read."""
+    try:
+        found = Lexicon.load(output)
+    except ArtifactError:
+        return None
+    return None if base is not None and found.sha256 == base.sha256 else found.concepts
+
+
 def _same(old: Manifest, parents: dict[str, str], recipe: Recipe) -> bool:
     inputs = {role: sha for role, sha in old.parents.items() if role != "base"}
     return inputs == parents and old.recipe == recipe.model_dump() and old.versions == _versions()
@@ -165,10 +181,13 @@ def _write(folder: Path, tables: Tables, counted: CountedCorpus) -> None:
     sources.sort("path").write_parquet(folder / "sources.parquet", compression="zstd", statistics=False)
 
 
-def _facts(tables: Tables, counted: CountedCorpus) -> dict[str, object]:
+def _facts(tables: Tables, counted: CountedCorpus, old: Lexicon | None) -> dict[str, object]:
     words = int(counted.vocabulary.select(pl.sum_horizontal(CASES).sum()).item())
-    in_lexicon = tables.forms.filter(pl.col("main") & pl.col("attested"))["form"]
-    covered = counted.vocabulary.filter(pl.col("form").is_in(in_lexicon.implode()))
+    main = tables.forms.filter("main")
+    attested = main.filter("attested")
+    # Forms of concepts kept from a base are written, too, and never count as attested.
+    written = (main if old else attested)["form"]
+    covered = counted.vocabulary.filter(pl.col("form").is_in(written.implode()))
     covered_words = int(covered.select(pl.sum_horizontal(CASES).sum()).item())
     kinds = tables.concepts.group_by("kind").len().sort("kind")
     statuses = [report.status for report in counted.reports]
@@ -178,12 +197,14 @@ def _facts(tables: Tables, counted: CountedCorpus) -> dict[str, object]:
         "words_in_lexicon": covered_words,
         "concepts": tables.concepts.height,
         "concepts_by_kind": dict(kinds.iter_rows()),
-        "forms": tables.forms.filter(pl.col("main")).height,
-        "forms_attested": len(in_lexicon),
-        "sources": {status: statuses.count(status) for status in ("read", "repaired", "skipped")},
+        "forms": main.height,
+        "forms_attested": attested.height,
+        "sources": {status: statuses.count(status) for status in ("read", "repaired", "skipped")}
+        | ({"without text": without} if (without := statuses.count("without text")) else {}),
         "sources_in_part": sum(report.partial for report in counted.reports),
         "lookalike_words": sum(report.lookalikes for report in counted.reports),
         "forms_pruned": counted.pruned,
+        **({"kept_from_base": tables.kept} if old else {}),
     }
 
 

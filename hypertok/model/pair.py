@@ -83,6 +83,11 @@ class Pair:
         return cls(folder, checkpoint, tokenizer, new_ids, separator_of(stock, checkpoint), manifest, manifest.sha256)
 
     @property
+    def files_sha256(self) -> str | None:
+        """Of an extended folder, of its files alone: the manifest tells the versions that made them, too."""
+        return None if self.manifest is None else self.manifest.files_sha256
+
+    @property
     def start(self) -> tuple[int, ...]:
         """What the tokenizer itself puts before a text, the BOS token mostly; () for Qwen."""
         return ids_before(self.plain.tokenizer)

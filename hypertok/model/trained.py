@@ -80,7 +80,8 @@ def open_trained(folder: Path, model_folder: Path | None = None) -> tuple[Manife
     if not where.is_dir():
         raise ArtifactError(f"{folder}: the model it was trained on is not at {where}; name its folder with --model")
     pair = Pair.open(where)
-    if pair.sha256 != manifest.parents["model"]:
+    same_files = pair.files_sha256 is not None and pair.files_sha256 == manifest.parents.get("model_files")
+    if pair.sha256 != manifest.parents["model"] and not same_files:  # made again by another hypertok
         raise ArtifactError(
             f"{where}: not the model that {folder} was trained on (sha256 {pair.sha256[:12]}…, it names "
             f"{manifest.parents['model'][:12]}…); name that one with --model"

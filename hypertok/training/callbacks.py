@@ -14,23 +14,36 @@ from hypertok.single_file import write_file
 from hypertok.training.data import Blocks
 
 LOG = "log.jsonl"
+#: Seconds between checkpoints at most, whatever `save_every` says: on a CPU its steps may be hours.
+SAVE_SECONDS = 900.0
 
 
 class Schedule(TrainerCallback):  # type: ignore[misc, unused-ignore]
-    """When the loop logs, saves and evaluates: as it is told now; it logs and evaluates at the end in any case."""
+    """When the loop logs, saves and evaluates: as it is told now; it logs and evaluates at the end in any case.
+
+    One process saves by the clock, too. Clocks of several would not agree on the step, and they save together.
+    """
 
     def __init__(self, *, evaluates: bool) -> None:
         self._evaluates = evaluates
+        self._saved = time.monotonic()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """A checkpoint brings the steps of the start that it is of."""
         state.compute_steps(args, state.max_steps)
+        self._saved = time.monotonic()
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """The clock begins anew."""
+        self._saved = time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """While reports are still open: TensorBoard's is closed when the loop ends."""
         if state.global_step >= state.max_steps:
             control.should_log = True
             control.should_evaluate |= self._evaluates
+        if args.world_size == 1 and time.monotonic() - self._saved > SAVE_SECONDS:
+            control.should_save = True
 
 
 class Bar(ProgressCallback):  # type: ignore[misc, unused-ignore]
@@ -63,7 +76,8 @@ class LogFile(TrainerCallback):  # type: ignore[misc, unused-ignore]
         write_file(self.path, "".join(kept).encode())  # whole or not at all: earlier steps stand nowhere else
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Add a line: step, characters read so far (all epochs), seconds of all starts, and what the loop tells.
+        """Add a line: step and of how many, characters read so far (all epochs), seconds of all starts, and what the
+        loop tells.
 
         A line with a loss says of how many steps that is the mean: after a resumption not of all since the line before.
         """
@@ -72,6 +86,7 @@ class LogFile(TrainerCallback):  # type: ignore[misc, unused-ignore]
         read = round(self._blocks.characters * self._blocks.epochs * state.global_step / max(state.max_steps, 1))
         line = {
             "step": state.global_step,
+            "of": state.max_steps,
             "characters": read,
             "seconds": round(time.monotonic() - self._begun, 3),
             **logs,

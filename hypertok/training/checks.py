@@ -154,10 +154,18 @@ def estimate_of(
     )
 
 
+def steps(options: TrainOptions, blocks: int, ranks: int = 1) -> int:
+    """How many optimizer steps a run takes over so many blocks."""
+    return -(-blocks // (options.batch * options.accumulate * ranks))
+
+
 def checkpoints(options: TrainOptions, blocks: int, ranks: int = 1) -> int:
-    """How many checkpoints of a run lie on the disk at once, at most: one is removed when the next is whole."""
-    steps = -(-blocks // (options.batch * options.accumulate * ranks))
-    return min(options.keep + 1, -(-steps // options.save_every))
+    """How many checkpoints of a run lie on the disk at once, at most: one is removed when the next is whole.
+
+    One process may save after any step, by the clock (`callbacks.Schedule`).
+    """
+    every = 1 if ranks == 1 else options.save_every
+    return min(options.keep + 1, -(-steps(options, blocks, ranks) // every))
 
 
 def check_room(needs: Needs, work: Path, *, cpu: bool, written: int = 0, checkpoints: int = 1) -> None:

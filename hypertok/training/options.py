@@ -98,7 +98,7 @@ class TrainOptions(BaseModel):
         cut_head: make the logits of a step over those ids that stand in the run's texts, trained on or held out, the
             new ids, and a fresh sample that stands for all others (`training/loss.py`). For CPUs, where a head of 262k
             rows costs more than the rest of a small model. Held-out text is judged with the whole head in any case.
-        save_every: optimizer steps between checkpoints.
+        save_every: optimizer steps between checkpoints; one process writes one at least every 15 minutes, too.
         keep: checkpoints that are kept.
         log_every: optimizer steps between lines of log.jsonl.
         evaluate_every: optimizer steps between evaluations on the held-out text; 0 for the end alone.

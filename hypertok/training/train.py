@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ from hypertok.training.allocator import keep_freed_memory
 from hypertok.training.callbacks import LOG, Bar, LogFile, Schedule
 from hypertok.training.check_head import check_head
 from hypertok.training.checkpoints import last_checkpoint
-from hypertok.training.checks import LESS_MEMORY, check_positions, check_room, checkpoints, estimate, own_gpu
+from hypertok.training.checks import LESS_MEMORY, check_positions, check_room, checkpoints, estimate, own_gpu, steps
 from hypertok.training.code_state import code_state
 from hypertok.training.compiling import compile_layers, compiling
 from hypertok.training.data import Blocks
@@ -57,6 +57,7 @@ from hypertok.training.work_folder import (
     mean_loss,
     refuse_other_run,
     refuse_output,
+    told_beginning,
     work_of,
     written,
 )
@@ -97,6 +98,7 @@ def train(
     progress: bool = False,
     callbacks: Sequence[TrainerCallback] = (),
     skipped: Skipped | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> TrainResult:
     """Train new rows and an adapter.
 
@@ -113,6 +115,7 @@ def train(
         progress: show a bar with the time left.
         callbacks: further ones for the loop.
         skipped: told path and reason of each file of texts that is left out; of some more than once.
+        tell: told in one line, by the first process, what is about to be done.
 
     Raises:
         InputError: the text is too short or holds held-out documents, the output lies inside it, model and tokenizer do
@@ -189,6 +192,9 @@ def train(
             trainer.remove_callback(PrinterCallback)
             facts = _facts(whole, blocks, held, ranks, args.device)  # now: FSDP takes the parameters apart
             checkpoint = begin(work, output, run) if first else last_checkpoint(work) if resume else None
+            if first and tell is not None:
+                number = steps(options, len(blocks), ranks)
+                tell(told_beginning(work, number, blocks.characters * blocks.epochs, checkpoint, resume=resume))
             with compiling(options):
                 done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             metrics = trainer.judged() if held is not None else {}

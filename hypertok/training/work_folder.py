@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from hypertok.model.config import TRAINED
 from hypertok.model.pair import Pair
 from hypertok.replacing import make_like
 from hypertok.single_file import write_file
+from hypertok.training.callbacks import LOG
 from hypertok.training.checkpoints import last_checkpoint, step_of
 from hypertok.training.data import Blocks
 from hypertok.training.options import TrainOptions
@@ -28,6 +29,15 @@ from hypertok.training.options import TrainOptions
 _RUN = "run.json"
 #: Options that may change between a run and its resumption: they touch no weight.
 _FREE = ("save_every", "keep", "log_every", "evaluate_every", "report_to")
+#: What to say of inputs that are others than those of the unfinished run.
+_OTHER = (
+    "are not those it began with (one was added, changed or removed: train on a copy of notes that you go on writing)"
+)
+_CHANGED = {
+    "corpus": f"another corpus: the texts of --data {_OTHER}",
+    "held_out": f"another held-out text: the texts of --held-out {_OTHER}",
+    "tokens": "tokens cut otherwise: the texts are the same, so files of the tokenizer were changed, or its library",
+}
 
 
 def work_of(output: Path) -> Path:
@@ -35,23 +45,31 @@ def work_of(output: Path) -> Path:
     return output.with_name(f"{output.name}.work")
 
 
+def _foreign(path: Path) -> bool:
+    return not (path.name.startswith(".") or is_litter(path.name))
+
+
 def refuse_output(output: Path, work: Path, *, resume: bool) -> None:
     """See that nothing else stands where a run is to write.
 
     Raises:
-        ArtifactError: something does, or an unfinished run and it is not to be resumed.
+        ArtifactError: something does, or a run that is not to be resumed, unfinished or done.
     """
     refuse_foreign(output, TRAINED)
-    if not work.exists():
+    begun = (work / _RUN).is_file()
+    if not begun and work.exists() and (not work.is_dir() or any(map(_foreign, work.iterdir()))):
+        raise ArtifactError(
+            f"{work}: exists and is no unfinished run (it has no {_RUN}); it would be removed in the end, "
+            "so name another output or move it away"
+        )
+    if resume:
         return
-    if not (work / _RUN).is_file():
-        if not work.is_dir() or any(not (p.name.startswith(".") or is_litter(p.name)) for p in work.iterdir()):
-            raise ArtifactError(
-                f"{work}: exists and is no unfinished run (it has no {_RUN}); it would be removed in the end, "
-                "so name another output or move it away"
-            )
-        return  # empty: a start that failed before its first step
-    if not resume:
+    if not begun and output.exists():  # found out now, not after days, and not replaced by accident
+        raise ArtifactError(
+            f"{output}: is trained already; resume (--resume) leaves it as it is if it is this run; else name another "
+            "output, or remove the folder"
+        )
+    if begun:
         raise ArtifactError(
             f"{work}: an unfinished run; go on with it by resume (--resume), or remove the folder to begin anew"
         )
@@ -62,6 +80,8 @@ def identity(pair: Pair, blocks: Blocks, held: Blocks | None, options: TrainOpti
     # Tokens, too: files of a stock tokenizer that are no part of the model's sha256 may have changed, or the library.
     tokens = hashlib.sha256(np.ascontiguousarray(blocks.tokens).data).hexdigest()
     parents = {"model": pair.sha256, "corpus": blocks.sha256, "tokens": tokens}
+    if pair.files_sha256 is not None:
+        parents["model_files"] = pair.files_sha256
     if held is not None:
         parents["held_out"] = held.sha256
     return {
@@ -81,7 +101,7 @@ def finished(output: Path, run: Mapping[str, Any]) -> Manifest | None:
     options = {key: value for key, value in manifest.recipe.get("options", {}).items() if key not in _FREE}
     made = {
         "options": options,
-        "parents": _with_tokens(manifest.parents, run),
+        "parents": _as_now(manifest.parents, run),
         "processes": manifest.facts.get("processes"),
     }
     return manifest if made == {name: value for name, value in run.items() if name != "versions"} else None
@@ -97,7 +117,7 @@ def refuse_other_run(work: Path, run: Mapping[str, Any]) -> None:
     if not path.is_file():
         return
     other = json.loads(path.read_text(encoding="utf-8"))
-    other["parents"] = _with_tokens(other["parents"], run)
+    other["parents"] = _as_now(other["parents"], run)
     for key, value in run.items():
         if other.get(key) == value:
             continue
@@ -105,15 +125,26 @@ def refuse_other_run(work: Path, run: Mapping[str, Any]) -> None:
         before = (other.get(key) or {}) if isinstance(value, dict) else {key: other.get(key)}
         # What was left out on one of the two sides stands on the other alone: a text held out, say.
         name = next(name for name in {**now, **before} if now.get(name) != before.get(name))
+        if key == "parents" and name in _CHANGED and name in now and name in before:
+            raise ArtifactError(
+                f"{work}: an unfinished run with {_CHANGED[name]}; put them back, or remove the folder to begin anew"
+            )
         raise ArtifactError(
             f"{work}: an unfinished run with {name} {before.get(name)!r}, now it is {now.get(name)!r}; resume it as it "
             "was, or remove the folder to begin anew"
         )
 
 
-def _with_tokens(parents: dict[str, str], run: Mapping[str, Any]) -> dict[str, str]:
-    """Parents that older code told: it did not tell tokens, which are taken to be those of `run`."""
-    return {**{role: sha for role, sha in run["parents"].items() if role == "tokens"}, **parents}
+def _as_now(parents: dict[str, str], run: Mapping[str, Any]) -> dict[str, str]:
+    """Parents as this code tells them.
+
+    Older code told neither tokens nor the model's files, which are taken to be those of `run`; and a model made again
+    with the same files, by another hypertok, is the same one.
+    """
+    now: dict[str, str] = run["parents"]
+    same = "model_files" in now and parents.get("model_files") == now["model_files"]
+    told = {role: sha for role, sha in now.items() if role in ("tokens", "model_files")} | parents
+    return told | ({"model": now["model"]} if same else {})
 
 
 def begin(work: Path, output: Path, run: Mapping[str, Any]) -> Path | None:
@@ -127,6 +158,24 @@ def begin(work: Path, output: Path, run: Mapping[str, Any]) -> Path | None:
     make_like(output, work)
     write_file(path, (json.dumps(run, ensure_ascii=False, indent=1) + "\n").encode())
     return None
+
+
+def told_beginning(work: Path, steps: int, characters: int, checkpoint: Path | None, *, resume: bool) -> str:
+    """One line for a person before the first step: how much there is to do, from where, and where to look."""
+    start = f"{steps:,} steps"
+    if checkpoint is not None:
+        start = f"going on from step {step_of(checkpoint):,} of {steps:,}"
+    elif resume:
+        start = f"no checkpoint to go on from, so it begins anew: {start}"
+    return f"{start}, {characters:,} characters; checkpoints and {LOG} in {work}"
+
+
+def half_trained(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Work folders in `folder` of runs that another version of hypertok began, and which: they are not gone on with."""
+    for path in sorted(folder.glob(f"*/{_RUN}")):
+        made_by = json.loads(path.read_text(encoding="utf-8"))["versions"]["hypertok"]
+        if made_by != hypertok.__version__:
+            yield path.parent, made_by
 
 
 def written(work: Path) -> int:
