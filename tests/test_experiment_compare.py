@@ -38,9 +38,10 @@ def by_label(results: Results) -> dict[str, Side]:
 def with_abilities(run: RunResult) -> RunResult:
     """Ours answers half as many pairs as the others, and spends a tenth more on English, in its second seed a fifth."""
     right = (True, True, False, False) if run.arm == "ours" else (True,) * 4
+    either = (True, True, True, False) if run.arm == "ours" else ()
     bits = 100.0 + 10 * (run.arm == "ours") * (1 + run.seed)
     drift = Quality.of([DocumentBits(bits, 50, 20), DocumentBits(2 * bits, 100, 40)], 512, 128)
-    pairs = PairAccuracy(4, sum(right), sum(right) / 4, (), right)
+    pairs = PairAccuracy(4, sum(right), sum(right) / 4, (), right, either)
     return run.model_copy(update={"pairs": pairs, "drift": {"english": drift}})
 
 
@@ -53,6 +54,13 @@ def test_differences_are_ours_less_or_over_those_of_stock(results: Results) -> N
     assert drift is not None
     assert (drift.value, drift.low, drift.high) == pytest.approx((1.15, 1.1, 1.2))
     assert (drift.documents, drift.seeds) == (2, 2)
+
+
+def test_pairs_by_either_spelling_stand_behind_those_of_the_tokenizers_own(results: Results) -> None:
+    blocks = list(run_blocks(changed(results, with_abilities)))
+    tables = [block for block in blocks if isinstance(block, Table) and "minimal pairs" in block.head]
+    cells = {row[0]: row[1] for row in tables[0].rows}
+    assert (cells["ours"], cells["stock"]) == ("50.00% (75.00% in either spelling)", "100.00%")
 
 
 def test_what_is_above_stock_is_in_bits_per_character(results: Results) -> None:

@@ -191,5 +191,7 @@ def _lines(found: Measured) -> Iterator[tuple[str, str]]:
                 yield f"  {name}", f"{value:.4f}{spread}, {tokens:,} tokens"
     if pairs := found.pairs:
         yield "minimal pairs", f"{pairs.accuracy:.2%} of {pairs.pairs:,}"
+        if pairs.either_accuracy is not None:
+            yield "  in either spelling", f"{pairs.either_accuracy:.2%}"
         for kind in pairs.phenomena:
             yield f"  {kind.name}", f"{kind.accuracy:.2%} of {kind.pairs:,}"

@@ -147,7 +147,6 @@ def _control_label(side: Side, control: Side) -> str:
 def _abilities(aims: Aims, every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
     rows = []
     for side in every:
-        pairs = [run.pairs.accuracy for run in side.shown if run.pairs is not None]
         copied = [run.copied.exact_characters for run in side.shown if run.copied is not None]
         emitted = [run.emission for run in side.shown if run.emission is not None]
         points = side.points_against(stock) if stock is not None and side is not stock else None
@@ -157,7 +156,7 @@ def _abilities(aims: Aims, every: Sequence[Side], stock: Side | None) -> Iterato
         rows.append(
             [
                 side.label,
-                share(pairs),
+                _right_pairs(side),
                 f"{points.value:+.2f} [{points.low:+.2f}, {points.high:+.2f}]" if points else "",
                 points_verdict(points, -aims.pairs_points) if points and ours else "",
                 _copied(side),
@@ -178,10 +177,19 @@ def _abilities(aims: Aims, every: Sequence[Side], stock: Side | None) -> Iterato
         )
         yield Table(head, rows)
         yield Paragraph(
-            "Minimal pairs: share in which the grammatical sentence is likelier, interval by pair and seed. Copying: "
+            "Minimal pairs: share in which the grammatical sentence is likelier (in either spelling: if what the model "
+            "gives to the units in stock tokens is added), interval by pair and seed. Copying: "
             f"share of characters before the first mistake{_passages(every)}. New units: their share of the characters "
             f"that the model writes, beside their share of real text{_sampled(every)}."
         )
+
+
+def _right_pairs(side: Side) -> str:
+    """Share of the pairs, behind it that by the sum of two spellings, which older results lack."""
+    found = [run.pairs for run in side.shown if run.pairs is not None]
+    either = [one for pairs in found if (one := pairs.either_accuracy) is not None]
+    told = share([pairs.accuracy for pairs in found])
+    return f"{told} ({share(either)} in either spelling)" if either and len(either) == len(found) else told
 
 
 def _copied(side: Side) -> str:
