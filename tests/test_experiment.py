@@ -278,6 +278,10 @@ def test_the_report_says_what_was_found(done: Done) -> None:
         assert f"## {heading}" in text, heading
         assert f">{heading}" in page, heading
     assert "900 characters of training text per arm, 2 seeds" in text
+    assert re.search(r"of real text, in [12] passages, sampled once: a difference of four points can be chance", text)
+    assert "1 GiB of it is left for everything in passing" in text
+    assert re.search(r"\| ours \| [\d.]+ \([+-][\d.]+% \[[+-][\d.]+%, [+-][\d.]+%\]\) \|", text), "drift"
+    assert "paired by document, on all seeds that both have" in text
     assert "3 held-out documents" in text
     assert re.search(r"\| versions that trained \|.* hypertok [\d.]+, .* torch \d", text)
     assert re.search(r"\| ours, equal compute \|.*(met|missed).*\(aim: below \+0%\)", text)
