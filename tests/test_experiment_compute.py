@@ -32,7 +32,7 @@ def test_equal_compute_counts_every_pass(inputs: Inputs) -> None:
     assert model is not None
     assert corpus is not None
     once = spent(model, corpus, 300, 0)
-    assert spent(model, corpus, 300, 0, epochs=2) == replace(once, tokens=2 * once.tokens)
+    assert spent(model, corpus, 300, 0, times=2) == replace(once, tokens=2 * once.tokens)
 
 
 def test_equal_compute_is_counted_on_all_that_is_read(

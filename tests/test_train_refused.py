@@ -60,7 +60,7 @@ def test_only_the_same_run_is_resumed(model: Path, small_corpus: Path, tmp_path:
 
 
 def test_an_option_that_was_left_out_on_one_side_is_named(tmp_path: Path) -> None:
-    with_text = {"options": {"seed": 0}, "parents": {"corpus": "a", "held_out": "b"}}
+    with_text = {"options": {"seed": 0, "repeats": 0.0}, "parents": {"corpus": "a", "held_out": "b"}}
     without = {**with_text, "parents": {"corpus": "a"}}
     for before, now, says in ((with_text, without, "held_out 'b', now it is None"), (without, with_text, "it is 'b'")):
         work = tmp_path / says.split()[-1]

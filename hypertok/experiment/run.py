@@ -19,7 +19,7 @@ from hypertok.experiment.reading import read_definition
 from hypertok.experiment.results import PLAN, Plan, Results, read_plan, read_run, run_path, write_result
 from hypertok.experiment.runner import Planned, Runner
 from hypertok.experiment.settle import settled
-from hypertok.experiment.training import deciding
+from hypertok.experiment.training import deciding, passes
 from hypertok.model.extra import require_train
 from hypertok.training.options import READERS
 
@@ -165,7 +165,11 @@ class Experiment:
                     definition.characters,
                     planned.line,
                     definition.seeds[0] if planned.line == "compute" or reads else 0,
-                    *([stock.train.epochs] if planned.line == "compute" and stock and stock.train.epochs > 1 else []),
+                    *(
+                        [times]
+                        if planned.line == "compute" and (times := passes(stock.train) if stock else 1) != 1
+                        else []
+                    ),
                 ],
             }
         elif reads:

@@ -20,6 +20,7 @@ from hypertok.experiment.results import AtStep, RunResult, Trained, run_path, wr
 from hypertok.experiment.training import (
     TRAINED_FOLDERS,
     equal_compute,
+    passes,
     seen_in_training,
     snapshot,
     spent,
@@ -92,11 +93,11 @@ class Runner:
             return
         seed, characters = self.definition.seeds[0], self.definition.characters
         self.tell("counting compute")
-        theirs = spent(self.model, self.corpus, characters, seed, self.definition.stock.train.epochs)
+        theirs = spent(self.model, self.corpus, characters, seed, passes(self.definition.stock.train))
         for name, folder in folders.items():
-            epochs, found = self.definition.arm(name).train.epochs, characters
+            times, found = passes(self.definition.arm(name).train), characters
             for _ in range(2):  # what comes later in the corpus may have shorter tokens: 1.6 % were met
-                ours = spent(folder, self.corpus, found, seed, epochs)
+                ours = spent(folder, self.corpus, found, seed, times)
                 found = equal_compute(name, ours, theirs, self.read.corpus_characters)
             self.budgets[name, "compute"] = found
 

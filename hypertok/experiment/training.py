@@ -45,8 +45,9 @@ _OF_EXPERTS = re.compile(r"(?:^|\.)experts\.")
 def deciding(options: TrainOptions) -> dict[str, Any]:
     """The options of training that decide figures, for keys."""
     watched = options.model_copy(update={"evaluate_every": 0})  # decides nothing either, and stands in all older keys
-    # Results are older than the choice of `bos`; what was trained without it has the key that it had.
-    found: dict[str, Any] = watched.model_dump(mode="json", exclude=_FREE | (set() if options.bos else {"bos"}))
+    # Results are older than these choices; what was trained without them has the key that it had.
+    older = {name for name in ("bos", "repeats") if not getattr(options, name)}
+    found: dict[str, Any] = watched.model_dump(mode="json", exclude=_FREE | older)
     return found
 
 
@@ -72,14 +73,21 @@ class Spent:
         return (self.tokens + self.before) * self.parameters
 
 
-def spent(folder: Path, corpus: Path, characters: int, seed: int, epochs: int = 1) -> Spent:
+def passes(options: TrainOptions) -> float:
+    """How often a token of the text is gone through: in every epoch, and in blocks that repeat."""
+    return options.epochs * (1 + options.repeats) if options.repeats else options.epochs
+
+
+def spent(folder: Path, corpus: Path, characters: int, seed: int, times: float = 1) -> Spent:
     """What a model folder spends on so many passes over the characters that an arm with this seed reads first.
 
     Raises:
         InputError: see `product_parameters`.
     """
     pair, tokens = _read(folder, corpus, characters, seed)
-    return Spent(characters, len(tokens) * epochs, product_parameters(pair.checkpoint, strict=True), _read_before(pair))
+    return Spent(
+        characters, round(len(tokens) * times), product_parameters(pair.checkpoint, strict=True), _read_before(pair)
+    )
 
 
 def seen_in_training(folder: Path, corpus: Path, characters: int, seed: int) -> Ids:
@@ -216,7 +224,7 @@ def train_arm(
         run(again, [_snapshots(output, missing, stop=True)])
         discard(again)
     discard(work)
-    tokens = facts["tokens"] * arm.train.epochs
+    tokens = round(facts["tokens"] * passes(arm.train))
     cost = Spent(facts["characters"], tokens, product_parameters(pair.checkpoint), _read_before(pair))
     return Trained(
         characters=facts["characters"] * arm.train.epochs,

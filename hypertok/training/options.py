@@ -82,6 +82,8 @@ class TrainOptions(BaseModel):
         batch: blocks that one device takes at once.
         accumulate: such batches before the weights change (gradient accumulation).
         epochs: how often the text is read.
+        repeats: share of the blocks that come once more, in a block that holds the beginning of one twice, so that the
+            model does not unlearn to copy (`training/repeating.py`): so much more time.
         characters: how many characters of raw text are read, from files in an order that hangs on `seed` alone, so
             that every arm of a comparison reads the same ones; None for all.
         seed: of the order of files (large ones in parts; the documents in each come as they stand there) and of blocks,
@@ -125,6 +127,7 @@ class TrainOptions(BaseModel):
     batch: int = Field(8, ge=1)
     accumulate: int = Field(1, ge=1)
     epochs: int = Field(1, ge=1)
+    repeats: float = Field(0.0, ge=0, le=1)
     characters: int | None = Field(None, ge=1)
     seed: int = Field(0, ge=0, lt=1 << 32)
     dtype: Dtype = "auto"
@@ -146,6 +149,8 @@ class TrainOptions(BaseModel):
             raise ValueError(f"{given} trains no adapter; leave lora (--lora) out")
         if self.reading and not self.rows_only:
             raise ValueError("reading leaves the model as it is; set rows_only, too (--reading sets both)")
+        if self.reading and self.repeats:
+            raise ValueError("reading has blocks that repeat by itself; leave repeats out")
         return self
 
 

@@ -47,6 +47,7 @@ from hypertok.training.peak import Peak
 from hypertok.training.precision import settled
 from hypertok.training.reading import ReadingBlocks
 from hypertok.training.reading_loss import ReadingModel
+from hypertok.training.repeating import BETWEEN, RepeatingBlocks
 from hypertok.training.run_texts import ids_in_use, read_blocks
 from hypertok.training.tensorboard import require_tensorboard, tensorboard
 from hypertok.training.trainer import RowsTrainer, arguments
@@ -164,6 +165,9 @@ def train(
         if spelling is not None:
             blocks = ReadingBlocks.of(blocks, spelling, seed=options.seed, fill=options.batch * ranks)
             held = None if held is None else ReadingBlocks.of(held, spelling, seed=None)
+        elif options.repeats:
+            between = tuple(pair.tokenizer.encode_batch([BETWEEN], add_special_tokens=False)[0])
+            blocks = RepeatingBlocks.of(blocks, options.repeats, between, seed=options.seed, fill=options.batch * ranks)
         run = identity(pair, blocks, held, options, ranks)
         if maybe_done and (done_before := finished(output, run)):
             if first:

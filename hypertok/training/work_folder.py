@@ -29,6 +29,8 @@ from hypertok.training.options import TrainOptions
 _RUN = "run.json"
 #: Options that may change between a run and its resumption: they touch no weight.
 _FREE = ("save_every", "keep", "log_every", "evaluate_every", "report_to")
+#: Options that runs of older code had no choice of.
+_BEFORE = {"repeats": 0.0}
 #: What to say of inputs that are others than those of the unfinished run.
 _OTHER = (
     "are not those it began with (one was added, changed or removed: train on a copy of notes that you go on writing)"
@@ -99,6 +101,7 @@ def finished(output: Path, run: Mapping[str, Any]) -> Manifest | None:
         return None
     manifest = read_manifest(output, TRAINED)
     options = {key: value for key, value in manifest.recipe.get("options", {}).items() if key not in _FREE}
+    options = _BEFORE | options
     made = {
         "options": options,
         "parents": _as_now(manifest.parents, run),
@@ -118,6 +121,7 @@ def refuse_other_run(work: Path, run: Mapping[str, Any]) -> None:
         return
     other = json.loads(path.read_text(encoding="utf-8"))
     other["parents"] = _as_now(other["parents"], run)
+    other["options"] = _BEFORE | other["options"]
     for key, value in run.items():
         if other.get(key) == value:
             continue
