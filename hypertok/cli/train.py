@@ -93,6 +93,9 @@ def train(
 
     The model itself stays as it is; what was trained is written apart, and `hypertok merge` puts both together.
 
+    Texts are read as they are. Of chats in records (messages, conversations) the roles are dropped: write them by the
+    model's chat template first, each as one record with a field "text".
+
       hypertok train model-notes --data corpus/ -o model-notes-lora
       hypertok train model-notes --data corpus/ -o model-notes-lora --resume
       hypertok train model-notes --data corpus/ -o model-notes-read --reading
