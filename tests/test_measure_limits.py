@@ -192,6 +192,16 @@ def test_a_damaged_delta_is_named(sound_extension: Path, tmp_path: Path) -> None
             load_coding(folder)
 
 
+@pytest.mark.parametrize("content", ["{", '{"kind": "tokenizer", "schema_version": 1, "files": {}, "colour": "red"}'])
+def test_a_manifest_that_cannot_be_read_is_named(content: str, sound_extension: Path, tmp_path: Path) -> None:
+    """Without it nobody knows by which coding the model reads."""
+    folder = shutil.copytree(sound_extension, tmp_path / "model")
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    (folder / "manifest.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"manifest\.json: unreadable manifest"):
+        load_coding(folder)
+
+
 def test_a_configuration_without_a_limit_has_none() -> None:
     assert positions_of(tiny_config()) == 2048
     for value in (None, -1):
