@@ -19,9 +19,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from hypertok.errors import InputError
-from hypertok.model.checkpoint import CONFIG, INDEX, SINGLE, Checkpoint
+from hypertok.model.checkpoint import CONFIG, Checkpoint
 from hypertok.model.seen import SEEN
-from hypertok.model.shard import BLOCK, Entry, Matrix, WeightFile, header_of, runs
+from hypertok.model.shard import BLOCK, INDEX, SINGLE, Entry, Matrix, WeightFile, header_of, runs
 from hypertok.single_file import require_disk, write_file, writing_file
 from hypertok.tokenizer.kind import ABOUT, ROW_MULTIPLE, padded
 from hypertok.tokenizer.stock_file import is_own
