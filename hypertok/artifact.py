@@ -48,12 +48,14 @@ class Kind:
         schema_version: the layout that this program writes, and the newest one that it reads.
         command: the command that makes one, named in remedies.
         instead: what to do with a folder of another kind, where making one is no remedy; {folder} stands for it.
+        free: how the names of files begin that people may change: nothing of what the artefact is hangs on them.
     """
 
     name: str
     schema_version: int
     command: str
     instead: Mapping[str, str] = field(default_factory=dict)
+    free: tuple[str, ...] = ()
 
 
 class Manifest(BaseModel):
@@ -183,7 +185,7 @@ def kind_of(folder: Path) -> str | None:
 
 
 def open_checked(folder: Path, kind: Kind, *, unread: tuple[str, ...] = ()) -> Manifest:
-    """Read the manifest and check every file against it.
+    """Read the manifest and check every file against it, but those that people may change.
 
     Args:
         unread: endings of files that the caller does not read; they need only be there.
@@ -201,10 +203,10 @@ def open_checked(folder: Path, kind: Kind, *, unread: tuple[str, ...] = ()) -> M
         path = folder / name
         if name != os.path.basename(name) or not path.is_file():
             raise ArtifactError(f"{path}: named in the manifest and not there; build it again with: {kind.command}")
-        if not name.endswith(unread) and sha256_of(path) != expected:
+        if not (name.endswith(unread) or name.startswith(kind.free)) and sha256_of(path) != expected:
             raise ArtifactError(
-                f"{path}: damaged (its sha256 is not the manifest's {expected[:12]}…); restore it from a "
-                f"copy or build it again with: {kind.command}"
+                f"{path}: changed or damaged since it was written (its sha256 is not the manifest's {expected[:12]}…); "
+                f"restore it or undo the change, or build it again with: {kind.command}"
             )
     return manifest
 

@@ -35,10 +35,10 @@ def flip_bit(path: Path) -> None:
 
 
 DAMAGES: dict[str, tuple[Change, str]] = {
-    "a flipped bit": (lambda f: flip_bit(f / "b.bin"), "b.bin: damaged"),
-    "a truncated file": (lambda f: os.truncate(f / "b.bin", 100), "b.bin: damaged"),
-    "an emptied file": (lambda f: os.truncate(f / "a.txt", 0), "a.txt: damaged"),
-    "a longer file": (lambda f: (f / "a.txt").write_text("раз\nдва\n"), "a.txt: damaged"),
+    "a flipped bit": (lambda f: flip_bit(f / "b.bin"), "b.bin: changed or damaged"),
+    "a truncated file": (lambda f: os.truncate(f / "b.bin", 100), "b.bin: changed or damaged"),
+    "an emptied file": (lambda f: os.truncate(f / "a.txt", 0), "a.txt: changed or damaged"),
+    "a longer file": (lambda f: (f / "a.txt").write_text("раз\nдва\n"), "a.txt: changed or damaged"),
     "a lost file": (lambda f: (f / "a.txt").unlink(), "a.txt: named in the manifest and not there"),
     "a folder for a file": (
         lambda f: ((f / "a.txt").unlink(), (f / "a.txt").mkdir()),

@@ -69,6 +69,8 @@ def test_transformers_gives_the_same_ids(
         assert tokenizer(TEXT)["input_ids"][-1] == stock_ids[-1]
         assert tokenizer.all_special_ids == before.all_special_ids
         assert tokenizer.chat_template == before.chat_template
+        assert tokenizer.padding_side == before.padding_side
+        assert list(tokenizer(TEXT)) == list(before(TEXT))
         for skip in (False, True):
             expected = before.decode(stock_ids, skip_special_tokens=skip)
             assert tokenizer.decode(stock_ids, skip_special_tokens=skip) == expected
@@ -95,8 +97,32 @@ def test_only_files_that_hold_no_vocabulary_are_copied(small: Stock, tmp_path: P
     assert {path.name for path in written} == {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}
     assert all(path.is_file() for path in written)
     assert json.loads((tmp_path / "tokenizer_config.json").read_text()) == {
-        "tokenizer_class": "PreTrainedTokenizerFast"
+        "model_input_names": ["input_ids", "attention_mask"],
+        "tokenizer_class": "PreTrainedTokenizerFast",
     }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "model_type", "side"),
+    [("llama2", "llama", "left"), ("llama2", "mistral", "right"), ("gemma3", "gemma3_text", "left"),
+     ("deepseek_v3", "deepseek_v3", "right"), ("qwen3", "qwen3", "right")],
+)  # fmt: skip
+def test_texts_are_padded_on_the_side_of_the_stock_class(name: str, model_type: str, side: str, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    config = json.loads((stock_folder(name) / "tokenizer_config.json").read_bytes())
+    config.pop("padding_side", None)
+    folders = [tmp_path / "stock", tmp_path / "ours"]
+    for folder in folders:
+        folder.mkdir()
+        place_config(folder, model_type, 10)
+    (folders[0] / "tokenizer.json").symlink_to((stock_folder(name) / "tokenizer.json").resolve())
+    (folders[0] / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    stock = Stock.load(folders[0])
+    write_tokenizer(folders[1], stock, stock.data)
+    before, after = (transformers.AutoTokenizer.from_pretrained(folder) for folder in folders)
+    assert before.padding_side == after.padding_side == side
+    assert after.model_input_names == before.model_input_names
 
 
 def test_forced_model_types_get_an_auto_map(small: Stock, tmp_path: Path) -> None:

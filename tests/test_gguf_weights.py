@@ -145,7 +145,10 @@ def test_other_models_are_refused(small_stock: Path, sound_extension: Path, smal
     merge(tmp_path / "trained", tmp_path / "merged")
     weights, output = partial(ModelWeights.open, tmp_path / "merged"), tmp_path / "out.gguf"
     stock = write_stock(tmp_path / "other.gguf", "qwen3", other, Stock.load(small_stock))
-    with pytest.raises(InputError, match=r"is no trained form of .* or convert the trained model"):
+    with pytest.raises(
+        InputError,
+        match=r"is no trained form of .* or convert the trained model .* --to sentencepiece -o tokenizer\.model",
+    ):
         export_gguf(tmp_path / "merged", output, stock_model=stock, weights=weights)
     assert not output.exists()
     good = write_stock(tmp_path / "stock.gguf", "qwen3", folder, Stock.load(small_stock))

@@ -274,6 +274,20 @@ def test_a_damaged_folder_is_refused(made: Made, tmp_path: Path, name: str) -> N
         HyperTokenizer.from_pretrained(folder)
 
 
+def test_what_no_id_hangs_on_may_be_changed(sound_extension: Path, tmp_path: Path) -> None:
+    """Building a model again for one setting of generation would throw its training away."""
+    folder = shutil.copytree(sound_extension, tmp_path / "model")
+    for name in ("generation_config.json", "README.md", "LICENSE"):
+        (folder / name).write_text("{}", encoding="utf-8")
+    resealed(folder)
+    for name in ("generation_config.json", "README.md", "LICENSE"):
+        (folder / name).write_text('{"temperature": 0.5}', encoding="utf-8")
+    assert HyperTokenizer.from_pretrained(folder).vocab_size
+    (folder / "tokenizer_config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"changed or damaged since .*; restore it or undo the change, or build"):
+        HyperTokenizer.from_pretrained(folder)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 def test_a_folder_may_have_a_name_that_is_not_utf8(sound_extension: Path, tmp_path: Path) -> None:
     folder = tmp_path / os.fsdecode("заметки".encode("cp1251"))
@@ -297,7 +311,7 @@ def test_weights_beside_a_tokenizer_are_not_read(
     assert "tokenizer.json" in read
     assert "model.safetensors" not in read
     (folder / "model.safetensors").write_bytes(b"mice")
-    with pytest.raises(ArtifactError, match=r"model\.safetensors: damaged"):
+    with pytest.raises(ArtifactError, match=r"model\.safetensors: changed or damaged"):
         verify(folder, small_stock)
 
 

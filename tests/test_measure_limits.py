@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from hypertok.measure.options import MeasureOptions, PartName
 from hypertok.measure.speed import _seconds, measure_speed
 from hypertok.measure.subject import Subject, load_subject
 from hypertok.model.config import positions_of
+from hypertok.model.shard import weight_paths
 
 #: Parts by name, each as a call that needs few tokens.
 PARTS: dict[str, Callable[[Subject], Any]] = {
@@ -183,6 +185,24 @@ def test_weights_larger_than_all_memory_are_refused_before_anything_is_loaded(
         asked(size - 1, "quality")
 
 
+def test_the_files_of_weights_are_those_that_the_index_names(sound_extension: Path, tmp_path: Path) -> None:
+    """Whatever they are called; what else lies in the folder is none of the model's."""
+    folder = tiny_folder(tmp_path / "model", sound_extension)
+    (folder / "model-copy.safetensors").write_bytes(b"of something else")
+    assert load_subject(folder, device="cpu").rows
+    tensors = load_file(folder / "model.safetensors")
+    shard = (folder / "model.safetensors").rename(folder / "part one.safetensors")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(tensors, shard.name)}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    assert weight_paths(folder) == [shard]
+    shard.write_bytes(shard.read_bytes()[:-9])
+    with pytest.raises(InputError, match=r"part one\.safetensors"):
+        load_subject(folder, device="cpu")
+    for damaged in ("{", "[]", '{"weight_map": [1]}', '{"weight_map": {"a": 1}}'):
+        (folder / "model.safetensors.index.json").write_text(damaged, encoding="utf-8")
+        assert weight_paths(folder) == []
+
+
 def test_a_damaged_delta_is_named(sound_extension: Path, tmp_path: Path) -> None:
     folder = tiny_folder(tmp_path / "model", sound_extension)
     data = (folder / "delta.parquet").read_bytes()
@@ -190,6 +210,16 @@ def test_a_damaged_delta_is_named(sound_extension: Path, tmp_path: Path) -> None
         (folder / "delta.parquet").write_bytes(damaged)
         with pytest.raises(ArtifactError, match=r"delta\.parquet: cannot be read \(.+\); make it again with: hypertok"):
             load_coding(folder)
+
+
+@pytest.mark.parametrize("content", ["{", '{"kind": "tokenizer", "schema_version": 1, "files": {}, "colour": "red"}'])
+def test_a_manifest_that_cannot_be_read_is_named(content: str, sound_extension: Path, tmp_path: Path) -> None:
+    """Without it nobody knows by which coding the model reads."""
+    folder = shutil.copytree(sound_extension, tmp_path / "model")
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    (folder / "manifest.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"manifest\.json: unreadable manifest"):
+        load_coding(folder)
 
 
 def test_a_configuration_without_a_limit_has_none() -> None:

@@ -59,6 +59,9 @@ def test_what_transformers_does_not_load_for_text_is_told(
     facts = json.loads((tmp_path / "merged" / "manifest.json").read_bytes())["facts"]
     assert facts["lost"] == sorted(lost)
     AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    config = json.loads((tmp_path / "merged" / "config.json").read_bytes())
+    assert config["architectures"] == ["Qwen3_5ForCausalLM"], "as transformers wrote it"
+    assert "vision_config" not in config
 
 
 @pytest.mark.parametrize("as_published", [True, False])

@@ -67,5 +67,5 @@ def test_changed_weights_are_seen(
         (folder / WEIGHTS).write_bytes(data)
         os.utime(folder / WEIGHTS, ns=(was.st_atime_ns, was.st_mtime_ns))
     assert Pair.open(stock).sha256 != before
-    with pytest.raises(ArtifactError, match=r"model\.safetensors: damaged"):
+    with pytest.raises(ArtifactError, match=r"model\.safetensors: changed or damaged"):
         Pair.open(extended)

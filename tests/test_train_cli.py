@@ -9,10 +9,13 @@ import pytest
 
 pytest.importorskip("peft")
 
+from tiny_models import put_model, tiny_model
+from transformers import AutoModelForCausalLM
 from typer.testing import CliRunner
 
 from hypertok.cli.main import app
 from hypertok.errors import InputError
+from hypertok.model.merge import merge
 
 
 def test_the_commands(model: Path, small_corpus: Path, tmp_path: Path) -> None:
@@ -51,6 +54,39 @@ def test_options_of_the_command_are_not_overwritten_in_silence(
     wrong = CliRunner().invoke(app, command)
     assert isinstance(wrong.exception, InputError)
     assert message in str(wrong.exception)
+
+
+def test_a_trained_folder_is_loaded_by_nothing_else_in_silence(model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    """Its adapter names no model: transformers would put it onto that one without the new rows."""
+    command = ["train", str(model), "--data", str(small_corpus), "-o", str(tmp_path / "run"), "--set", "device=cpu"]
+    command += ["--characters", "400", "--dtype", "float32", "--context", "24", "--batch", "2"]
+    made = CliRunner().invoke(app, command)
+    assert made.exit_code == 0, made.output
+    assert "PEFT and others would read its adapter alone" in made.output
+    said = json.loads((tmp_path / "run" / "adapter_config.json").read_bytes())
+    assert said["base_model_name_or_path"] is None
+    with pytest.raises((OSError, ValueError, TypeError)):
+        AutoModelForCausalLM.from_pretrained(tmp_path / "run")
+    merge(tmp_path / "run", tmp_path / "merged")
+    AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+
+
+def test_an_adapter_without_new_rows_is_one_for_others_too(
+    small_stock: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    stock = put_model(small_stock, tmp_path / "stock", tiny_model("llama", tied=True, rows=640))
+    command = ["train", str(stock), "--data", str(small_corpus), "-o", str(tmp_path / "run"), "--set", "device=cpu"]
+    command += ["--characters", "400", "--dtype", "float32", "--context", "24", "--batch", "2"]
+    made = CliRunner().invoke(app, command)
+    assert made.exit_code == 0, made.output
+    assert "PEFT" not in made.output
+    AutoModelForCausalLM.from_pretrained(tmp_path / "run")
+
+
+def test_merging_tells_who_passes_over_units_that_are_only_read(read: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["merge", str(read), "-o", str(tmp_path / "merged")])
+    assert done.exit_code == 0, done.output
+    assert "allowed_token_ids" in done.output
 
 
 def test_set_reaches_what_other_options_have_a_default_for(model: Path, small_corpus: Path, tmp_path: Path) -> None:

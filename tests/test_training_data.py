@@ -113,6 +113,22 @@ def test_documents_do_not_run_into_each_other(llama: Pair, small_corpus: Path) -
     assert all((left == 2) == (right == 1) for left, right in pairwise(tokens))
 
 
+@pytest.mark.parametrize(
+    ("text", "behind"),
+    [
+        ("<s>[INST] Болит? [/INST] Нет.</s>", ""),
+        ("<s>[INST] Болит? [/INST] Нет.</s>\n\n", "\n\n"),
+        ("<s>[INST] Болит? [/INST] Нет.\n", ""),
+        ("Болит? Нет.\n", ""),
+    ],
+)
+def test_a_rendered_chat_gets_no_second_begin_and_end(llama: Pair, text: str, behind: str) -> None:
+    tokens = make_blocks([Text("one", text, "1")], llama, 8).tokens.tolist()
+    assert (tokens.count(1), tokens.count(2)) == (1, 1)
+    assert tokens[0] == 1
+    assert "".join(map(llama.plain.text_of, tokens[tokens.index(2) + 1 :])).strip(" ") == behind
+
+
 def test_characters_are_the_same_for_every_tokenizer_and_hang_on_the_seed(small_corpus: Path) -> None:
     first = list(read_texts(small_corpus, characters=500, seed=1))
     assert sum(len(text.text) for text in first) == 500

@@ -12,6 +12,7 @@ from hypertok.cli.console import err, left_out, out, print_json, tells
 from hypertok.cli.escaping import escape
 from hypertok.errors import InputError, quoted
 from hypertok.model.extra import require_train
+from hypertok.tokenizer.kind import only_read
 from hypertok.training.options import Dtype, LoraOptions, read_options
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ def train(
 
     The model itself stays as it is; what was trained is written apart, and `hypertok merge` puts both together.
 
+    Texts are read as they are. Of chats in records (messages, conversations) the roles are dropped: write them by the
+    model's chat template first, each as one record with a field "text".
+
       hypertok train model-notes --data corpus/ -o model-notes-lora
       hypertok train model-notes --data corpus/ -o model-notes-lora --resume
       hypertok train model-notes --data corpus/ -o model-notes-read --reading
@@ -144,6 +148,9 @@ def _print(done: TrainResult, output: Path) -> None:
     )
     command = f"hypertok merge {quoted(output)} -o {quoted(Path(f'{output}-merged'))}"
     out.print(f"one checkpoint: {escape(command)}", soft_wrap=True)
+    if facts["adapter"] and "new_rows.safetensors" in done.manifest.files:
+        told = "the folder is for that command: PEFT and others would read its adapter alone, without the new rows"
+        out.print(told, soft_wrap=True)
 
 
 def merge(
@@ -168,6 +175,13 @@ def merge(
     out.print(
         f"[bold]{escape(str(output))}[/] written: {size / 1e9:.2f} GB, loads in transformers as it is", soft_wrap=True
     )
+    if only_read(manifest.recipe):
+        out.print(
+            "its units are only read: generate of transformers goes by suppress_tokens in generation_config.json; "
+            "vLLM, llama.cpp and settings of your own pass over it, so give them the units' ids as logit_bias -100, or "
+            "the stock ids as allowed_token_ids",
+            soft_wrap=True,
+        )
     if lost := manifest.facts.get("lost"):
         first: dict[str, str] = {}  # of each part of the model
         for name in lost:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from hypertok.artifact import read_manifest
-from hypertok.errors import ArtifactError, InputError, first_line
+from hypertok.artifact import MANIFEST, read_manifest
+from hypertok.errors import InputError, first_line
 from hypertok.model.config import refuse_adapter
 from hypertok.model.extra import require_train
 from hypertok.tokenizer.hyper import HyperTokenizer
@@ -118,11 +118,13 @@ def _raw_tokenizer(path: Path) -> Tokenizer:
 
 
 def _recipe(folder: Path) -> dict[str, Any]:
-    """How an extended folder was made; empty for any other."""
-    try:
-        return read_manifest(folder, KIND).recipe
-    except ArtifactError:
-        return {}
+    """How an extended folder was made; empty for any other.
+
+    Raises:
+        ArtifactError: its manifest is damaged, or newer than this program.
+    """
+    ours = (folder / DELTA).is_file() and (folder / MANIFEST).is_file()
+    return read_manifest(folder, KIND).recipe if ours else {}
 
 
 def _named_start(config: dict[str, Any]) -> tuple[int, ...]:

@@ -25,16 +25,15 @@ def require_room(folder: Path, device: str, dtype: str, *, computes: bool) -> No
     """
     import torch
 
-    from hypertok.model.checkpoint import NOT_TEXT, SINGLE
+    from hypertok.model.checkpoint import NOT_TEXT
     from hypertok.model.config import read_config
     from hypertok.model.load import is_emulated
     from hypertok.model.memory import require_memory
-    from hypertok.model.shard import FLOATS, WeightFile, loaded_size
+    from hypertok.model.shard import FLOATS, WeightFile, loaded_size, weight_paths
 
     if device_of(device) != "cpu":
         return
-    paths = [folder / SINGLE] if (folder / SINGLE).is_file() else sorted(folder.glob("model-*-of-*.safetensors"))
-    entries = [entry for path in paths for entry in WeightFile.open(path).entries.values()]
+    entries = [entry for path in weight_paths(folder) for entry in WeightFile.open(path).entries.values()]
     kind = getattr(read_config(folder), "dtype", None) if dtype == "auto" else getattr(torch, dtype)
     if dtype == "auto" and computes and kind is not None and is_emulated(kind, "cpu"):
         kind = torch.float32

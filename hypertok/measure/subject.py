@@ -75,10 +75,10 @@ def load_subject(
     """
     require_train()
     from hypertok.model.load import load_model
-    from hypertok.model.shard import WeightFile
+    from hypertok.model.shard import WeightFile, weight_paths
 
     folder, device = Path(folder), device_of(device)
-    for path in sorted(folder.glob("model*.safetensors")):
+    for path in weight_paths(folder):
         WeightFile.open(path)  # names a file that is cut off
     coding = coding or load_coding(folder)
     try:

@@ -18,13 +18,10 @@ import torch
 from hypertok.artifact import own_files
 from hypertok.errors import InputError
 from hypertok.model.config import refuse_adapter
-from hypertok.model.shard import FLOATS, Entry, Matrix, WeightFile
+from hypertok.model.shard import FLOATS, INDEX, SINGLE, Entry, Matrix, WeightFile
 from hypertok.tokenizer.stock_file import text_config_of
 
 CONFIG = "config.json"
-#: A model in one file; transformers takes it before an index.
-SINGLE = "model.safetensors"
-INDEX = "model.safetensors.index.json"
 #: How the matrices are called: Llama, Qwen, Mistral, Gemma and most others; GPT-2; GPT-NeoX; Falcon and Bloom.
 INPUT_NAMES = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embeddings.weight")
 OUTPUT_NAMES = ("lm_head.weight", "embed_out.weight")

@@ -36,7 +36,12 @@ SAMPLE = 256
 ALIKE = 0.8
 #: What models for images put before the names of their language model's tensors.
 _WITH_IMAGES = re.compile(r"^(?:model\.language_model|language_model\.model)\.")
-_CONVERT = "convert the trained model with llama.cpp's convert_hf_to_gguf.py instead"
+#: Without tokenizer.model the converter gives all tokens of SentencePiece one score, and llama.cpp other ids.
+_CONVERT = (
+    "convert the trained model with llama.cpp's convert_hf_to_gguf.py instead (where the tokenizer is SentencePiece's, "
+    "as that of Llama 2, Mistral or Gemma: a copy of the folder, with the file tokenizer.model in it that is written "
+    "by: hypertok export FOLDER --to sentencepiece -o tokenizer.model)"
+)
 
 
 @dataclass(frozen=True)

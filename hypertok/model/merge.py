@@ -20,12 +20,13 @@ import hypertok
 from hypertok.artifact import Manifest, kind_of, read_manifest, refuse_foreign, seal, writing
 from hypertok.errors import ArtifactError, InputError
 from hypertok.model import resize
-from hypertok.model.checkpoint import CONFIG, INDEX, Checkpoint
+from hypertok.model.checkpoint import CONFIG, Checkpoint
 from hypertok.model.initialise import STRATEGIES
 from hypertok.model.memory import require_memory
+from hypertok.model.merged_config import keep_config
 from hypertok.model.pair import DTYPES, EXTENDED, MERGED_STOCK, Pair
 from hypertok.model.seen import SEEN, keep_seen
-from hypertok.model.shard import loaded_size
+from hypertok.model.shard import INDEX, loaded_size
 from hypertok.model.trained import NEW_ROWS, merged, open_trained
 from hypertok.single_file import require_disk, write_file
 from hypertok.tokenizer.folder import COPIED, listed_templates
@@ -94,6 +95,7 @@ def _save(live: Any, pair: Pair, folder: Path, *, reading: bool) -> None:
         fresh: Any = GenerationConfig
         live.generation_config = fresh()
     live.save_pretrained(str(folder), max_shard_size=_SHARD)
+    keep_config(pair.checkpoint.config, folder)
     settings = own or _settings(folder) or {}
     new = set(pair.new_ids)
     kept = [one for one in settings.pop("suppress_tokens", None) or () if one not in new]

@@ -19,12 +19,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from hypertok.errors import InputError
-from hypertok.model.checkpoint import CONFIG, INDEX, SINGLE, Checkpoint
+from hypertok.model.checkpoint import CONFIG, Checkpoint
 from hypertok.model.seen import SEEN
-from hypertok.model.shard import BLOCK, Entry, Matrix, WeightFile, header_of, runs
+from hypertok.model.shard import BLOCK, INDEX, SINGLE, Entry, Matrix, WeightFile, header_of, runs
 from hypertok.replacing import unfinished
 from hypertok.single_file import require_disk, write_file, writing_file
-from hypertok.tokenizer.kind import ROW_MULTIPLE, padded
+from hypertok.tokenizer.kind import ABOUT, ROW_MULTIPLE, padded
 from hypertok.tokenizer.stock_file import is_own
 
 #: Files beside the weights that belong to the model. Its own code (*.py) does not: it is never run.
@@ -35,12 +35,11 @@ COPIED = (
     "video_preprocessor_config.json",
     SEEN,
 )
-COPIED_PREFIXES = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "README", "USE_POLICY")
 
 
 def is_side_file(path: Path) -> bool:
     """Whether a file of a model's folder belongs to the model, and may be copied."""
-    named = path.name in COPIED or path.name.upper().startswith(COPIED_PREFIXES)
+    named = path.name in COPIED or path.name.upper().startswith(ABOUT)
     return named and is_own(path, path.parent)
 
 

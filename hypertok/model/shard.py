@@ -24,6 +24,9 @@ from numpy.typing import NDArray
 
 from hypertok.errors import InputError
 
+#: A model in one file; transformers takes it before an index.
+SINGLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
 #: Bytes that are read and written at once.
 BLOCK = 8 << 20
 #: Data types of a matrix that can be extended, and what torch calls them.
@@ -246,3 +249,14 @@ def _fill(file: io.FileIO, view: memoryview, path: Path) -> None:
 
 def _damaged(path: Path, what: str) -> str:
     return f"{path}: not a whole safetensors file ({what}); download or copy it again"
+
+
+def weight_paths(folder: Path) -> list[Path]:
+    """The files that transformers reads a model's weights from, as far as they are there; nothing is refused here."""
+    if (folder / SINGLE).is_file():
+        return [folder / SINGLE]
+    try:
+        named = {Path(name).name for name in json.loads((folder / INDEX).read_bytes())["weight_map"].values()}
+    except (OSError, ValueError, LookupError, AttributeError, TypeError):  # transformers says what is wrong with it
+        return []
+    return [path for name in sorted(named) if (path := folder / name).is_file()]

@@ -1,13 +1,15 @@
 """The folder that training writes: a LoRA adapter and the new rows, beside the model that they belong to.
 
-The adapter's files are those of PEFT (`adapter_config.json`, `adapter_model.safetensors`), so that the folder is an
-adapter's folder for PEFT too; `new_rows.safetensors` holds `ids` (N,), `input` (N, d) and, for untied models, `output`
-(N, d), in fp32. The model itself is not copied: the manifest names its sha256, and where it lay.
+The adapter's files are named as PEFT names them (`adapter_config.json`, `adapter_model.safetensors`);
+`new_rows.safetensors` holds `ids` (N,), `input` (N, d) and, for untied models, `output` (N, d), in fp32. The model
+itself is not copied: the manifest names its sha256, and where it lay. The folder is for `hypertok merge`: PEFT knows
+nothing of new rows, so where there are any the adapter names no base model, and cannot be loaded by its path alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +45,15 @@ def save_trained(model: nn.Module, folder: Path, state: dict[str, Tensor] | None
     Args:
         state: where the parameters are spread over devices (FSDP), those that are trained by name, gathered.
     """
+    rows = new_rows(model)
     if has_adapter(model):
         # Embeddings are never saved with the adapter: PEFT would compare vocabulary sizes with a model hub.
         adapter = get_peft_model_state_dict(model, state_dict=state, save_embedding_layers=False)
         save_file(_plain(adapter), folder / ADAPTER, metadata={"format": "pt"})
-        model.peft_config["default"].save_pretrained(str(folder))  # type: ignore[index, union-attr]
-    rows = new_rows(model)
+        config: Any = copy(model.peft_config["default"])  # type: ignore[index]
+        if rows:
+            config.base_model_name_or_path = None
+        config.save_pretrained(str(folder))
     if not rows:
         return
     ids = causal_lm(model).get_input_embeddings().table.new_ids

@@ -45,6 +45,13 @@ _CLASS_OF_TYPE = {
     **dict.fromkeys(("gpt2", "gpt_neo", "gptj", "codegen", "phi", "starcoder2"), "GPT2Tokenizer"),
     **dict.fromkeys(("qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next"), "Qwen2Tokenizer"),
 }
+#: Model types that name LlamaTokenizer for SentencePiece's vocabulary and get the general class (transformers 5.23).
+_NOT_LLAMA = frozenset(
+    {
+        "ernie4_5", "ernie4_5_moe", "fuyu", "internlm3", "jamba", "llava", "llava_next", "minicpm3", "ministral",
+        "ministral3", "mistral", "mistral3", "mixtral", "nemotron", "persimmon", "phi3", "phi3_v", "phimoe",
+    }
+)  # fmt: skip
 _CODE_FILE = "tokenization_hypertok.py"
 _CODE = '''"""The tokenizer of this folder, as tokenizer.json says; read only with trust_remote_code=True."""
 
@@ -95,6 +102,10 @@ def _config(stock: Stock) -> dict[str, Any]:
     for name, token in _CLASS_DEFAULTS.get(_class_of(stock), {}).items():
         if token in stock.vocabulary:
             config.setdefault(name, token)
+    if _pads_left(stock):
+        config.setdefault("padding_side", "left")
+    # The general class of transformers 4 gives token_type_ids too, which generate refuses.
+    config.setdefault("model_input_names", ["input_ids", "attention_mask"])
     config["tokenizer_class"] = TOKENIZER_CLASS
     if _may_be_forced(stock):
         config["auto_map"] = {"AutoTokenizer": [None, f"{Path(_CODE_FILE).stem}.HypertokTokenizer"]}
@@ -109,6 +120,13 @@ def _class_of(stock: Stock) -> str:
     """The name of the class that transformers loads the stock tokenizer with, "" if it is not known here."""
     named = stock.config.get("tokenizer_class") or stock.model_config.get("tokenizer_class")
     return str(named or _CLASS_OF_TYPE.get(str(stock.model_config.get("model_type")), "")).removesuffix("Fast")
+
+
+def _pads_left(stock: Stock) -> bool:
+    """Whether the class that transformers 5 loads the stock tokenizer with puts padding before a text by default."""
+    name = _class_of(stock)
+    is_llama = name == "LlamaTokenizer" and stock.family is not Family.BYTE_LEVEL  # of those it takes the general class
+    return name == "GemmaTokenizer" or (is_llama and stock.model_config.get("model_type") not in _NOT_LLAMA)
 
 
 def other_templates(folder: Path) -> list[Path]:

@@ -12,6 +12,8 @@ from hypertok.errors import ArtifactError, first_line
 if TYPE_CHECKING:
     import polars as pl
 
+#: How the names of files begin that tell people of a model.
+ABOUT = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "README", "USE_POLICY")
 KIND = Kind(
     "tokenizer",
     1,
@@ -20,6 +22,7 @@ KIND = Kind(
         "adapter": "it was trained, and lacks its model: put both together with: hypertok merge {folder} -o OUTPUT",
         "model": "a stock model with an adapter merged, so it has no units of hypertok",
     },
+    (*ABOUT, "generation_config.json"),
 )
 #: The command that makes one with a model in it.
 EXTEND_MODEL = "hypertok extend MODEL_DIR notes.lexicon -o OUTPUT"

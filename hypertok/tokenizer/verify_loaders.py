@@ -24,6 +24,9 @@ from hypertok.tokenizer.verify_report import Line, Tally, short
 #: A tokenizer is loaded without them, and a copy would need as much room as the model.
 _WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
 _TEMPLATE = "chat template and special tokens"
+_SETTINGS = (
+    "special_tokens_map", "all_special_tokens", "all_special_ids", "chat_template", "padding_side", "model_input_names",
+)  # fmt: skip
 _CHATS: tuple[tuple[tuple[str, str], ...], ...] = (
     (("user", "Что такое цикл Кребса?"),),
     (("user", "Hi"), ("assistant", "Привет, мир!"), ("user", "2 + 2 = ?\n\n你好")),
@@ -100,7 +103,7 @@ def _templates(before: Any, loaded: Sequence[Any]) -> Line:
     tally = Tally(_TEMPLATE, "settings")
     rendered = 0
     for tokenizer in loaded:
-        for name in ("special_tokens_map", "all_special_tokens", "all_special_ids", "chat_template"):
+        for name in _SETTINGS:
             found, expected = getattr(tokenizer, name), getattr(before, name)
             tally.want(found == expected, f"{name} is {short(found)}, not {short(expected)}")
         for text in ("", "Hi"):  # the tokens that stand around a text, which the class may decide

@@ -269,11 +269,13 @@ def _blocks(tokens: int, size: int) -> int:
 
 
 def _encode(batch: list[Text], pair: Pair) -> Iterator[npt.NDArray[np.int32]]:
-    """Ids of each text, a mark of its end behind them."""
+    """Ids of each text, a mark of its end behind them; a rendered chat begins and ends as its template says."""
     found = pair.tokenizer.encode_batch([text.text for text in batch], add_special_tokens=True)
-    rows = pair.checkpoint.stock_rows
+    rows, start = pair.checkpoint.stock_rows, list(pair.start)
     for text, ids in zip(batch, found, strict=True):
-        if pair.separator is not None and (not ids or ids[-1] != pair.separator):
+        if start and ids[: 2 * len(start)] == 2 * start:
+            ids = ids[len(start) :]
+        if pair.separator is not None and not _has_end(ids, pair):
             ids = [*ids, pair.separator]
         if (highest := max(ids, default=0)) >= rows:  # Gemma 3's text models have no row for <image_soft_token>
             raise InputError(
@@ -281,6 +283,12 @@ def _encode(batch: list[Text], pair: Pair) -> Iterator[npt.NDArray[np.int32]]:
                 f"model {rows:,} rows; take it out of the text, or take the tokenizer that belongs to the model"
             )
         yield np.array(ids, np.int32)
+
+
+def _has_end(ids: list[int], pair: Pair) -> bool:
+    """Whether a text ends with the mark of its end, white space behind it or not."""
+    last = next((one for one in reversed(ids) if not pair.plain.text_of(one).isspace()), None)
+    return last == pair.separator
 
 
 def _check_ends(pair: Pair) -> None:

@@ -27,8 +27,7 @@ from transformers.trainer import SCHEDULER_NAME
 from hypertok.errors import ArtifactError, HypertokError
 from hypertok.model.split import new_rows
 from hypertok.replacing import flush, to_disk
-from hypertok.training.checkpoints import COMPLETE as _COMPLETE
-from hypertok.training.checkpoints import complete_checkpoints, last_checkpoint
+from hypertok.training.checkpoints import COMPLETE, complete_checkpoints, last_checkpoint
 from hypertok.training.data import Blocks
 from hypertok.training.loss import IGNORED, LossModel
 from hypertok.training.options import TrainOptions
@@ -221,11 +220,11 @@ class RowsTrainer(Trainer):  # type: ignore[misc, unused-ignore]
         if self.args.should_save:
             folder = self.work / f"checkpoint-{self.state.global_step}"
             to_disk(folder)  # before it counts, and before an older one goes
-            (folder / _COMPLETE).touch()
+            (folder / COMPLETE).touch()
             for path in (folder, self.work, *self.work.glob("*.jsonl")):
                 flush(path)
             for old in complete_checkpoints(self.work)[: -self.options.keep]:
-                (old / _COMPLETE).unlink()
+                (old / COMPLETE).unlink()
                 shutil.rmtree(old, ignore_errors=True)  # a scanner of Windows may have a file of it open
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
