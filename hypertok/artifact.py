@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hypertok.errors import ArtifactError, quoted
-from hypertok.replacing import previous_of, replacing
+from hypertok.replacing import moved, previous_of, replacing
 
 MANIFEST = "manifest.json"
 #: What desktops put into every folder that they show.
@@ -48,7 +48,8 @@ class Kind:
         schema_version: the layout that this program writes, and the newest one that it reads.
         command: the command that makes one, named in remedies.
         instead: what to do with a folder of another kind, where making one is no remedy; {folder} stands for it.
-        free: how the names of files begin that people may change: nothing of what the artefact is hangs on them.
+        free: how the names of files begin, in letters of any case, that people may change: nothing of what the
+            artefact is hangs on them.
     """
 
     name: str
@@ -126,7 +127,7 @@ def recover(target: Path) -> None:
     """Put back the artefact that a kill between the two renames of `writing` left under its other name."""
     previous = previous_of(target)
     if not target.exists() and (previous / MANIFEST).is_file():
-        previous.rename(target)
+        moved(previous, target)
 
 
 def refuse_foreign(target: Path, kind: Kind) -> None:
@@ -199,11 +200,12 @@ def open_checked(folder: Path, kind: Kind, *, unread: tuple[str, ...] = ()) -> M
             f"{folder}: written by an older hypertok (schema {manifest.schema_version}, now "
             f"{kind.schema_version}); build it again with: {kind.command}"
         )
+    free = tuple(one.upper() for one in kind.free)
     for name, expected in manifest.files.items():
         path = folder / name
         if name != os.path.basename(name) or not path.is_file():
             raise ArtifactError(f"{path}: named in the manifest and not there; build it again with: {kind.command}")
-        if not (name.endswith(unread) or name.startswith(kind.free)) and sha256_of(path) != expected:
+        if not (name.endswith(unread) or name.upper().startswith(free)) and sha256_of(path) != expected:
             raise ArtifactError(
                 f"{path}: changed or damaged since it was written (its sha256 is not the manifest's {expected[:12]}…); "
                 f"restore it or undo the change, or build it again with: {kind.command}"

@@ -277,10 +277,10 @@ def test_a_damaged_folder_is_refused(made: Made, tmp_path: Path, name: str) -> N
 def test_what_no_id_hangs_on_may_be_changed(sound_extension: Path, tmp_path: Path) -> None:
     """Building a model again for one setting of generation would throw its training away."""
     folder = shutil.copytree(sound_extension, tmp_path / "model")
-    for name in ("generation_config.json", "README.md", "LICENSE"):
+    for name in ("generation_config.json", "Readme.md", "LICENSE"):
         (folder / name).write_text("{}", encoding="utf-8")
     resealed(folder)
-    for name in ("generation_config.json", "README.md", "LICENSE"):
+    for name in ("generation_config.json", "Readme.md", "LICENSE"):
         (folder / name).write_text('{"temperature": 0.5}', encoding="utf-8")
     assert HyperTokenizer.from_pretrained(folder).vocab_size
     (folder / "tokenizer_config.json").write_text("{}", encoding="utf-8")

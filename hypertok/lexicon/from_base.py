@@ -16,7 +16,10 @@ def kept_from_base(
     base: pl.DataFrame, found: pl.DataFrame, own: pl.DataFrame, forms: pl.DataFrame, vocabulary: pl.DataFrame,
     recipe: Recipe,
 ) -> int:  # fmt: skip
-    """How many concepts of the base stay though the recipe would leave them out; those that the texts lack not counted.
+    """How many concepts of the base stay though the recipe would leave them out.
+
+    Words that the texts lack are not counted; phrases are, all of them, and only where the recipe has none: how often
+    they come is not known here.
 
     Args:
         base: its concepts, which have the first ids of the new lexicon, too.
