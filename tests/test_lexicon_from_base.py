@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,14 @@ def test_no_symbol_of_the_lexicon_that_is_replaced_comes_to_mean_another_concept
         assert files_of(Lexicon.load(notes.folder)) == kept
     same = build_lexicon(tmp_path / "other.lexicon.corpus", notes.folder, RECIPE, base=notes.folder, workers=1)
     assert same.fresh, "its own base"
+
+
+def test_a_lexicon_of_a_newer_program_is_not_replaced_over_a_base(build: Build) -> None:
+    old = build({"а.md": "Мох и ель."}, "old.lexicon", recipe=RECIPE)
+    newer = build({"а.md": "Жук и шмель."}, "notes.lexicon", recipe=RECIPE).folder / "manifest.json"
+    content = json.loads(newer.read_bytes())
+    newer.write_text(json.dumps({**content, "schema_version": content["schema_version"] + 1}), encoding="utf-8")
+    before = newer.read_bytes()
+    with pytest.raises(ArtifactError, match="written by a newer hypertok"):
+        build({"а.md": "Мох и ель."}, "notes.lexicon", recipe=RECIPE, base=old.folder)
+    assert newer.read_bytes() == before
