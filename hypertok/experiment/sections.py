@@ -245,7 +245,7 @@ def _drift(every: Sequence[Side], stock: Side | None) -> Iterator[Block]:
         for name in names:
             found = [run.drift[name].bits_per_character for run in side.shown if name in run.drift]
             change = side.drift_against(stock, name) if stock is not None and side is not stock else None
-            cells.append(mean(found) + (f" ({percent(change, change.documents)})" if change is not None else ""))
+            cells.append(mean(found) + (f" ({percent(change)})" if change is not None else ""))
         rows.append(cells)
     yield Table(("arm", *names), rows)
     yield Paragraph(
