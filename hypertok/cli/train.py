@@ -135,6 +135,8 @@ def train(
 
 def _print(done: TrainResult, output: Path) -> None:
     """For a person."""
+    from hypertok.model.trained import NEW_ROWS
+
     facts = done.manifest.facts
     told = ""
     if done.eval_bpc is not None:
@@ -148,7 +150,7 @@ def _print(done: TrainResult, output: Path) -> None:
     )
     command = f"hypertok merge {quoted(output)} -o {quoted(Path(f'{output}-merged'))}"
     out.print(f"one checkpoint: {escape(command)}", soft_wrap=True)
-    if facts["adapter"] and "new_rows.safetensors" in done.manifest.files:
+    if facts["adapter"] and NEW_ROWS in done.manifest.files:
         told = "the folder is for that command: PEFT and others would read its adapter alone, without the new rows"
         out.print(told, soft_wrap=True)
 

@@ -158,6 +158,7 @@ class Experiment:
             "seed": planned.seed,
         }
         if arm.trained:
+            times = passes(stock.train) if planned.line == "compute" and stock else 1
             own |= {
                 "train": deciding(arm.train),
                 "steps": definition.steps,
@@ -165,11 +166,7 @@ class Experiment:
                     definition.characters,
                     planned.line,
                     definition.seeds[0] if planned.line == "compute" or reads else 0,
-                    *(
-                        [times]
-                        if planned.line == "compute" and (times := passes(stock.train) if stock else 1) != 1
-                        else []
-                    ),
+                    *([times] if times != 1 else []),
                 ],
             }
         elif reads:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import hypertok
@@ -57,6 +57,7 @@ class Runner:
         self.definition, self.output, self.work, self.read = definition, output, work, read
         self.tell, self.progress = tell, progress
         self.model, self.corpus, self.held_out = needed(self.definition, "model", "corpus", "held_out")
+        self.folders_read = cache(partial(folders_read, self.corpus))  # the same for all arms of a seed
         self.texts = Texts(read.texts, read.drift, self.definition.inputs.pairs)
         self.budgets: dict[tuple[str, Line], int] = {}
 
@@ -120,7 +121,7 @@ class Runner:
         made = provenance(device_of(measure.device), hashes)
         kept = Kept.of(self.work, key, trained, made, self.tell)
         if trained and measure.by_folder:
-            trained = trained.model_copy(update={"folders": folders_read(self.corpus, once, planned.seed)})
+            trained = trained.model_copy(update={"folders": self.folders_read(once, planned.seed)})
         on_the_way: Figures = {}
         if trained and output and definition.steps:
             on_the_way = kept.part("steps on the way", partial(self._on_the_way, folder, output, trained))

@@ -159,6 +159,10 @@ class Blocks(Dataset[dict[str, Tensor]]):
         """Blocks of one epoch."""
         return _blocks(len(self.tokens), self.size)
 
+    def before(self, piece: npt.NDArray[np.int64]) -> tuple[int, ...]:
+        """The ids that stand before a piece in its block: `start`, unless it begins so itself, as a document does."""
+        return () if tuple(piece[: len(self.start)].tolist()) == self.start else self.start
+
     def pieces(self) -> Iterator[npt.NDArray[np.int64]]:
         """The tokens, some millions at a time."""
         for first in range(0, len(self.tokens), _PIECE):
@@ -176,8 +180,7 @@ class Blocks(Dataset[dict[str, Tensor]]):
             return {"input_ids": torch.full((self.context,), int(self.tokens[0])), "labels": nothing}
         first = number * self.size
         piece = torch.from_numpy(self.tokens[first : first + self.size + 1].astype(np.int64))
-        begins = tuple(piece[: len(self.start)].tolist()) == self.start  # a document does: not twice
-        before = torch.tensor(() if begins else self.start, dtype=torch.int64)
+        before = torch.tensor(self.before(piece.numpy()), dtype=torch.int64)
         missing = self.context + 1 - len(before) - len(piece)
         inputs = torch.nn.functional.pad(torch.cat([before, piece]), (0, missing), value=int(piece[-1]))[:-1]
         labels = torch.cat([torch.full_like(before, IGNORED), piece[1:]])
@@ -243,7 +246,12 @@ def orders(number: int, epochs: int, seed: int | None, fill: int) -> npt.NDArray
         np.arange(number) if seed is None else np.random.default_rng([seed, epoch]).permutation(number)
         for epoch in range(epochs)
     ]
-    return np.concatenate([*found, np.full(-number * epochs % fill, -1)])
+    return filled(np.concatenate(found), fill)
+
+
+def filled(order: npt.NDArray[np.int64], fill: int) -> npt.NDArray[np.int64]:
+    """An order made a multiple of `fill` long, by blocks that predict nothing."""
+    return np.concatenate([order, np.full(-len(order) % fill, -1)])
 
 
 def _append(file: IO[bytes], ids: bytes, beside: Path | None) -> None:

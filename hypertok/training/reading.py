@@ -49,10 +49,7 @@ class ReadingBlocks(Blocks):
         sizes = np.concatenate([spelling.spell(piece)[1] for piece in blocks.pieces()])
         begins = _cut(sizes, blocks.size)
         order = orders(len(begins) - 1, blocks.epochs, seed, fill)
-        return cls(
-            blocks.tokens, blocks.context, order, blocks.epochs, blocks.characters, blocks.documents, blocks.sha256,
-            blocks.start, spelling=spelling, begins=begins, seed=seed or 0,
-        )  # fmt: skip
+        return cls(**vars(blocks) | {"order": order}, spelling=spelling, begins=begins, seed=seed or 0)
 
     @property
     def blocks(self) -> int:
@@ -84,9 +81,9 @@ class ReadingBlocks(Blocks):
     def _shifted(self, ids: Ids, sizes: Ids, read: Flags) -> tuple[Tensor, Tensor]:
         """Ids behind what stands before a text, and those of them that are predicted, one place earlier."""
         predicted = np.repeat(~read, sizes)
-        if tuple(ids[: len(self.start)].tolist()) != self.start:  # a document begins so: not twice
-            ids = np.concatenate([np.asarray(self.start, np.int64), ids])
-            predicted = np.concatenate([np.zeros(len(self.start), np.bool_), predicted])
+        before = self.before(ids)
+        ids = np.concatenate([np.asarray(before, np.int64), ids])
+        predicted = np.concatenate([np.zeros(len(before), np.bool_), predicted])
         labels = np.where(predicted, ids, IGNORED)
         return torch.from_numpy(ids[:-1]), torch.from_numpy(labels[1:])
 

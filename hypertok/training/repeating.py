@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from hypertok.errors import InputError
-from hypertok.training.data import Blocks, orders
+from hypertok.training.data import Blocks, filled, orders
 from hypertok.training.loss import IGNORED
 
 #: What stands between a stretch and its repetition.
@@ -57,12 +57,7 @@ class RepeatingBlocks(Blocks):
         for epoch in own:
             again = number + generator.choice(number, round(share * number), replace=False)
             found.append(np.insert(epoch, generator.integers(0, number + 1, len(again)), again))
-        every = np.concatenate(found)
-        order = np.concatenate([every, np.full(-len(every) % fill, -1)])
-        made = cls(
-            blocks.tokens, blocks.context, order, blocks.epochs, blocks.characters, blocks.documents, blocks.sha256,
-            blocks.start, between=between,
-        )  # fmt: skip
+        made = cls(**vars(blocks) | {"order": filled(np.concatenate(found), fill)}, between=between)
         if made.stretch < _SHORTEST:
             raise InputError(
                 f"context {blocks.context}: no room for a stretch of {_SHORTEST} tokens twice, which repeats asks for; "
@@ -82,10 +77,7 @@ class RepeatingBlocks(Blocks):
             return super().__getitem__(index)
         first = (number - self.blocks) * self.size
         piece = self.tokens[first : first + self.stretch].astype(np.int64)
-        before = () if tuple(piece[: len(self.start)].tolist()) == self.start else self.start
-        ids = torch.from_numpy(
-            np.concatenate([np.array(before, np.int64), piece, self.between, piece]).astype(np.int64)
-        )
+        ids = torch.tensor([*self.before(piece), *piece, *self.between, *piece])
         labels = torch.full_like(ids, IGNORED)
         labels[-len(piece) :] = ids[-len(piece) :]
         missing = self.context + 1 - len(ids)

@@ -101,12 +101,7 @@ def finished(output: Path, run: Mapping[str, Any]) -> Manifest | None:
         return None
     manifest = read_manifest(output, TRAINED)
     options = {key: value for key, value in manifest.recipe.get("options", {}).items() if key not in _FREE}
-    options = _BEFORE | options
-    made = {
-        "options": options,
-        "parents": _as_now(manifest.parents, run),
-        "processes": manifest.facts.get("processes"),
-    }
+    made = _as_now(options, manifest.parents, run) | {"processes": manifest.facts.get("processes")}
     return manifest if made == {name: value for name, value in run.items() if name != "versions"} else None
 
 
@@ -120,8 +115,7 @@ def refuse_other_run(work: Path, run: Mapping[str, Any]) -> None:
     if not path.is_file():
         return
     other = json.loads(path.read_text(encoding="utf-8"))
-    other["parents"] = _as_now(other["parents"], run)
-    other["options"] = _BEFORE | other["options"]
+    other |= _as_now(other["options"], other["parents"], run)
     for key, value in run.items():
         if other.get(key) == value:
             continue
@@ -139,8 +133,8 @@ def refuse_other_run(work: Path, run: Mapping[str, Any]) -> None:
         )
 
 
-def _as_now(parents: dict[str, str], run: Mapping[str, Any]) -> dict[str, str]:
-    """Parents as this code tells them.
+def _as_now(options: dict[str, Any], parents: dict[str, str], run: Mapping[str, Any]) -> dict[str, Any]:
+    """Options and parents as this code tells them.
 
     Older code told neither tokens nor the model's files, which are taken to be those of `run`; and a model made again
     with the same files, by another hypertok, is the same one.
@@ -148,7 +142,7 @@ def _as_now(parents: dict[str, str], run: Mapping[str, Any]) -> dict[str, str]:
     now: dict[str, str] = run["parents"]
     same = "model_files" in now and parents.get("model_files") == now["model_files"]
     told = {role: sha for role, sha in now.items() if role in ("tokens", "model_files")} | parents
-    return told | ({"model": now["model"]} if same else {})
+    return {"options": _BEFORE | options, "parents": told | ({"model": now["model"]} if same else {})}
 
 
 def begin(work: Path, output: Path, run: Mapping[str, Any]) -> Path | None:
